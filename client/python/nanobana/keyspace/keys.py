@@ -1,0 +1,130 @@
+"""Names of all Redis keys. All keys of one canvas share the hash tag ``{c:ID}``, so that one script may touch them (C7)."""
+
+from dataclasses import dataclass
+
+PREFIX = "nb"
+
+SECRET = f"{PREFIX}:secret"
+"""String: key that signs access tokens, drawn by the first server; 32 random bytes."""
+
+CANVASES = f"{PREFIX}:canvases"
+"""Set of all canvas IDs, for sweeps; a canvas is added before its keys are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasKeys:
+    """The keys of one canvas."""
+
+    canvas: str
+
+    def _key(self, name: str) -> str:
+        return f"{PREFIX}:{{c:{self.canvas}}}:{name}"
+
+    @property
+    def meta(self) -> str:
+        """Hash: title, width, height, created_ms, epoch, seq, head_op, layers_version, used_bytes, budget_bytes."""
+        return self._key("meta")
+
+    @property
+    def log(self) -> str:
+        """Stream: entry ID ``{seq}-0``, field ``m`` = msgpack of Change."""
+        return self._key("log")
+
+    @property
+    def layers(self) -> str:
+        """String: msgpack list of Layer, bottom to top."""
+        return self._key("layers")
+
+    @property
+    def tiles(self) -> str:
+        """Hash: ``{layer}/{tx}/{ty}`` → tile name. A missing field is a transparent tile (C1)."""
+        return self._key("tiles")
+
+    @property
+    def blobs(self) -> str:
+        """Hash: blob name (32 hex digits of blake2b-128 over the bytes) → bytes."""
+        return self._key("blobs")
+
+    @property
+    def blob_ages(self) -> str:
+        """Sorted set: blob name → last upload, ms by the store's clock."""
+        return self._key("blob_ages")
+
+    @property
+    def answers(self) -> str:
+        """Hash: client → highest n and its last 256 answers (C6)."""
+        return self._key("answers")
+
+    @property
+    def undo(self) -> str:
+        """Hash: seq → msgpack undo record (user, tiles before, coverage blobs, state) (C9)."""
+        return self._key("undo")
+
+    @property
+    def open_jobs(self) -> str:
+        """Hash: job ID → stream entry as which it was sent, "" while unsent: the outbox and the list of open jobs (design §3.3)."""
+        return self._key("open")
+
+    def job(self, job: str) -> str:
+        """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, entry, public (msgpack Job), updated_ms."""
+        return self._key(f"job:{job}")
+
+    @property
+    def links(self) -> str:
+        """Hash: link ID → msgpack of role, peppered hash of the secret, revoked, created_ms."""
+        return self._key("links")
+
+    @property
+    def members(self) -> str:
+        """Hash: member ID → msgpack Member with its server and last-seen time; presence across servers."""
+        return self._key("members")
+
+    @property
+    def bell(self) -> str:
+        """Sharded channel: the new seq after each commit; only a bell, the log is the truth (R9)."""
+        return self._key("bell")
+
+    @property
+    def volatile(self) -> str:
+        """Sharded channel: encoded messages of the latest-only and volatile classes (R3)."""
+        return self._key("volatile")
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyKeys:
+    """The keys of one model family's queue (J1)."""
+
+    family: str = "default"
+
+    def _key(self, name: str) -> str:
+        return f"{PREFIX}:{{jobs:{self.family}}}:{name}"
+
+    def stream(self, lane: str) -> str:
+        """Stream of JobTicket (field ``m``) for lane ``live`` or ``batch``."""
+        return self._key(lane)
+
+    @property
+    def engines(self) -> str:
+        """Hash: worker ID → msgpack EngineBeat; an entry older than 5 s by `engine_ages` is dead."""
+        return self._key("engines")
+
+    @property
+    def engine_ages(self) -> str:
+        """Sorted set: worker ID → last beat, ms by the store's clock."""
+        return self._key("engine_ages")
+
+
+JOB_GROUP = "engines"
+RESULTS = f"{PREFIX}:{{results:0}}:stream"
+"""Stream of JobResult (field ``m``); any server of the group takes it."""
+RESULT_GROUP = "servers"
+
+
+def room_ticket(digest: str) -> str:
+    """String with a TTL of at most 60 s: msgpack of who may join which canvas in which role; taken by GETDEL."""
+    return f"{PREFIX}:ticket:{digest}"
+
+
+def canvas_index(shard: int) -> str:
+    """Set of canvas IDs with a non-empty outbox, one per shard of 16; repaired by scan (design §3.3)."""
+    return f"{PREFIX}:{{outbox:{shard}}}:canvases"

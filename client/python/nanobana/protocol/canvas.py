@@ -1,0 +1,141 @@
+"""The durable state of a canvas as everybody sees it: layers, tiles, jobs and the log's changes (C1–C6)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from nanobana.protocol.geometry import MAX_SIDE, Box
+
+Role = Literal["owner", "editor", "viewer"]
+Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+Title = Annotated[str, Meta(max_length=200)]
+Opacity = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class OpId(msgspec.Struct, frozen=True, array_like=True):
+    """Made by the client: `client` is one tab, `n` rises by at least one with each op (C6). Wire: ``[client, n]``."""
+
+    client: Identifier
+    n: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a reader stands in the log: epoch, seq, and the op ID at seq (C4). Wire: ``[epoch, seq, [client, n] | null]``."""
+
+    epoch: int
+    seq: int
+    op: OpId | None = None
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer; the list of layers runs from bottom to top."""
+
+    id: Identifier
+    name: Title
+    visible: bool = True
+    opacity: Opacity = 1.0
+
+
+class TileRef(msgspec.Struct, frozen=True, array_like=True):
+    """A tile's place and content name. Wire: ``[layer, tx, ty, name]``; an empty name means transparent again."""
+
+    layer: str
+    tx: int
+    ty: int
+    name: str
+
+
+class CanvasInfo(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    title: Title = ""
+    width: int = 0
+    """0 x 0 until the first picture or a blank canvas gives it a size."""
+    height: int = 0
+    used_bytes: int = 0
+    budget_bytes: int = 0
+
+
+JobState = Literal["queued", "running", "staged", "accepted", "discarded", "cancelled", "superseded", "failed"]
+TERMINAL: frozenset[str] = frozenset({"accepted", "discarded", "cancelled", "superseded", "failed"})
+
+
+class Variation(msgspec.Struct, frozen=True, kw_only=True):
+    """One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP or PNG) of the job's result box."""
+
+    blob: str
+    seed: int
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of an edit went, in milliseconds of wall time."""
+
+    wait_ms: float = 0.0
+    read_ms: float = 0.0
+    model_ms: float = 0.0
+    """Inside the adapter's encode, denoise and decode calls."""
+    total_ms: float = 0.0
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """An edit in everybody's eyes; replaced as a whole by every change of its state."""
+
+    id: str
+    """``{client}-{n}`` of the op that queued it."""
+    state: JobState
+    user: str
+    """Member's user ID (stable over tabs and reconnects), written by the server (R7)."""
+    user_name: str = ""
+    color: str = ""
+    mode: str = "fill"
+    prompt: str = ""
+    negative: str = ""
+    seed: int = 0
+    strength: float = 1.0
+    quality: str = "balanced"
+    variations: int = 1
+    box: Box
+    """The mask's box."""
+    mask: str = ""
+    """Blob name of the mask (gray PNG of the box's size)."""
+    layer: str | None = None
+    result_box: Box | None = None
+    results: list[Variation] = []
+    timing: Timing | None = None
+    error_code: str = ""
+    error: str = ""
+    """A sentence for people, when failed."""
+    created_ms: int = 0
+
+
+ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo"]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the log: what an op changed. Fields that an op did not touch are None or empty."""
+
+    seq: int
+    epoch: int
+    op: OpId
+    user: str
+    kind: ChangeKind
+    time_ms: int
+    tiles: list[TileRef] = []
+    layers: list[Layer] | None = None
+    """The whole new list, bottom to top."""
+    canvas: CanvasInfo | None = None
+    job: Job | None = None
+    undoes: int | None = None
+    """For undo and redo: the seq of the op concerned."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything needed to show a canvas at a position; the live snapshot (C8)."""
+
+    position: Position
+    canvas: CanvasInfo
+    layers: list[Layer]
+    tiles: list[TileRef]
+    jobs: list[Job]
+    """Jobs that are not in a terminal state, oldest first."""

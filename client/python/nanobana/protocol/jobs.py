@@ -1,0 +1,62 @@
+"""What passes between servers and engines: the ticket on a job stream, the job's record, the result (J1–J5)."""
+
+import msgspec
+
+from nanobana.protocol.canvas import Timing, Variation
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.parameters import EditParams
+
+
+class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of a family's stream: IDs only, never pixels (J1). Stored as msgpack in the field ``m``."""
+
+    canvas: str
+    job: str
+    user: str
+    lane: str = "live"
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The immutable part of a job's record, field ``spec``: everything that the engine needs to know."""
+
+    canvas: str
+    job: str
+    user: str
+    edit: EditParams
+    """`mask_png` is moved into a blob and `seed` is drawn before a spec is written."""
+    layer: str | None
+    """Layer that the author had selected; the engine reads the visible composite, the server decides where it lands."""
+    created_ms: int
+
+
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the results stream, field ``m``; the patch blobs are in the canvas's slot already (design §3.6)."""
+
+    canvas: str
+    job: str
+    attempt: int
+    """The fence: a result whose attempt is not the record's is refused (J2)."""
+    worker: str
+    box: Box | None = None
+    variations: list[Variation] = []
+    timing: Timing | None = None
+    error_code: str = ""
+    error: str = ""
+
+
+HEARTBEAT_GO = "go"
+HEARTBEAT_CANCELLED = "cancelled"
+HEARTBEAT_SUPERSEDED = "superseded"
+HEARTBEAT_STALE = "stale"
+
+
+class EngineBeat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of itself every second (J4), msgpack in ``engines`` of its family."""
+
+    worker: str
+    model: str
+    device: str
+    running: int
+    pid: int
+    host: str
+    draining: bool = False

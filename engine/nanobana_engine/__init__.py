@@ -1,0 +1,1 @@
+"""The GPU worker: it turns queued edits into patches of pixels."""

@@ -1,0 +1,1 @@
+"""Model adapters: how the engine reaches each inpainting model."""

@@ -1,0 +1,130 @@
+"""The seam between the engine and a model: what a preset states and what an adapter can do (design §6).
+
+The engine owns the crop, the step loop, the soft-mask blend and the stitch; an adapter owns a network. Latents are the
+adapter's own (for nano: unshuffled pixels); the engine only adds noise to them, blends them under the mask at latent
+resolution, and hands them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Pixels: TypeAlias = npt.NDArray[np.float32]
+"""[height, width, 3] sRGB in 0..1."""
+MaskPlane: TypeAlias = npt.NDArray[np.float32]
+"""[height, width] in 0..1; 1 = regenerate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What the planner and the scheduler must know of a model without loading it."""
+
+    name: str
+    family: str = "default"
+    licence: str = ""
+    native: int = 512
+    """Side in pixels at which the model was trained."""
+    min_side: int = 512
+    max_side: int = 1024
+    """The model runs at scale 1 for regions with both sides in [min_side, max_side] (E3)."""
+    multiple: int = 16
+    """Sides handed to the adapter are multiples of this."""
+    latent_stride: int = 8
+    """Pixels per latent cell."""
+    mask_share: float | None = None
+    """If set, the context is a square with the mask box taking this share of its side (nano: 0.62) instead of E2."""
+    steps: Mapping[str, int] = field(default_factory=lambda: {"draft": 4, "balanced": 6, "best": 10})
+    guidance: float = 1.0
+    takes_references: bool = False
+    grow_scale: float = 1.0
+    """Scales E1's constants (grow, feather, blend) for small models."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One variation of one edit, at the size the model will see."""
+
+    pixels: Pixels
+    """What stands there now."""
+    prefilled: Pixels
+    """The same with the masked part prefilled (E4)."""
+    mask: MaskPlane
+    """Soft denoise mask D, fully opaque on the user's mask (E1)."""
+    user_mask: MaskPlane
+    """The user's own mask at this size; objects are placed inside its box."""
+    prompt: str
+    negative: str = ""
+    references: tuple[npt.NDArray[np.uint8], ...] = ()
+    """RGBA pictures to follow, [h, w, 4]."""
+    seed: int = 0
+    variation: int = 0
+    stage: Literal["layout", "rough", "detail"] = "detail"
+    previous: Pixels | None = None
+    """For refine stages: the result of the stage before, resized to this size; `strength` < 1 then."""
+    strength: float = 1.0
+
+
+Conditioning: TypeAlias = Any
+"""The adapter's own: prompt embedding, placed reference, mask channels …"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One edit's part in a denoising call; items of a call may differ in everything that `call_key` allows."""
+
+    latents: torch.Tensor
+    """[C, h, w], noisy at level sigma."""
+    sigma: float
+    """Noise level in 0..1 (flow matching: x = (1 - sigma) * x0 + sigma * noise)."""
+    conditioning: Conditioning
+    guidance: float = 1.0
+
+
+@runtime_checkable
+class ModelAdapter(Protocol):
+    """What a model must be able to do. All calls come from one thread."""
+
+    preset: Preset
+
+    def condition(self, request: Request) -> Conditioning:
+        """Encode prompt, references, mask and prefill for a request.
+
+        Raises:
+            nanobana.protocol.errors.BadInput: ``unknown_prompt`` where the model cannot draw what is asked; the text
+                names the nearest things that it can.
+        """
+        ...
+
+    def encode(self, pixels: Pixels) -> torch.Tensor:
+        """Pixels to clean latents [C, h, w] (h = height / latent_stride)."""
+        ...
+
+    def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:
+        """Noise levels from the first to 0.0: steps + 1 values, the first scaled down for strength < 1; at least 3 real steps (E4)."""
+        ...
+
+    def call_key(self, item: Item) -> tuple[object, ...]:
+        """Items with equal keys can share one `denoise` call (same latent size, for dense models)."""
+        ...
+
+    def cost(self, item: Item) -> float:
+        """Cost of one step of the item; 1.0 = one native-size picture (E7)."""
+        ...
+
+    def denoise(self, items: Sequence[Item]) -> list[torch.Tensor]:
+        """One network call: the predicted clean latents x0 for every item, in order. Batch-invariant (E11)."""
+        ...
+
+    def decode(self, latents: torch.Tensor) -> Pixels:
+        """Clean latents to pixels."""
+        ...
+
+    def preview(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
+        """A cheap picture of predicted clean latents, [h, w, 3] uint8, any size with the right aspect."""
+        ...
