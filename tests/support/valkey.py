@@ -1,0 +1,110 @@
+"""A private Valkey for one test or one module: own folder, unix socket and port, gone with the test process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanobana_server.allinone import store, tether
+
+START_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class PrivateValkey:
+    """One Valkey on a folder; can be killed and started again on the same folder.
+
+    `url` reaches it by its unix socket, `tcp_url` by its port (0: no port was asked for). Start it from the main thread:
+    the kernel ends it with the thread that started it.
+    """
+
+    folder: Path
+    port: int = 0
+    fsync: str = "always"
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def socket(self) -> Path:
+        return store.socket_path(self.folder)
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def tcp_url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The running server's process ID."""
+        assert self.process is not None, "start() first"
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            RuntimeError: it ended, or did not answer in time; its log is in the message.
+        """
+        command = store.command(self.folder, self.socket, port=self.port, fsync=self.fsync)
+        log = self.folder / "valkey.log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                tether.tethered(command), stdout=output, stderr=output, start_new_session=True
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not store.answers(self.socket):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the test's Valkey did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+            time.sleep(0.005)
+
+    def kill(self) -> None:
+        """End the server by SIGKILL, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the server by SIGTERM; it writes what it has."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, how)
+            self.process.wait(timeout=10)
+        self.process = None
+
+
+@contextmanager
+def private_valkey(folder: Path | None = None, *, tcp: bool = False, fsync: str = "always") -> Iterator[PrivateValkey]:
+    """A running Valkey, killed at the end.
+
+    Args:
+        folder: its data folder; None for a temporary one, removed at the end.
+        tcp: listen on a port of 127.0.0.1 as well.
+        fsync: "no" is quicker, for tests that kill nothing.
+    """
+    own = None if folder else Path(tempfile.mkdtemp(prefix="nb-valkey-"))
+    valkey = PrivateValkey(folder or own or Path(), port=free_port() if tcp else 0, fsync=fsync)
+    try:
+        valkey.start()
+        yield valkey
+    finally:
+        valkey.kill()
+        if own:
+            shutil.rmtree(own, ignore_errors=True)
