@@ -1,4 +1,4 @@
-"""Names of all Redis keys. All keys of one canvas share the hash tag ``{c:ID}``, so that one script may touch them (C7)."""
+"""Names of all Redis keys; those of one canvas share the hash tag ``{c:ID}``, so one script may touch them (C7)."""
 
 from dataclasses import dataclass
 
@@ -62,11 +62,11 @@ class CanvasKeys:
 
     @property
     def open_jobs(self) -> str:
-        """Hash: job ID → stream entry as which it was sent, "" while unsent: the outbox and the list of open jobs (design §3.3)."""
+        """Hash: job ID → stream entry as which it was sent, "" while unsent: the outbox and the list of open jobs."""
         return self._key("open")
 
     def job(self, job: str) -> str:
-        """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, entry, public (msgpack Job), updated_ms."""
+        """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, public (msgpack Job), updated_ms."""
         return self._key(f"job:{job}")
 
     @property

@@ -22,7 +22,10 @@ class OpId(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where a reader stands in the log: epoch, seq, and the op ID at seq (C4). Wire: ``[epoch, seq, [client, n] | null]``."""
+    """Where a reader stands in the log: epoch, seq, and the op ID at seq (C4).
+
+    Wire: ``[epoch, seq, [client, n] | null]``.
+    """
 
     epoch: int
     seq: int
@@ -62,7 +65,7 @@ TERMINAL: frozenset[str] = frozenset({"accepted", "discarded", "cancelled", "sup
 
 
 class Variation(msgspec.Struct, frozen=True, kw_only=True):
-    """One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP or PNG) of the job's result box."""
+    """One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP) of the result box."""
 
     blob: str
     seed: int

@@ -1,7 +1,6 @@
 """Frames: a msgpack array of messages, encoded once and decoded with types."""
 
 from collections.abc import Iterable, Sequence
-
 from typing import TypeVar
 
 import msgspec

@@ -194,7 +194,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Welcome(_Wire, frozen=True, tag="welcome"):
-    """Answer to hello. Either `manifest` is set (fresh join or full resync) or the tail follows as `change`s (resume)."""
+    """Answer to hello: either `manifest` is set (fresh join, full resync) or the tail follows as `change`s (resume)."""
 
     protocol: int
     you: Member

@@ -49,7 +49,7 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     exact_edge: bool = False
     """True: not one pixel outside the mask itself may change (E5)."""
     layer: str | None = None
-    """Target layer. None: the server picks: the layer itself where it is the only visible one, else a new one on top."""
+    """Target layer. None: the only visible layer, or else a new one on top."""
     references: Annotated[list[Reference], Meta(max_length=4)] = []
     model: Annotated[str, Meta(max_length=128)] | None = None
     """Model name or None for the engine's default."""

@@ -1,0 +1,7 @@
+"""The Python SDK: join a canvas, follow its events, paint, edit, undo and export, async or blocking."""
+
+from nanobana.sdk.blocking import join as join_blocking
+from nanobana.sdk.canvas import Canvas, join
+from nanobana.sdk.http import create_canvas
+
+__all__ = ["Canvas", "create_canvas", "join", "join_blocking"]

@@ -1,0 +1,305 @@
+"""A joined canvas: what is on it, what happens on it, and everything one may do there."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from io import BytesIO
+
+import anyio
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nanobana.protocol import messages as m
+from nanobana.protocol.canvas import Job, Layer, OpId, Position
+from nanobana.protocol.errors import BadInput, NotFound, Unavailable
+from nanobana.protocol.geometry import Box, tile_box, tiles_of
+from nanobana.protocol.parameters import EditParams, Reference
+from nanobana.raster.codec import decode_tile
+from nanobana.sdk.connection import Connection
+from nanobana.sdk.http import CanvasHttp
+from nanobana.sdk.link import Link
+from nanobana.sdk.replica import Replica
+
+Mask = npt.NDArray[np.uint8]
+"""[height, width] uint8, 255 = regenerate."""
+
+
+class EventStream:
+    """One reader's queue of server messages: at most `limit` wait; a reader that falls behind is told so."""
+
+    def __init__(self, limit: int = 2000) -> None:
+        self._queue: asyncio.Queue[m.ServerMessage | Exception] = asyncio.Queue(limit + 1)
+        self._limit = limit
+        self._lost = False
+
+    def put(self, message: m.ServerMessage | Exception) -> None:
+        if self._lost:
+            return
+        if self._queue.qsize() >= self._limit:
+            self._lost = True
+            message = Unavailable("this reader fell behind; read the canvas anew", code="fell_behind")
+        self._queue.put_nowait(message)
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> m.ServerMessage:
+        message = await self._queue.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+
+class Canvas:
+    """A canvas as one member has it. Made by `join`; safe to use from one event loop."""
+
+    def __init__(self, http: CanvasHttp) -> None:
+        self.http = http
+        self.client = secrets.token_urlsafe(9)
+        self.replica = Replica()
+        self.you: m.Member | None = None
+        self.members: dict[str, m.Member] = {}
+        self._n = 0
+        self._streams: set[EventStream] = set()
+        self._finished: dict[str, Job] = {}
+        self._moved = asyncio.Event()
+        self.connection = Connection(http, self.client, position=self._position, receive=self._receive)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Bottom to top."""
+        return self.replica.layers
+
+    @contextlib.contextmanager
+    def events(self) -> Iterator[EventStream]:
+        """Server messages from now on: ``with canvas.events() as events: async for message in events: …``."""
+        stream = EventStream()
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+
+    def next_op(self) -> OpId:
+        self._n += 1
+        return OpId(self.client, self._n)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something is true of the replica; looked at after every message."""
+        while not holds():
+            self._moved.clear()
+            if holds():
+                return
+            await self._moved.wait()
+
+    # ── layers and pixels ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def add_layer(self, name: str) -> str:
+        """A new empty layer on top; returns its ID."""
+        layer = secrets.token_hex(6)
+        await self._settled(m.LayerAdd(op=self.next_op(), layer=layer, name=name))
+        return layer
+
+    async def set_layer(
+        self, layer: str, *, name: str | None = None, visible: bool | None = None, opacity: float | None = None
+    ) -> None:
+        await self._settled(m.LayerSet(op=self.next_op(), layer=layer, name=name, visible=visible, opacity=opacity))
+
+    async def move_layer(self, layer: str, index: int) -> None:
+        await self._settled(m.LayerMove(op=self.next_op(), layer=layer, index=index))
+
+    async def delete_layer(self, layer: str) -> None:
+        await self._settled(m.LayerDelete(op=self.next_op(), layer=layer))
+
+    async def resize(self, width: int, height: int) -> None:
+        await self._settled(m.CanvasSet(op=self.next_op(), width=width, height=height))
+
+    async def add_image(self, data: bytes, *, name: str = "picture", x: int = 0, y: int = 0) -> str:
+        """A JPEG, PNG or WebP as a new layer, upright by its EXIF; returns the layer's ID."""
+        layer = secrets.token_hex(6)
+        seq = await self.http.upload(data, op=self.next_op(), layer=layer, name=name, x=x, y=y)
+        await self.until(lambda: self.replica.position.seq >= seq)
+        return layer
+
+    async def paint(self, layer: str, x: int, y: int, rgba: npt.NDArray[np.uint8], *, erase: bool = False) -> int:
+        """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq."""
+        png = _png(rgba)
+        box = Box(x, y, x + rgba.shape[1], y + rgba.shape[0])
+        blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
+        return await self._settled(
+            m.Paint(
+                op=self.next_op(),
+                layer=layer,
+                box=box,
+                png=None if blob else png,
+                blob=blob,
+                mode="erase" if erase else "over",
+            )
+        )
+
+    async def pixels(self, layer: str, box: Box) -> npt.NDArray[np.uint8]:
+        """What one layer holds in a box, [h, w, 4] straight alpha."""
+        out = np.zeros((box.height, box.width, 4), np.uint8)
+        for tx, ty in tiles_of(box):
+            name = self.replica.tiles.get((layer, tx, ty))
+            if name is None:
+                continue
+            tile = decode_tile(await self.http.blob(name))
+            at = tile_box(tx, ty)
+            cut = at.intersect(box)
+            out[cut.y0 - box.y0 : cut.y1 - box.y0, cut.x0 - box.x0 : cut.x1 - box.x0] = tile[
+                cut.y0 - at.y0 : cut.y1 - at.y0, cut.x0 - at.x0 : cut.x1 - at.x0
+            ]
+        return out
+
+    async def export(self) -> bytes:
+        """PNG of the visible canvas."""
+        return await self.http.export()
+
+    # ── edits ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def edit(
+        self,
+        mask: Mask,
+        x: int,
+        y: int,
+        prompt: str = "",
+        *,
+        references: Sequence[bytes] = (),
+        **parameters: object,
+    ) -> str:
+        """Queue a fill of the masked region; returns the job's ID.
+
+        Args:
+            mask: [h, w] uint8 placed at (x, y), 255 = regenerate.
+            references: pictures to follow (PNG, WebP or JPEG bytes).
+            parameters: any other field of `EditParams`, e.g. ``mode="erase"``, ``seed=7``, ``variations=3``.
+        """
+        png = _png(mask)
+        blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
+        box = Box(x, y, x + mask.shape[1], y + mask.shape[0])
+        named = [Reference(blob=await self.http.put_blob(picture)) for picture in references]
+        params = EditParams(
+            box=box,
+            mask_png=None if blob else png,
+            mask_blob=blob,
+            prompt=prompt,
+            references=named,
+            **parameters,  # type: ignore[arg-type]
+        )
+        op = self.next_op()
+        await self._settled(m.Edit(op=op, edit=params))
+        return f"{op.client}-{op.n}"
+
+    async def staged(self, job: str) -> Job:
+        """Wait for an edit's result.
+
+        Raises:
+            BadInput: the edit failed; the text says why.
+            NotFound: it was cancelled, superseded or discarded.
+        """
+        return await self._job(job, lambda now: now.state == "staged")
+
+    async def accept(self, job: str, variation: int = 0, *, new_layer: bool = False) -> int:
+        """Burn one variation in; raises Conflict ``already_decided`` when somebody was first."""
+        op = self.next_op()
+        return await self._settled(m.Decide(op=op, job=job, accept=True, variation=variation, new_layer=new_layer))
+
+    async def discard(self, job: str) -> int:
+        return await self._settled(m.Decide(op=self.next_op(), job=job, accept=False))
+
+    async def cancel(self, job: str) -> int:
+        return await self._settled(m.Cancel(op=self.next_op(), job=job))
+
+    async def undo(self) -> int:
+        """Undo my newest op that is not undone."""
+        return await self._settled(m.Undo(op=self.next_op()))
+
+    async def redo(self) -> int:
+        return await self._settled(m.Redo(op=self.next_op()))
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settled(self, message: m.Op) -> int:
+        """Send, and wait until the replica holds the result too."""
+        seq = await self.connection.send(message)
+        await self.until(lambda: self.replica.position.seq >= seq)
+        return seq
+
+    async def _job(self, job: str, reached: Callable[[Job], bool]) -> Job:
+        def now() -> Job | None:
+            return self.replica.jobs.get(job) or self._finished.get(job)
+
+        await self.until(lambda: (found := now()) is not None and (reached(found) or found.id in self._finished))
+        found = now()
+        if found is None or not reached(found):
+            if found is not None and found.state == "failed":
+                raise BadInput(found.error or "the edit failed", code=found.error_code or "failed")
+            raise NotFound(f"edit {job} is {found.state if found else 'gone'}", code="edit_over")
+        return found
+
+    def _position(self) -> Position | None:
+        return self.replica.position if self.replica.position.epoch else None
+
+    def _receive(self, message: m.ServerMessage) -> None:
+        match message:
+            case m.Welcome():
+                self.you = message.you
+                self.members = {member.id: member for member in message.members}
+                if message.manifest is not None:
+                    self.replica.load(message.manifest)
+            case m.Resync():
+                self.replica.load(message.manifest)
+            case m.Changed(change=change):
+                self.replica.apply(change)
+                if change.job is not None and change.job.id not in self.replica.jobs:
+                    self._finished[change.job.id] = change.job
+            case m.Joined(member=member):
+                self.members[member.id] = member
+            case m.Left(id=gone):
+                self.members.pop(gone, None)
+            case _:
+                pass
+        self._moved.set()
+        for stream in list(self._streams):
+            stream.put(message)
+
+
+@contextlib.asynccontextmanager
+async def join(link: str, *, name: str = "script") -> AsyncIterator[Canvas]:
+    """Join a canvas by its share link, for as long as the block runs; reconnects by itself.
+
+    Raises:
+        BadInput: the link is malformed.
+        NotAllowed: wrong or revoked secret.
+        Unavailable: nobody answers there.
+    """
+    async with CanvasHttp(Link.parse(link), name=name) as http:
+        await http.authorise()
+        canvas = Canvas(http)
+        task = asyncio.create_task(canvas.connection.run(), name=f"canvas {http.link.canvas}")
+        try:
+            await _first(canvas.connection.ready(), task)
+            yield canvas
+        finally:
+            task.cancel()
+            with anyio.CancelScope(shield=True), contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _first(ready: Awaitable[None], task: "asyncio.Task[None]") -> None:
+    """Wait for the welcome, or for the connection's own failure."""
+    waiting = asyncio.ensure_future(ready)
+    await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        task.result()
+    await waiting
+
+
+def _png(array: npt.NDArray[np.uint8]) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,138 @@
+"""The HTTP side of a canvas: create it, get tickets, fetch and store blobs, upload pictures, export."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx2 as httpx
+import msgspec
+
+from nanobana.protocol.canvas import Manifest, OpId
+from nanobana.protocol.errors import (
+    BadInput,
+    Conflict,
+    NanobanaError,
+    NotAllowed,
+    NotFound,
+    StorageFull,
+    TooMany,
+    Unavailable,
+)
+from nanobana.sdk.link import Link
+
+_BY_STATUS: dict[int, type[NanobanaError]] = {
+    kind.status: kind for kind in (BadInput, NotAllowed, NotFound, Conflict, StorageFull, TooMany, Unavailable)
+}
+_BY_CODE: dict[str, type[NanobanaError]] = {kind.code: kind for kind in _BY_STATUS.values()}
+
+
+def error_from_wire(code: str, message: str, retry_ms: int | None = None, status: int = 500) -> NanobanaError:
+    """The exception for a wire code; a finer code keeps its text and gets the class of its HTTP status, if known."""
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or NanobanaError
+    return kind(message, code=code, retry_ms=retry_ms)
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """What POST …/tickets answers: a single-use room ticket and an access token for HTTP."""
+
+    ticket: str
+    role: str
+    user: str
+    access: str
+    user_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The three links of a new canvas. Give away edit or view; keep owner."""
+
+    owner: str
+    edit: str
+    view: str
+
+
+class CanvasHttp:
+    """HTTP calls of one canvas for one person; `authorise` first."""
+
+    def __init__(self, link: Link, *, name: str) -> None:
+        self.link = link
+        self._name = name
+        self._who: dict[str, str] = {}
+        self._http = httpx.AsyncClient(base_url=link.api, timeout=60.0)
+
+    async def __aenter__(self) -> "CanvasHttp":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def authorise(self) -> Ticket:
+        """Exchange the link's secret for a ticket; the same person again on every call.
+
+        Raises:
+            NotAllowed: the secret is wrong or the link was revoked.
+            Unavailable: nobody answers.
+        """
+        body = {"secret": self.link.secret, "name": self._name, **self._who}
+        answer = await self._call("POST", "/tickets", json=body)
+        ticket = msgspec.json.decode(answer.content, type=Ticket)
+        if ticket.user_key:
+            self._who = {"user": ticket.user, "user_key": ticket.user_key}
+        self._http.headers["Authorization"] = f"Bearer {ticket.access}"
+        return ticket
+
+    async def blob(self, name: str) -> bytes:
+        return (await self._call("GET", f"/blobs/{name}")).content
+
+    async def put_blob(self, data: bytes) -> str:
+        answer = await self._call("PUT", "/blobs", content=data)
+        return str(msgspec.json.decode(answer.content)["name"])
+
+    async def manifest(self) -> Manifest:
+        return msgspec.json.decode((await self._call("GET", "/manifest")).content, type=Manifest)
+
+    async def upload(self, data: bytes, *, op: OpId, layer: str, name: str, x: int, y: int) -> int:
+        """A picture as a new layer; returns the seq."""
+        query = {"client": op.client, "n": op.n, "layer": layer, "name": name, "x": x, "y": y}
+        answer = await self._call("POST", "/images", params=query, content=data, timeout=300.0)
+        return int(msgspec.json.decode(answer.content)["seq"])
+
+    async def export(self) -> bytes:
+        """PNG of the visible canvas."""
+        return (await self._call("GET", "/export.png", timeout=300.0)).content
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = await self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unavailable(f"{self.link.origin} does not answer: {error}", retry_ms=1000) from error
+        return _checked(answer)
+
+
+async def create_canvas(origin: str, *, title: str = "", width: int | None = None, height: int | None = None) -> Links:
+    """A new canvas on the server at `origin` (``http://127.0.0.1:8000``).
+
+    Without a size the first picture gives it one. Raises Unavailable where nobody answers.
+    """
+    body = {"title": title, "width": width, "height": height}
+    async with httpx.AsyncClient(base_url=origin) as http:
+        try:
+            answer = await http.post("/api/canvases", json={key: value for key, value in body.items() if value})
+        except httpx.TransportError as error:
+            raise Unavailable(f"{origin} does not answer: {error}", retry_ms=1000) from error
+    made = msgspec.json.decode(_checked(answer).content)
+    base = f"{origin.rstrip('/')}/c/{made['canvas']}#"
+    return Links(**{role: base + secret for role, secret in made["links"].items()})
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    try:
+        told = msgspec.json.decode(answer.content)
+        code, message, retry_ms = told["code"], told["message"], told.get("retry_ms")
+    except (msgspec.DecodeError, KeyError, TypeError):
+        code, message, retry_ms = "http_error", f"{answer.request.url} answered {answer.status_code}", None
+    raise error_from_wire(code, message, retry_ms, answer.status_code)
