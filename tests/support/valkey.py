@@ -30,8 +30,8 @@ def free_port() -> int:
 class PrivateValkey:
     """One Valkey on a folder; can be killed and started again on the same folder.
 
-    `url` reaches it by its unix socket, `tcp_url` by its port (0: no port was asked for). Start it from the main thread:
-    the kernel ends it with the thread that started it.
+    `url` reaches it by its unix socket, `tcp_url` by its port (0: no port was asked for).
+    Start it from the main thread: the kernel ends it with the thread that started it.
     """
 
     folder: Path
