@@ -1,6 +1,7 @@
 """What can keep `nanobana serve` from running, each with the sentence that a person reads.
 
 ServeError
+├── BadSetting     an environment variable or option cannot be understood
 ├── PortTaken      somebody listens on the address already
 ├── DataInUse      another nanobana holds the data folder
 ├── DataUnusable   the data folder cannot be made or written
@@ -17,6 +18,14 @@ class ServeError(Exception):
     """Base of the reasons not to run; `exit_code` is the process's."""
 
     exit_code = 1
+
+
+class BadSetting(ServeError):
+    exit_code = 64
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"{name} is {value!r}, and should be {wanted}.")
+        self.name = name
 
 
 class PortTaken(ServeError):
@@ -66,8 +75,9 @@ class PartMissing(ServeError):
 class PartFailed(ServeError):
     exit_code = 70
 
-    def __init__(self, part: str, times: int, how: str, log: Path, tail: str) -> None:
+    def __init__(self, part: str, times: int, how: str, log: Path | None, tail: str) -> None:
+        kept = f" Its log is {log}." if log else ""
         last = f" It said last:\n{tail}" if tail else ""
-        super().__init__(f"The {part} {how}, {times} times before it was ready. Its log is {log}.{last}")
+        super().__init__(f"The {part} {how}, {times} times in a row before it was ready.{kept}{last}")
         self.part = part
         self.log = log

@@ -1,0 +1,117 @@
+"""The command line `nanobana`: the all-in-one run and its parts; every part is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from nanobana import __version__
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; ends the process with 0, or with a code and one clear sentence on stderr."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words in (["--version"], ["-V"]):
+        print(f"nanobana {__version__}")
+        return
+    try:
+        import typer  # noqa: F401
+    except ModuleNotFoundError:
+        _fail("The command line is not installed. Install it with: pip install 'nanobana[all]'", 69)
+    _commands()(args=words, prog_name="nanobana")
+
+
+def _commands() -> Any:
+    import typer
+
+    app = typer.Typer(
+        help="A shared canvas with diffusion inpainting.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback()
+    def common(version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit.")) -> None:
+        if version:
+            print(f"nanobana {__version__}")
+            raise typer.Exit
+
+    @app.command()
+    def serve(
+        port: int = typer.Option(None, min=1, max=65535, help="Port of the page.  [env: PORT; default: 8000]"),
+        host: str = typer.Option(None, help="Address to listen on.  [env: NANOBANA_HOST; default: 127.0.0.1]"),
+        data: Path = typer.Option(None, help="Folder for all that is kept.  [env: NANOBANA_DATA]"),
+        model: str = typer.Option(None, help="The engine's model.  [env: NANOBANA_MODEL]"),
+        logs: bool = typer.Option(False, "--logs", help="Show the parts' logs here instead of keeping them in files."),
+    ) -> None:
+        """Start everything on this machine: an embedded store, the server and one engine."""
+        _export(PORT=port, NANOBANA_HOST=host, NANOBANA_DATA=data, NANOBANA_MODEL=model)
+        serving = _part("nanobana_server.allinone.serve", "The server", "server")
+        settings = _part("nanobana_server.allinone.settings", "The server", "server")
+        errors = _part("nanobana_server.allinone.errors", "The server", "server")
+        _need("nanobana_engine", "The engine", "engine")
+        import msgspec
+
+        try:
+            serving.serve(msgspec.structs.replace(settings.read(os.environ), logs_to_terminal=logs))
+        except errors.ServeError as error:
+            _fail(str(error), error.exit_code)
+
+    @app.command()
+    def server(
+        port: int = typer.Option(None, min=1, max=65535, help="Port of the page.  [env: PORT; default: 8000]"),
+        host: str = typer.Option(None, help="Address to listen on.  [env: NANOBANA_HOST; default: 127.0.0.1]"),
+        redis_url: str = typer.Option(None, help="The store: Redis, Valkey or cluster.  [env: NANOBANA_REDIS_URL]"),
+    ) -> None:
+        """Start one server; any number of them share a store."""
+        _export(PORT=port, NANOBANA_HOST=host, NANOBANA_REDIS_URL=redis_url)
+        _part("nanobana_server.app", "The server", "server").run()
+
+    @app.command()
+    def engine(
+        model: str = typer.Option(None, help="A preset, or a folder in diffusers format.  [env: NANOBANA_MODEL]"),
+        redis_url: str = typer.Option(None, help="The store: Redis, Valkey or cluster.  [env: NANOBANA_REDIS_URL]"),
+    ) -> None:
+        """Start one engine; any number of them share a store."""
+        _export(NANOBANA_MODEL=model, NANOBANA_REDIS_URL=redis_url)
+        _part("nanobana_engine.worker.main", "The engine", "engine").run()
+
+    @app.command()
+    def assets(query: str = typer.Argument("", help="Words in any language; none for a summary.")) -> None:
+        """List the pictures that the built-in model knows."""
+        _part("nanobana_engine.assets.listing", "The engine", "engine").run(query)
+
+    return app
+
+
+def _export(**settings: object) -> None:
+    """Options become the environment that every part reads, so that there is one way to be told something."""
+    os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
+
+
+def _need(package: str, what: str, extra: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        _fail(f"{what} is not installed. Install it with: pip install 'nanobana[{extra}]'", 69)
+
+
+def _part(module: str, what: str, extra: str) -> Any:
+    """The module of an optional part; ends the process when the part, or a package it needs, is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        _fail(f"{what} is not installed (no {error.name}). Install it with: pip install 'nanobana[{extra}]'", 69)
+
+
+def _fail(sentence: str, code: int) -> Any:
+    print(f"nanobana: {sentence}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

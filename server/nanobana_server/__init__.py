@@ -1,0 +1,1 @@
+"""The server: canvases, rooms and jobs over HTTP and WebSocket, on Redis or Valkey; never imports torch."""

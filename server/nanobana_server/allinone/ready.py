@@ -1,0 +1,33 @@
+"""Asks the server whether page and engine are ready."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+
+import msgspec
+
+POLL_S = 0.1
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """The answer of `/readyz`."""
+
+    store: bool = False
+    engines: int = 0
+    """Engines whose heartbeat is fresh."""
+
+
+def ask(address: str, timeout: float = 2.0) -> Readiness | None:
+    """What the server at `address` says of itself; None while it does not answer. Blocks: call it in a thread."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        try:
+            with opener.open(f"{address}/readyz", timeout=timeout) as reply:
+                body = reply.read(65536)
+        except urllib.error.HTTPError as refusal:  # 503 says the same in its body
+            body = refusal.read(65536)
+        return msgspec.json.decode(body, type=Readiness)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return None
