@@ -4,19 +4,17 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from io import BytesIO
 
 import anyio
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Job, Layer, OpId, Position
 from nanobana.protocol.errors import BadInput, NotFound, Unavailable
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, Reference
-from nanobana.raster.codec import decode_tile
+from nanobana.raster.codec import decode_tile, encode_png
 from nanobana.sdk.connection import Connection
 from nanobana.sdk.http import CanvasHttp
 from nanobana.sdk.link import Link
@@ -125,7 +123,7 @@ class Canvas:
 
     async def paint(self, layer: str, x: int, y: int, rgba: npt.NDArray[np.uint8], *, erase: bool = False) -> int:
         """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq."""
-        png = _png(rgba)
+        png = encode_png(rgba)
         box = Box(x, y, x + rgba.shape[1], y + rgba.shape[0])
         blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
         return await self._settled(
@@ -177,7 +175,7 @@ class Canvas:
             references: pictures to follow (PNG, WebP or JPEG bytes).
             parameters: any other field of `EditParams`, e.g. ``mode="erase"``, ``seed=7``, ``variations=3``.
         """
-        png = _png(mask)
+        png = encode_png(mask)
         blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
         box = Box(x, y, x + mask.shape[1], y + mask.shape[0])
         named = [Reference(blob=await self.http.put_blob(picture)) for picture in references]
@@ -297,9 +295,3 @@ async def _first(ready: Awaitable[None], task: "asyncio.Task[None]") -> None:
         waiting.cancel()
         task.result()
     await waiting
-
-
-def _png(array: npt.NDArray[np.uint8]) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
