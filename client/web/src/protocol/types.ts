@@ -1,0 +1,438 @@
+// Generated from nanobana.protocol by `python -m nanobana.protocol.typescript`; do not edit (R1).
+export const PROTOCOL_VERSION = 1
+export const TILE = 256
+export const MAX_SIDE = 16384
+export const MAX_MIP = 6
+export const MAX_FRAME = 262144
+export const INLINE = 65536
+export const CLOSE_SLOW = 4000
+export const CLOSE_DRAINING = 4001
+export const CLOSE_TICKET = 4002
+export const CLOSE_RATE = 4003
+export const CLOSE_STORE = 4004
+export const CLOSE_REVOKED = 4500
+export const CLOSE_PROTOCOL = 4501
+export const CLOSE_BAD_FRAME = 4502
+export const CLOSE_ROOM_FULL = 4503
+export const CLOSE_GONE = 4504
+
+export type JobState = "queued" | "running" | "staged" | "accepted" | "discarded" | "cancelled" | "superseded" | "failed"
+
+export type Role = "owner" | "editor" | "viewer"
+
+export type StrokeKind = "paint" | "erase" | "mask-brush" | "mask-rect" | "mask-lasso"
+
+export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo"
+
+/** One connection. `user` is the person behind it (stable over reconnects), `id` the connection. */
+export interface Member {
+  id: string
+  user: string
+  name: string
+  color: string
+  role: Role
+}
+
+/** Made by the client: `client` is one tab, `n` rises by at least one with each op (C6). Wire: ``[client, n]``. */
+export type OpId = [client: string, n: number]
+
+/** Where a reader stands in the log: epoch, seq, and the op ID at seq (C4). */
+export type Position = [epoch: number, seq: number, op: OpId | null]
+
+export interface CanvasInfo {
+  id: string
+  title: string
+  width: number
+  height: number
+  used_bytes: number
+  budget_bytes: number
+}
+
+/** One layer; the list of layers runs from bottom to top. */
+export interface Layer {
+  id: string
+  name: string
+  visible: boolean
+  opacity: number
+}
+
+/** A tile's place and content name. Wire: ``[layer, tx, ty, name]``; an empty name means transparent again. */
+export type TileRef = [layer: string, tx: number, ty: number, name: string]
+
+/** A half-open rectangle in canvas pixels: x0 <= x < x1, y0 <= y < y1. On the wire ``[x0, y0, x1, y1]``. */
+export type Box = [x0: number, y0: number, x1: number, y1: number]
+
+/** One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP) of the result box. */
+export interface Variation {
+  blob: string
+  seed: number
+}
+
+/** Where the time of an edit went, in milliseconds of wall time. */
+export interface Timing {
+  wait_ms: number
+  read_ms: number
+  model_ms: number
+  total_ms: number
+}
+
+/** An edit in everybody's eyes; replaced as a whole by every change of its state. */
+export interface Job {
+  id: string
+  state: JobState
+  user: string
+  user_name: string
+  color: string
+  mode: string
+  prompt: string
+  negative: string
+  seed: number
+  strength: number
+  quality: string
+  variations: number
+  box: Box
+  mask: string
+  layer: string | null
+  result_box: Box | null
+  results: Variation[]
+  timing: Timing | null
+  error_code: string
+  error: string
+  created_ms: number
+}
+
+/** Everything needed to show a canvas at a position; the live snapshot (C8). */
+export interface Manifest {
+  position: Position
+  canvas: CanvasInfo
+  layers: Layer[]
+  tiles: TileRef[]
+  jobs: Job[]
+}
+
+/** Answer to hello: either `manifest` is set (fresh join, full resync) or the tail follows as `change`s (resume). */
+export interface Welcome {
+  t: "welcome"
+  protocol: number
+  you: Member
+  position: Position
+  canvas: CanvasInfo
+  members: Member[]
+  manifest?: Manifest | null
+  model?: string
+}
+
+/** The reader's position is void (epoch changed, or it fell too far behind): start again from this manifest. */
+export interface Resync {
+  t: "resync"
+  manifest: Manifest
+  reason: string
+}
+
+/** The op is durable at seq. Idempotent repeats get the first answer. */
+export interface Ack {
+  t: "ack"
+  op: OpId
+  seq: number
+}
+
+export interface Reject {
+  t: "reject"
+  op: OpId
+  code: string
+  message: string
+  retry_ms?: number | null
+}
+
+/** One entry of the log: what an op changed. Fields that an op did not touch are None or empty. */
+export interface Change {
+  seq: number
+  epoch: number
+  op: OpId
+  user: string
+  kind: ChangeKind
+  time_ms: number
+  tiles: TileRef[]
+  layers: Layer[] | null
+  canvas: CanvasInfo | null
+  job: Job | null
+  undoes: number | null
+}
+
+/** Durable: one log entry, in order of seq. */
+export interface Changed {
+  t: "change"
+  change: Change
+}
+
+/** Latest-only: progress of one job (R3). The engine publishes it, servers pass its bytes on. */
+export interface Preview {
+  t: "preview"
+  job: string
+  state: "queued" | "running"
+  place?: number
+  stage?: "" | "detail" | "erase" | "layout" | "rough"
+  step?: number
+  of?: number
+  box?: Box | null
+  jpeg?: Uint8Array | null
+  alpha?: Uint8Array | null
+  variation?: number
+}
+
+export interface Joined {
+  t: "joined"
+  member: Member
+}
+
+export interface Left {
+  t: "left"
+  id: string
+}
+
+/** Volatile, merged per tick: ``[member id, x | null, y | null]`` rows. */
+export interface Cursors {
+  t: "cursors"
+  rows: ([string, number | null, number | null])[]
+}
+
+/** Volatile: the newest points of a stroke in progress, so that others see it being drawn. */
+export interface Stroke {
+  t: "stroke"
+  id: string
+  kind: StrokeKind
+  points: number[]
+  size?: number
+  color?: string
+  subtract?: boolean
+  done?: boolean
+}
+
+export interface MemberStroke {
+  t: "member_stroke"
+  member: string
+  stroke: Stroke
+}
+
+export interface MemberMask {
+  t: "member_mask"
+  member: string
+  box?: Box | null
+  png?: Uint8Array | null
+}
+
+/** Volatile: an uploaded picture is being cut into tiles. */
+export interface ImportProgress {
+  t: "import"
+  op: OpId
+  user: string
+  done: number
+  of: number
+}
+
+/** Volatile: how many engines are alive and which model they run; 0 disables Generate with a reason. */
+export interface Engines {
+  t: "engines"
+  count: number
+  model?: string
+}
+
+export interface Pong {
+  t: "pong"
+  n: number
+}
+
+/** A frame was not understood, or the socket is about to be closed: why, and whether to come back. */
+export interface Problem {
+  t: "problem"
+  code: string
+  message: string
+  retry_ms?: number | null
+}
+
+/** First message, within 5 s. The ticket came from POST …/tickets and works once. */
+export interface Hello {
+  t: "hello"
+  protocol: number
+  ticket: string
+  client: string
+  position?: Position | null
+}
+
+/** Lay an RGBA patch (straight alpha PNG, exactly the box's size) over a layer, or erase by its alpha. */
+export interface Paint {
+  t: "paint"
+  op: OpId
+  layer: string
+  box: Box
+  png?: Uint8Array | null
+  blob?: string | null
+  mode?: "erase" | "over"
+}
+
+export interface LayerAdd {
+  t: "layer_add"
+  op: OpId
+  layer: string
+  name: string
+  above?: string | null
+}
+
+export interface LayerSet {
+  t: "layer_set"
+  op: OpId
+  layer: string
+  name?: string | null
+  visible?: boolean | null
+  opacity?: number | null
+}
+
+/** Move to an index of the list without it, 0 = bottom. */
+export interface LayerMove {
+  t: "layer_move"
+  op: OpId
+  layer: string
+  index: number
+}
+
+export interface LayerDelete {
+  t: "layer_delete"
+  op: OpId
+  layer: string
+}
+
+/** Name or size of the canvas. Growing and cropping keep the tiles; what lies outside is just not shown. */
+export interface CanvasSet {
+  t: "canvas_set"
+  op: OpId
+  title?: string | null
+  width?: number | null
+  height?: number | null
+}
+
+/** A picture to follow. Its blob is a PNG, WebP or JPEG uploaded to the canvas beforehand. */
+export interface Reference {
+  blob: string
+  weight?: number
+}
+
+/** One region to refill. */
+export interface EditParams {
+  mode?: "erase" | "fill"
+  box: Box
+  mask_png?: Uint8Array | null
+  mask_blob?: string | null
+  prompt?: string
+  negative?: string
+  seed?: number | null
+  variations?: number
+  strength?: number
+  quality?: "balanced" | "best" | "draft"
+  guidance?: number | null
+  exact_edge?: boolean
+  layer?: string | null
+  references?: Reference[]
+  model?: string | null
+  lane?: "batch" | "live"
+}
+
+/** Queue an edit; its job ID will be ``{client}-{n}`` of this op. */
+export interface Edit {
+  t: "edit"
+  op: OpId
+  edit: EditParams
+}
+
+export interface Cancel {
+  t: "cancel"
+  op: OpId
+  job: string
+}
+
+/** Accept one variation of a staged job, or discard it. The first decision wins (code ``already_decided``). */
+export interface Decide {
+  t: "decide"
+  op: OpId
+  job: string
+  accept: boolean
+  variation?: number
+  new_layer?: boolean
+}
+
+/** Undo the newest op of mine that is not undone (C9). */
+export interface Undo {
+  t: "undo"
+  op: OpId
+}
+
+export interface Redo {
+  t: "redo"
+  op: OpId
+}
+
+/** Volatile. Canvas pixels; None when the pointer left the canvas. */
+export interface Cursor {
+  t: "cursor"
+  x?: number | null
+  y?: number | null
+}
+
+/** Volatile, latest only: my whole mask now (gray PNG of the box's size), or none. Newcomers get the last one. */
+export interface Mask {
+  t: "mask"
+  box?: Box | null
+  png?: Uint8Array | null
+}
+
+export interface Ping {
+  t: "ping"
+  n?: number
+}
+
+export type ClientMessage =
+  | Hello
+  | Paint
+  | LayerAdd
+  | LayerSet
+  | LayerMove
+  | LayerDelete
+  | CanvasSet
+  | Edit
+  | Cancel
+  | Decide
+  | Undo
+  | Redo
+  | Cursor
+  | Stroke
+  | Mask
+  | Ping
+
+export type Op =
+  | Paint
+  | LayerAdd
+  | LayerSet
+  | LayerMove
+  | LayerDelete
+  | CanvasSet
+  | Edit
+  | Cancel
+  | Decide
+  | Undo
+  | Redo
+
+export type ServerMessage =
+  | Welcome
+  | Resync
+  | Ack
+  | Reject
+  | Changed
+  | Preview
+  | Joined
+  | Left
+  | Cursors
+  | MemberStroke
+  | MemberMask
+  | ImportProgress
+  | Engines
+  | Pong
+  | Problem
