@@ -57,13 +57,33 @@ class CanvasKeys:
 
     @property
     def undo(self) -> str:
-        """Hash: seq → msgpack undo record (user, tiles before, coverage blobs, state) (C9)."""
+        """Hash: seq → msgpack undo record (what the op did to layers, tiles and jobs) of the last 2000 ops (C9)."""
         return self._key("undo")
+
+    @property
+    def history(self) -> str:
+        """Sorted set, all scores 0: ``{layer}/{tx}/{ty}/{seq as 16 digits}/{before}/{after}/{coverage}``."""
+        return self._key("history")
+
+    @property
+    def stacks(self) -> str:
+        """Hash: user → msgpack [undo, redo], each a list of [group, seq …], newest last, at most 100 (C9)."""
+        return self._key("stacks")
+
+    @property
+    def flips(self) -> str:
+        """Hash: seq of an op → seq of its last undo (negative) or redo (positive); absent: never undone."""
+        return self._key("flips")
 
     @property
     def open_jobs(self) -> str:
         """Hash: job ID → stream entry as which it was sent, "" while unsent: the outbox and the list of open jobs."""
         return self._key("open")
+
+    @property
+    def public_jobs(self) -> str:
+        """Hash: job ID → msgpack Job of every open job, as the manifest shows it."""
+        return self._key("public")
 
     def job(self, job: str) -> str:
         """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, public (msgpack Job), updated_ms."""
@@ -78,6 +98,16 @@ class CanvasKeys:
     def members(self) -> str:
         """Hash: member ID → msgpack Member with its server and last-seen time; presence across servers."""
         return self._key("members")
+
+    @property
+    def mips(self) -> str:
+        """Hash: mip key (geometry.mip_key) → bytes of the mip tile; a cache with its own small budget (C2)."""
+        return self._key("mips")
+
+    @property
+    def mip_ages(self) -> str:
+        """Sorted set: mip key → last use, ms by the store's clock."""
+        return self._key("mip_ages")
 
     @property
     def bell(self) -> str:

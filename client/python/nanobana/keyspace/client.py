@@ -1,0 +1,168 @@
+"""The one way to Redis, Valkey or a cluster of them for server and engine: RESP3, a bounded pool, our own errors."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import redis.asyncio as aioredis
+from redis import exceptions
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from nanobana.keyspace.scripts import script
+from nanobana.protocol.errors import NanobanaError, StorageFull, Unavailable
+
+Word: TypeAlias = str | bytes | int | float
+"""What a Redis command may be made of."""
+
+CLUSTER = "redis+cluster"
+"""URL scheme of a cluster: any one of its nodes."""
+
+SOCKET_TIMEOUT_S = 20.0
+"""Above the longest blocking read; a store that is silent for that long is away."""
+
+BLOCK_MS = 5000
+"""How long one blocking read waits at most."""
+
+RETRY_MS = 500
+"""Hint in Unavailable."""
+
+
+class Client:
+    """Commands and scripts on one Redis, Valkey or cluster; safe to share between tasks.
+
+    Every method raises Unavailable while the store cannot be reached and StorageFull while it refuses writes for
+    want of memory (C12). Commands are retried twice on a lost connection, so each must be harmless when repeated.
+    """
+
+    def __init__(self, url: str, *, connections: int = 64) -> None:
+        """
+        Args:
+            url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://host:port``.
+            connections: most connections at once (per node of a cluster); a caller beyond waits its turn.
+        """
+        self.url = url
+        self.is_cluster = urlsplit(url).scheme == CLUSTER
+        retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.3), 2)
+        if self.is_cluster:
+            self.redis: Any = RedisCluster.from_url(
+                url.replace(CLUSTER, "redis", 1),
+                protocol=3,
+                max_connections=connections,
+                socket_timeout=SOCKET_TIMEOUT_S,
+                socket_connect_timeout=2.0,
+            )
+        else:
+            pool: Any = aioredis.BlockingConnectionPool.from_url(
+                url,
+                protocol=3,
+                max_connections=connections,
+                timeout=5,
+                retry=retry,
+                retry_on_error=[exceptions.ConnectionError, exceptions.TimeoutError],
+                **_timeouts(url),
+            )
+            self.redis = aioredis.Redis(connection_pool=pool)
+
+    async def call(self, *words: Word) -> Any:
+        """One command, e.g. ``call("HGET", key, field)``; replies as redis-py shapes them under RESP3."""
+        try:
+            return await self.redis.execute_command(*words)
+        except exceptions.RedisError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise _away(error) from error
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Word] = ()) -> Any:
+        """A script by name: EVALSHA, and its whole text where the server does not know it yet."""
+        lua = script(name)
+        try:
+            try:
+                return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
+            except exceptions.NoScriptError:
+                return await self.redis.eval(lua.text, len(keys), *keys, *args)
+        except exceptions.RedisError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise _away(error) from error
+
+    async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
+        """Several commands in one round trip, not atomic; replies in order. One slot on a cluster."""
+        try:
+            pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
+            for words in commands:
+                pipe.execute_command(*words)
+            result: list[Any] = await pipe.execute()
+        except exceptions.RedisError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise _away(error) from error
+        return result
+
+    @asynccontextmanager
+    async def sharded_channels(self, *channels: str) -> AsyncIterator[Any]:
+        """A subscription of its own connection to channels of one slot; yields redis-py's PubSub.
+
+        On a cluster it goes to the node that has the slot now; when the slot moves or the node dies the caller's
+        read raises Unavailable, and subscribing again finds the new one.
+        """
+        own: Any = None
+        try:
+            own = await self._dedicated(channels[0])
+            pubsub = own.pubsub()
+            await pubsub.ssubscribe(*channels)
+            yield pubsub
+        except exceptions.RedisError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise _away(error) from error
+        finally:
+            if own is not None:
+                await own.aclose()
+                await own.connection_pool.disconnect()
+
+    async def _dedicated(self, channel: str) -> Any:
+        options: dict[str, Any] = {"protocol": 3, "retry": None}
+        if not self.is_cluster:
+            pool: Any = aioredis.ConnectionPool.from_url(self.url, **options, **_timeouts(self.url))
+            return aioredis.Redis(connection_pool=pool)
+        await self.redis.initialize()
+        await self.redis.execute_command("EXISTS", channel)  # follows a MOVED, so that the slot table is right
+        node = self.redis.get_node_from_key(channel)
+        return aioredis.Redis(host=node.host, port=node.port, socket_connect_timeout=2.0, **options)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.redis.aclose()
+        if not self.is_cluster:
+            await self.redis.connection_pool.disconnect()
+
+
+def translated(error: exceptions.RedisError) -> NanobanaError:
+    """redis-py's exception in our terms; errors that mean a bug of ours are raised as they are."""
+    if isinstance(error, exceptions.OutOfMemoryError) or "OOM" in str(error)[:120]:
+        return StorageFull("The store's memory is used up. Nothing was lost; delete something or raise its limit.")
+    away = (
+        exceptions.ConnectionError,
+        exceptions.TimeoutError,
+        exceptions.ClusterError,
+        exceptions.RedisClusterException,
+        exceptions.ReadOnlyError,
+        exceptions.TryAgainError,
+        exceptions.MovedError,
+        exceptions.AskError,
+    )
+    if isinstance(error, away) or str(error).startswith(("LOADING", "CLUSTERDOWN", "MASTERDOWN", "MISCONF", "BUSY ")):
+        return _away(error)
+    raise error
+
+
+def _away(error: Exception) -> Unavailable:
+    text = f"The store cannot be reached at the moment ({type(error).__name__}). What was saved is safe; try again."
+    return Unavailable(text, code="store_unavailable", retry_ms=RETRY_MS)
+
+
+def _timeouts(url: str) -> dict[str, float]:
+    return {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": 2.0} if url else {}

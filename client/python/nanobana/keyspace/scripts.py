@@ -1,0 +1,42 @@
+"""The Lua scripts of the store, read once from this package and known by their digests."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+NAMES = (
+    "claim",
+    "commit",
+    "create",
+    "engine_beat",
+    "engines",
+    "heartbeat",
+    "look",
+    "manifest",
+    "mark_sent",
+    "put_blobs",
+    "raise_epoch",
+    "tail",
+)
+"""Every script; each touches the keys of one slot only (C7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text and the digest that EVALSHA knows it by."""
+
+    name: str
+    text: str
+    digest: str
+
+
+@cache
+def script(name: str) -> Script:
+    """The script ``lua/{name}.lua``; its header says KEYS, ARGV and what it returns.
+
+    Raises:
+        FileNotFoundError: there is none of that name.
+    """
+    text = (resources.files("nanobana.keyspace") / "lua" / f"{name}.lua").read_text("utf-8")
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
