@@ -39,11 +39,11 @@ check: $(VENV)/.installed $(WEB)/node_modules/.installed ## Formatting, lint, ty
 	$(call step,mypy --strict)
 	@$(VENV)/bin/mypy --no-error-summary
 	$(call step,import rules)
-	@$(VENV)/bin/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@.ci/quietly $(VENV)/bin/lint-imports --no-logo
 	$(call step,TypeScript types against the protocol)
 	@$(PY) -m nanobana.protocol.typescript --check
 	$(call step,web client)
-	@npm --prefix $(WEB) run --silent check
+	@.ci/quietly npm --prefix $(WEB) run check
 	$(call step,container files)
 	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@if [ -x $(VENV)/bin/hadolint ]; then $(VENV)/bin/hadolint docker/*.Dockerfile; \
@@ -71,7 +71,7 @@ web: $(PAGE) ## Build the web client
 
 wheel: install ## The wheel, with the web client and the pictures in it
 	$(call step,wheel)
-	@rm -rf dist && $(VENV)/bin/hatchling build -t wheel >/dev/null && ls -s --block-size=K dist/*.whl
+	@rm -rf dist && .ci/quietly $(VENV)/bin/hatchling build -t wheel && ls -s --block-size=K dist/*.whl
 
 wheel-check: wheel ## Install the wheel into a clean environment and start it
 	@VENV=$(VENV) CONSTRAINTS=$(CONSTRAINTS) TORCH_INDEX=$(TORCH_INDEX) .ci/wheel-check
@@ -91,17 +91,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt constraints-cpu.txt | $(VENV)
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json
 	$(call step,npm packages of the web client)
-	@.ci/need-node && cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error --silent
+	@.ci/need-node && .ci/quietly npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(PAGE): $(WEB)/node_modules/.installed $(WEB_SOURCES)
 	$(call step,web client)
-	@cd $(WEB) && npm run --silent build -- --logLevel warn
+	@.ci/quietly npm --prefix $(WEB) run build
 	@touch $@
 
 engine/assets/node_modules/.installed: engine/assets/package-lock.json
 	$(call step,npm packages of the pictures)
-	@.ci/need-node && cd engine/assets && npm ci --no-audit --no-fund --loglevel=error --silent
+	@.ci/need-node && .ci/quietly npm --prefix engine/assets ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(PICTURES): engine/assets/node_modules/.installed engine/nanobana_engine/assets/build.py | $(VENV)/.installed
