@@ -1,0 +1,1 @@
+"""HTTP and the WebSocket's front door: routes, access, pictures, pages."""

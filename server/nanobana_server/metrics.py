@@ -1,0 +1,42 @@
+"""What the server counts, named by what a painter feels; no canvas and no user in a label."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_SLOW = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_SIZES = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0)
+
+
+class Metrics:
+    """One server's figures; each app has its own registry."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.saved_seconds = Histogram(
+            "nanobana_saved_seconds", "From an op's arrival to its acknowledgement", ["op"],
+            registry=registry, buckets=_QUICK,
+        )  # fmt: skip
+        self.shown_seconds = Histogram(
+            "nanobana_shown_seconds", "From the bell of a change to the frame that shows it",
+            registry=registry, buckets=_QUICK,
+        )  # fmt: skip
+        self.joined_seconds = Histogram(
+            "nanobana_joined_seconds", "From an accepted ticket to the welcome", registry=registry, buckets=_QUICK
+        )
+        self.import_seconds = Histogram(
+            "nanobana_import_seconds", "From a picture's last byte to its layer", registry=registry, buckets=_SLOW
+        )
+        self.frame_bytes = Histogram(
+            "nanobana_frame_bytes", "Size of frames that were made for a room", registry=registry, buckets=_SIZES
+        )
+        self.members = Gauge("nanobana_members", "Open sockets that were welcomed", registry=registry)
+        self.rooms = Gauge("nanobana_rooms", "Canvases with a member on this server", registry=registry)
+        self.engines = Gauge("nanobana_engines", "Engines with a fresh heartbeat", registry=registry)
+        self.rejected = Counter("nanobana_rejected_total", "Ops that were not taken", ["code"], registry=registry)
+        self.closed = Counter("nanobana_closed_total", "Sockets that the server closed", ["code"], registry=registry)
+        self.resynced = Counter("nanobana_resynced_total", "Rooms started again from a manifest", registry=registry)
+        self.gaps = Counter("nanobana_gaps_filled_total", "Changes that no bell announced (R9)", registry=registry)
+
+    def exposition(self) -> bytes:
+        """The figures in Prometheus' text format."""
+        return generate_latest(self.registry)

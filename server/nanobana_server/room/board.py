@@ -1,0 +1,133 @@
+"""What is shown in a room without being durable: cursors, strokes, masks, previews, who is there (R3, R6).
+
+Everything on the board carries the number of the turn in which it changed, so that a reader needs one integer to know
+what it has not seen, however long it slept.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+
+_EVENTS = 1024
+_STROKES = 256
+_ENDED = 256
+
+
+class TooFarBehind(Exception):
+    """More members came and went than the board remembers: this reader must join again."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Previews of one variation of one job: the first carries the mask's alpha, then only the newest counts."""
+
+    first_turn: int
+    first: bytes
+    turn: int
+    latest: bytes
+
+
+class Board:
+    """Volatile and latest-only state of one room, once encoded.
+
+    `turn` is the newest finished turn; what is put on the board belongs to the next one and is shown by `advance`.
+    """
+
+    def __init__(self) -> None:
+        self.turn = 1
+        self._dirty = False
+        self._previews: dict[tuple[str, int], _Progress] = {}
+        self._masks: dict[str, tuple[int, bytes]] = {}
+        self._cursors: dict[str, tuple[int, float | None, float | None]] = {}
+        self._strokes: deque[tuple[int, bytes]] = deque(maxlen=_STROKES)
+        self._events: deque[tuple[int, bytes]] = deque()
+        self._forgotten_turn = 0
+        self._single: dict[str, tuple[int, bytes]] = {}
+        self._ended_jobs: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def is_dirty(self) -> bool:
+        """Something waits for the next turn."""
+        return self._dirty
+
+    def advance(self) -> None:
+        """Finish the turn: what was put since the last one may be shown."""
+        if self._dirty:
+            self.turn += 1
+            self._dirty = False
+
+    def _next(self) -> int:
+        self._dirty = True
+        return self.turn + 1
+
+    def preview(self, message: m.Preview, encoded: bytes) -> None:
+        """The newest progress of a job; replaces the one before (R3). Too late after `forget_job`."""
+        if message.job in self._ended_jobs:
+            return
+        key = (message.job, message.variation)
+        turn = self._next()
+        known = self._previews.get(key)
+        if known is None or message.alpha is not None:
+            self._previews[key] = _Progress(turn, encoded, turn, encoded)
+        else:
+            known.turn, known.latest = turn, encoded
+
+    def forget_job(self, job: str) -> None:
+        """No more previews of a job that is staged or over."""
+        for key in [key for key in self._previews if key[0] == job]:
+            del self._previews[key]
+        self._ended_jobs[job] = None
+        if len(self._ended_jobs) > _ENDED:
+            self._ended_jobs.popitem(last=False)
+
+    def mask(self, member: str, encoded: bytes) -> None:
+        """A member's whole mask; newcomers get the last one."""
+        self._masks[member] = (self._next(), encoded)
+
+    def cursor(self, member: str, x: float | None, y: float | None) -> None:
+        self._cursors[member] = (self._next(), x, y)
+
+    def stroke(self, encoded: bytes) -> None:
+        """Points of a stroke in progress, or progress of an import: the oldest are dropped when there are too many."""
+        self._strokes.append((self._next(), encoded))
+
+    def event(self, encoded: bytes) -> None:
+        """Somebody came or left: must not be missed, so a reader that would miss one is `TooFarBehind`."""
+        self._events.append((self._next(), encoded))
+        if len(self._events) > _EVENTS:
+            self._forgotten_turn = self._events.popleft()[0]
+
+    def single(self, subject: str, encoded: bytes) -> None:
+        """The one current statement on a subject, e.g. how many engines there are."""
+        self._single[subject] = (self._next(), encoded)
+
+    def leave(self, member: str) -> None:
+        """Wipe a member's cursor and mask; `event` tells the others."""
+        self._cursors.pop(member, None)
+        self._masks.pop(member, None)
+
+    def after(self, turn: int) -> list[bytes]:
+        """Everything shown after `turn`; 0 for a newcomer, who gets what stands now and no past strokes.
+
+        Raises:
+            TooFarBehind: comings and goings since `turn` are forgotten.
+        """
+        if 0 < turn < self._forgotten_turn:
+            raise TooFarBehind
+        now = self.turn
+        shown = [encoded for at, encoded in self._events if turn < at <= now] if turn else []
+        shown += [encoded for at, encoded in self._single.values() if turn < at <= now]
+        for progress in self._previews.values():
+            if turn < progress.first_turn <= now:
+                shown.append(progress.first)
+            if turn < progress.turn <= now and progress.turn != progress.first_turn:
+                shown.append(progress.latest)
+        shown += [encoded for at, encoded in self._masks.values() if turn < at <= now]
+        if turn:
+            shown += [encoded for at, encoded in self._strokes if turn < at <= now]
+        rows = [(member, x, y) for member, (at, x, y) in self._cursors.items() if turn < at <= now]
+        if rows:
+            shown.append(codec.encode(m.Cursors(rows=rows)))
+        return shown

@@ -1,0 +1,145 @@
+"""The reading half of a session: what a member sends is limited, checked against its role, shown or queued as an op."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from nanobana.protocol import messages as m
+
+from nanobana.protocol.errors import BadInput
+from nanobana_server.policy import may
+from nanobana_server.room.limits import Limits
+from nanobana_server.room.outlet import Outlet
+from nanobana_server.room.pictures import are_finite, is_mask_of
+from nanobana_server.room.salvage import read
+from nanobana_server.room.wire import Wire
+
+
+class Expelled(Exception):
+    """The server closes this socket.
+
+    Args:
+        code: close code (R8).
+        problem: the last message that the client gets.
+    """
+
+    def __init__(self, code: int, problem: m.Problem) -> None:
+        super().__init__(problem.message)
+        self.code = code
+        self.problem = problem
+
+
+class Stage(Protocol):
+    """Where a member's volatile messages are shown: the room."""
+
+    def show_cursor(self, member: m.Member, cursor: m.Cursor) -> None: ...
+    def show_stroke(self, member: m.Member, stroke: m.Stroke) -> None: ...
+    def show_mask(self, member: m.Member, mask: m.Mask) -> None: ...
+
+
+class Inbox:
+    """Reads one socket until it closes.
+
+    Args:
+        client: the tab's ID from hello: its ops must carry it (R7).
+        ops: where ops go, in order; reading waits when it is full.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        outlet: Outlet,
+        stage: Stage,
+        member: m.Member,
+        client: str,
+        limits: Limits,
+        ops: "MemoryObjectSendStream[tuple[m.Op, float]]",
+        refused: Callable[[str], None],
+    ) -> None:
+        self._wire = wire
+        self._outlet = outlet
+        self._stage = stage
+        self._member = member
+        self._client = client
+        self._limits = limits
+        self._ops = ops
+        self._refused = refused
+
+    async def run(self) -> None:
+        """Until the socket closes.
+
+        Raises:
+            Gone: it did.
+            Expelled: the server has had enough of it.
+        """
+        while True:
+            try:
+                data = await self._wire.read()
+                found = read(data)
+            except BadInput as error:
+                self._bad(m.Problem(code=error.code, message=error.message))
+                continue
+            pause = self._limits.bytes.debt_of(len(data))
+            for message in found:
+                await self._take(message)
+            if pause > 0.0:
+                await anyio.sleep(pause)
+
+    async def _take(self, message: m.ClientMessage | m.Reject | m.Problem) -> None:
+        match message:
+            case m.Reject() | m.Problem():
+                self._bad(message)
+            case m.Hello():
+                self._bad(m.Problem(code="out_of_order", message="hello is the first message and comes once"))
+            case m.Ping() | m.Cursor() | m.Stroke() | m.Mask():
+                if self._limits.volatile.wait_for() == 0.0:
+                    self._show(message)
+            case _:
+                await self._queue(message)
+
+    def _show(self, message: m.Ping | m.Cursor | m.Stroke | m.Mask) -> None:
+        if not may(self._member.role, type(message)):
+            self._outlet.reply(m.Problem(code="not_allowed", message=f"a {self._member.role} cannot do that here"))
+            return
+        match message:
+            case m.Ping(n=n):
+                self._outlet.reply(m.Pong(n=n))
+            case m.Cursor(x=x, y=y) if are_finite((x, y)):
+                self._stage.show_cursor(self._member, message)
+            case m.Stroke(points=points, size=size) if len(points) % 3 == 0 and are_finite((*points, size)):
+                self._stage.show_stroke(self._member, message)
+            case m.Mask(box=None, png=None):
+                self._stage.show_mask(self._member, message)
+            case m.Mask(box=box, png=png) if box is not None and png is not None and is_mask_of(png, box):
+                self._stage.show_mask(self._member, message)
+            case _:
+                self._bad(m.Problem(code="bad_message", message="this message has impossible numbers or no such mask"))
+
+    async def _queue(self, op: m.Op) -> None:
+        reject: m.Reject | None = None
+        wait = self._limits.ops.wait_for()
+        if op.op.client != self._client:
+            reject = m.Reject(op=op.op, code="not_yours", message="an op carries the client ID of its own tab")
+        elif not may(self._member.role, type(op)):
+            reject = m.Reject(op=op.op, code="not_allowed", message=f"a {self._member.role} cannot change this canvas")
+        elif wait > 0.0:
+            message = f"too many changes at once: this one was not saved, try again in {wait:.1f} s"
+            reject = m.Reject(op=op.op, code="too_many", message=message, retry_ms=int(wait * 1000) + 1)
+        if reject is None:
+            await self._ops.send((op, time.monotonic()))
+            return
+        self._refused(reject.code)
+        self._outlet.reply(reject)
+        if self._limits.refused.wait_for() > 0.0:
+            problem = m.Problem(code="rate", message="far too many messages: come back more slowly", retry_ms=5000)
+            raise Expelled(m.CLOSE_RATE, problem)
+
+    def _bad(self, answer: m.Reject | m.Problem) -> None:
+        self._refused(answer.code)
+        self._outlet.reply(answer)
+        if self._limits.bad.wait_for() > 0.0:
+            problem = m.Problem(code="bad_frame", message="too much from this client is not understood: reload the page")
+            raise Expelled(m.CLOSE_BAD_FRAME, problem)

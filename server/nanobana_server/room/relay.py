@@ -1,0 +1,34 @@
+"""Volatile traffic between the servers that have the same canvas open, and from its engines (R3, R9)."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+from nanobana.protocol.errors import BadInput
+
+SENDER_BYTES = 16
+"""Every payload of the channel begins with its sender's ID, padded, so that a server skips its own."""
+
+LINKS_CHANGED = b"\xc1links"
+"""Says that a link was revoked; 0xc1 begins no msgpack, so no message can be mistaken for it."""
+
+
+def sender_of(identifier: str) -> bytes:
+    """A sender's ID as it stands in front of a payload."""
+    return identifier.encode()[:SENDER_BYTES].ljust(SENDER_BYTES)
+
+
+def payload(sender: bytes, messages: Iterable[msgspec.Struct]) -> bytes:
+    """Several messages for the channel at once; engines publish single ones without the array."""
+    return sender + codec.frame(messages)
+
+
+def opened(body: bytes) -> list[m.ServerMessage]:
+    """The messages of a payload without its sender; nothing where it is not understood: volatile may be lost."""
+    is_array = 0x90 <= body[0] <= 0x9F or body[0] in (0xDC, 0xDD) if body else False
+    try:
+        return codec.read_server(body if is_array else codec.join([body]))
+    except BadInput:
+        return []

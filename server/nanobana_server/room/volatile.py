@@ -1,0 +1,55 @@
+"""Cursors, strokes and masks between two turns: merged, so that a turn carries each thing once (R3, R6)."""
+
+import msgspec
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+from nanobana_server.room.board import Board
+
+MAX_STROKES = 128
+"""Between two turns; the rest is dropped."""
+
+
+class Volatile:
+    """What local members showed since the last turn that carried volatile traffic."""
+
+    def __init__(self) -> None:
+        self._cursors: dict[str, tuple[float | None, float | None]] = {}
+        self._masks: dict[str, m.MemberMask] = {}
+        self._strokes: list[m.MemberStroke] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._cursors or self._masks or self._strokes)
+
+    def cursor(self, member: str, cursor: m.Cursor) -> None:
+        self._cursors[member] = (cursor.x, cursor.y)
+
+    def mask(self, member: str, mask: m.Mask) -> None:
+        self._masks[member] = m.MemberMask(member=member, box=mask.box, png=mask.png)
+
+    def stroke(self, member: str, stroke: m.Stroke) -> None:
+        """The end of a stroke always finds room, so that no half stroke stays on other screens."""
+        if len(self._strokes) < MAX_STROKES or stroke.done:
+            self._strokes.append(m.MemberStroke(member=member, stroke=stroke))
+
+    def forget(self, member: str) -> None:
+        self._cursors.pop(member, None)
+        self._masks.pop(member, None)
+
+    def take(self, board: Board) -> list[msgspec.Struct]:
+        """Put everything on the board and begin anew.
+
+        Returns:
+            The same as messages, for the other servers.
+        """
+        strokes, masks, cursors = self._strokes, self._masks, self._cursors
+        self._strokes, self._masks, self._cursors = [], {}, {}
+        for stroke in strokes:
+            board.stroke(codec.encode(stroke))
+        for member, mask in masks.items():
+            board.mask(member, codec.encode(mask))
+        for member, (x, y) in cursors.items():
+            board.cursor(member, x, y)
+        rows = [(member, x, y) for member, (x, y) in cursors.items()]
+        return [*strokes, *masks.values(), *([m.Cursors(rows=rows)] if rows else [])]

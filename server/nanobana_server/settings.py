@@ -1,0 +1,50 @@
+"""What one server is told by its environment: NANOBANA_… and PORT."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one server; every field is read from ``NANOBANA_`` and its name, the port also from ``PORT``."""
+
+    model_config = SettingsConfigDict(env_prefix="NANOBANA_", populate_by_name=True, frozen=True, extra="ignore")
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://host:port``."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, validation_alias=AliasChoices("PORT", "NANOBANA_PORT"))
+    """0 lets the system choose one; the log says which."""
+    static: Path = Path(__file__).parent / "static"
+    """The built web client."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further origins whose pages may use this server, comma-separated, e.g. ``https://studio.example``."""
+    public_https: bool = False
+    """The page is reached over HTTPS by way of a proxy: cookies are marked Secure."""
+    room_members: Annotated[int, Field(ge=1)] = 64
+    """Most sockets on one canvas."""
+    room_watchers: Annotated[int, Field(ge=0)] = 64
+    """So many viewers may watch a room that is full otherwise."""
+    budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    """Of each new canvas, history included (C12)."""
+    new_canvases_per_minute: Annotated[int, Field(ge=1)] = 30
+    """Per network address."""
+    tickets_per_minute: Annotated[int, Field(ge=1)] = 240
+    """Per network address."""
+    upload_bytes: Annotated[int, Field(ge=1 << 16)] = 32 << 20
+    """Largest picture or patch in one request."""
+    upload_pixels: Annotated[int, Field(ge=1 << 16)] = 50_000_000
+    """Largest picture after decoding."""
+    export_pixels: Annotated[int, Field(ge=1 << 16)] = 100_000_000
+    """Largest canvas that is exported in one piece."""
+    drain: Annotated[float, Field(ge=0)] = 3.0
+    """Seconds that members have to leave after SIGTERM."""
+    log_level: str = "info"
+    log_json: bool = True
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
