@@ -1,0 +1,167 @@
+"""The main job end to end through the SDK: real store, real server, real engine, the shipped model."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from nanobana.protocol import messages as m
+from nanobana.protocol.errors import BadInput, Conflict, NanobanaError
+from nanobana.protocol.geometry import Box
+from nanobana.sdk import create_canvas, join, join_blocking
+from support.product import Product
+
+pytestmark = pytest.mark.timeout(120)
+
+PAINTED = 255
+
+
+def picture(width: int = 384, height: int = 320) -> npt.NDArray[np.uint8]:
+    """A photo-like picture: a gradient with grain, so that every changed pixel shows."""
+    grain = np.random.default_rng(7).integers(0, 40, (height, width, 3))
+    ramp = np.linspace(40, 200, width)[None, :, None] + np.linspace(0, 15, height)[:, None, None]
+    return (ramp + grain).clip(0, 255).astype(np.uint8)
+
+
+def png_of(pixels: npt.NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def exported(png: bytes) -> npt.NDArray[np.uint8]:
+    return np.array(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def disc(side: int) -> npt.NDArray[np.uint8]:
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    return ((x * x + y * y <= (side / 2) ** 2) * np.uint8(PAINTED)).astype(np.uint8)
+
+
+async def test_e5_a_fill_reaches_both_members_and_changes_nothing_outside_an_exact_mask(product: Product) -> None:
+    before = picture()
+    links = await create_canvas(product.origin, title="flow")
+    async with join(links.edit, name="Ana") as ana, join(links.edit, name="Ben") as ben:
+        layer = await ana.add_image(png_of(before))
+        with ben.events() as events:
+            job = await ana.edit(disc(96), 140, 110, "a red apple", exact_edge=True, seed=3)
+            staged = await ana.staged(job)
+            previews = []
+            async for message in events:
+                if isinstance(message, m.Preview) and message.job == job and message.jpeg:
+                    previews.append(message)
+                if isinstance(message, m.Changed) and message.change.job and message.change.job.state == "staged":
+                    break
+        assert previews, "the other member saw it come"
+        assert staged.results[0].seed == 3
+        seq = await ana.accept(job)
+        await ben.until(lambda: ben.replica.position.seq >= seq)
+        assert ana.replica.digest() == ben.replica.digest()
+        after = exported(await ben.export())
+        mask = np.zeros(before.shape[:2], bool)
+        mask[110:206, 140:236] = disc(96) > 0
+        changed = (after[..., :3] != before).any(axis=-1)
+        assert not changed[~mask].any()
+        assert changed[mask].mean() > 0.5
+        assert [kept.id for kept in ana.layers] == [layer]
+        await ana.undo()
+        assert np.array_equal(exported(await ana.export())[..., :3], before)
+        await ana.redo()
+        assert np.array_equal(exported(await ana.export()), after)
+
+
+async def test_c9_each_member_undoes_only_their_own_work(product: Product) -> None:
+    links = await create_canvas(product.origin, width=300, height=200)
+    async with join(links.edit, name="Ana") as ana, join(links.edit, name="Ben") as ben:
+        layer = await ana.add_layer("ink")
+        await ben.until(lambda: bool(ben.layers))
+        red = np.zeros((40, 40, 4), np.uint8)
+        red[...] = (255, 0, 0, 255)
+        blue = red[..., [2, 1, 0, 3]].copy()
+        await ana.paint(layer, 10, 10, red)
+        await ben.paint(layer, 30, 10, blue)
+        await ana.undo()
+        left = await ana.pixels(layer, Box(10, 10, 70, 50))
+        assert not left[:, :20, 3].any(), "Ana's own stroke is gone"
+        assert np.array_equal(left[:, 20:60], blue), "Ben's stands whole"
+
+
+async def test_j5_the_first_decision_wins(product: Product) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.owner, name="Owner") as owner, join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        job = await ana.edit(disc(64), 100, 100)
+        await ana.staged(job)
+        await ana.accept(job)
+        with pytest.raises(Conflict) as told:
+            await owner.discard(job)
+        assert told.value.code == "already_decided"
+
+
+async def test_e1_an_empty_mask_is_refused_with_a_reason(product: Product) -> None:
+    links = await create_canvas(product.origin, width=256, height=256)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_layer("ground")
+        with pytest.raises(NanobanaError) as told:
+            await ana.staged(await ana.edit(np.zeros((32, 32), np.uint8), 0, 0, "a cat"))
+        assert told.value.code == "empty_mask"
+
+
+async def test_an_unknown_word_is_refused_with_names_that_are_known(product: Product) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        with pytest.raises(BadInput) as told:
+            await ana.staged(await ana.edit(disc(64), 50, 50, "xyzzyqwrk"))
+        assert told.value.code == "unknown_prompt"
+
+
+async def test_an_erase_needs_no_prompt_and_lands_as_a_staged_patch(product: Product) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        staged = await ana.staged(await ana.edit(disc(48), 120, 120, mode="erase"))
+        assert staged.result_box is not None
+        assert len(staged.results) == 1
+
+
+async def test_three_variations_come_as_one_job_and_differ(product: Product) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        staged = await ana.staged(await ana.edit(disc(96), 100, 100, "a cat", variations=3))
+        assert len({found.blob for found in staged.results}) == 3
+
+
+async def test_r7_a_viewer_watches_and_writes_nothing(product: Product) -> None:
+    links = await create_canvas(product.origin, width=256, height=256)
+    async with join(links.edit, name="Ana") as ana, join(links.view, name="Vic") as viewer:
+        with pytest.raises(NanobanaError) as told:
+            await viewer.add_layer("mine")
+        assert told.value.code == "not_allowed"
+        await ana.add_layer("hers")
+        await viewer.until(lambda: [layer.name for layer in viewer.layers] == ["hers"])
+
+
+async def test_r5_a_cut_connection_resumes_and_answers_what_was_sent_meanwhile(product: Product) -> None:
+    links = await create_canvas(product.origin, width=256, height=256)
+    async with join(links.edit, name="Ana") as ana, join(links.edit, name="Ben") as ben:
+        await ana.add_layer("one")
+        await ben.until(lambda: len(ben.layers) == 1)
+        await ben.connection.drop()
+        await ana.add_layer("two")
+        await ben.add_layer("three")
+        await ana.until(lambda: len(ana.layers) == 3)
+        await ben.until(lambda: ben.replica.digest() == ana.replica.digest())
+
+
+def test_the_blocking_sdk_does_the_same(product: Product) -> None:
+    import anyio
+
+    links = anyio.run(lambda: create_canvas(product.origin, width=256, height=256))
+    with join_blocking(links.edit, name="Ana") as canvas:
+        layer = canvas.add_layer("ink")
+        canvas.paint(layer, 0, 0, np.full((8, 8, 4), 255, np.uint8))
+        assert exported(canvas.export())[:8, :8].min() == 255

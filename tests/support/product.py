@@ -1,0 +1,105 @@
+"""The whole product for a test: `nanobana serve` on its own data folder, stopped by Ctrl-C or killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from support.valkey import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("client/python", "server", "engine"))
+READY_S = 90.0
+
+
+@dataclass
+class Product:
+    """One `nanobana serve`; start it again on the same folder to see what it kept."""
+
+    data: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.data.parent / f"{self.data.name}.log"
+
+    def start(self) -> Product:
+        """Start and wait until page and engine are ready.
+
+        Raises:
+            RuntimeError: it ended or was not ready in time; what it printed is in the message.
+        """
+        environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "PORT": str(self.port), "NANOBANA_DATA": str(self.data)}
+        environment.pop("NANOBANA_REDIS_URL", None)
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nanobana.cli", "serve"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + READY_S
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"nanobana serve is not ready:\n{self.log.read_text('utf-8', 'replace')[-3000:]}")
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> int:
+        """Ctrl-C, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=30)
+
+    def part(self, words: str) -> psutil.Process:
+        """The running child whose command line holds these words."""
+        assert self.process is not None
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            if words in " ".join(child.cmdline()):
+                return child
+        raise AssertionError(f"no part with {words!r}")
+
+    def end(self) -> None:
+        """Stop it whatever its state; its parts go with it."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(timeout=10)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.origin}/readyz", timeout=2) as answer:
+                state = json.load(answer)
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+        return bool(state.get("ready")) and int(state.get("engines", 0)) >= 1
+
+
+@contextmanager
+def running_product(folder: Path) -> Iterator[Product]:
+    """A ready product on `folder`, ended at the end."""
+    product = Product(folder)
+    try:
+        yield product.start()
+    finally:
+        product.end()
