@@ -22,7 +22,7 @@ def picture(width: int = 384, height: int = 320) -> npt.NDArray[np.uint8]:
     """A photo-like picture: a gradient with grain, so that every changed pixel shows."""
     grain = np.random.default_rng(7).integers(0, 40, (height, width, 3))
     ramp = np.linspace(40, 200, width)[None, :, None] + np.linspace(0, 15, height)[:, None, None]
-    return (ramp + grain).clip(0, 255).astype(np.uint8)
+    return np.asarray((ramp + grain).clip(0, 255), np.uint8)
 
 
 def png_of(pixels: npt.NDArray[np.uint8]) -> bytes:
