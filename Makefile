@@ -60,10 +60,11 @@ soak: install e2e-deps ## The long tests
 	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
 
 nano: $(VENV)/.installed $(PICTURES) ## Train the shipped model from nothing (hours)
-	@$(PY) -m nanobana_engine.models.nano.train
+	@$(PY) -m nanobana_engine.models.nano.train --schedule ship
 
 nano-check: $(VENV)/.installed $(PICTURES) ## Train a few minutes; must beat the prefill
-	@$(PY) -m nanobana_engine.models.nano.train --check
+	@work="$$(mktemp -d)" && trap 'rm -rf "$$work"' EXIT && \
+	  $(PY) -m nanobana_engine.models.nano.train --schedule check --threads "$$(nproc)" --work "$$work/run" --export "$$work/nano"
 
 assets: $(PICTURES) ## Pack the pictures and names that nano knows
 

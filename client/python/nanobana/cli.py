@@ -71,7 +71,12 @@ def _commands() -> Any:
     ) -> None:
         """Start one server; any number of them share a store."""
         _export(PORT=port, NANOBANA_HOST=host, NANOBANA_REDIS_URL=redis_url)
-        _part("nanobana_server.app", "The server", "server").run()
+        settings = _part("nanobana_server.settings", "The server", "server")
+        try:
+            told = settings.Settings()
+        except ValueError as error:
+            _fail(f"a setting cannot be understood. {error}", 64)
+        _part("nanobana_server.app", "The server", "server").run(told)
 
     @app.command()
     def engine(
@@ -83,9 +88,12 @@ def _commands() -> Any:
         _part("nanobana_engine.worker.main", "The engine", "engine").run()
 
     @app.command()
-    def assets(query: str = typer.Argument("", help="Words in any language; none for a summary.")) -> None:
-        """List the pictures that the built-in model knows."""
-        _part("nanobana_engine.assets.listing", "The engine", "engine").run(query)
+    def assets(
+        query: str = typer.Argument(None, help="A prompt in any language: what would be drawn for it."),
+        language: str = typer.Option(None, help="List the names in this language instead, e.g. de."),
+    ) -> None:
+        """Say which pictures the built-in model knows, and in how many languages."""
+        raise SystemExit(_part("nanobana_engine.assets.cli", "The engine", "engine").run(query, language))
 
     return app
 
