@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nanobana import __version__
 
@@ -116,7 +116,7 @@ def _part(module: str, what: str, extra: str) -> Any:
         _fail(f"{what} is not installed (no {error.name}). Install it with: pip install 'nanobana[{extra}]'", 69)
 
 
-def _fail(sentence: str, code: int) -> Any:
+def _fail(sentence: str, code: int) -> NoReturn:
     print(f"nanobana: {sentence}", file=sys.stderr)
     raise SystemExit(code)
 
