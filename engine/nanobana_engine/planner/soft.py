@@ -1,0 +1,57 @@
+"""The two soft masks of an edit, from one distance field: D for the denoiser (E1) and C for the stitch (E5)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage
+
+from nanobana.raster.pixels import Gray
+from nanobana_engine.planner.reach import Reach
+
+Plane = npt.NDArray[np.float32]
+
+
+def distance(mask: Gray) -> Plane:
+    """Pixels to the nearest masked pixel, [h, w]; 0 on the mask. The mask must not be empty."""
+    field: Plane = scipy.ndimage.distance_transform_edt(mask == 0).astype(np.float32)
+    return field
+
+
+def denoise_mask(away: Plane, reach: Reach) -> Plane:
+    """D: 1 on the user's mask, falling smoothly to 0 at grow + feather from it.
+
+    The blur of the dilated mask is taken from the distance field: one pass whatever the radius, 1 on the mask by
+    construction, and exactly 0 from the reach on, which a Gaussian's tail is not.
+    """
+    inner = max(0.0, reach.grow - reach.feather)
+    return _fall(away, inner, reach.farthest)
+
+
+def composite_mask(away: Plane, mask: Gray, reach: Reach, *, exact_edge: bool) -> Gray:
+    """C in 1/255 steps, as it is used everywhere: the browser, the server and the engine agree by the byte.
+
+    Args:
+        away: `distance` of the mask.
+        mask: the cleaned user's mask, same size.
+        exact_edge: C is the mask itself, so that nothing outside it changes.
+
+    Returns:
+        [h, w]; 255 on the mask, 0 from grow + feather on: D > 0 eroded by half of `blend` and blurred by it.
+    """
+    if exact_edge:
+        return mask
+    quantised: Gray = np.rint(_fall(away, reach.farthest - reach.blend, reach.farthest) * 255.0).astype(np.uint8)
+    return quantised
+
+
+def allowed(mask: Gray, reach: Reach, *, exact_edge: bool = False) -> npt.NDArray[np.bool_]:
+    """Where an edit with this mask may change pixels at all; for tests and benchmarks, which know only the mask."""
+    return np.asarray(mask > 0) if exact_edge else np.asarray(distance(mask) <= reach.farthest)
+
+
+def _fall(away: Plane, start: float, end: float) -> Plane:
+    """1 up to `start`, 0 from `end` on, between them 1 − (3t² − 2t³)."""
+    t = np.clip((away - np.float32(start)) / np.float32(max(end - start, 1e-3)), 0.0, 1.0)
+    fallen: Plane = (1.0 - t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    return fallen
