@@ -1,5 +1,6 @@
 """Names of all Redis keys; those of one canvas share the hash tag ``{c:ID}``, so one script may touch them (C7)."""
 
+import zlib
 from dataclasses import dataclass
 
 PREFIX = "nb"
@@ -110,6 +111,31 @@ class CanvasKeys:
         return self._key("mip_ages")
 
     @property
+    def of_commit(self) -> list[str]:
+        """The keys that commit.lua declares first, in its order; the job records follow."""
+        return [
+            self.meta,
+            self.log,
+            self.layers,
+            self.tiles,
+            self.blobs,
+            self.answers,
+            self.undo,
+            self.history,
+            self.stacks,
+            self.flips,
+            self.open_jobs,
+            self.public_jobs,
+            self.bell,
+        ]
+
+    @property
+    def all(self) -> list[str]:
+        """Every key of the canvas but its job records."""
+        kept = [self.blob_ages, self.links, self.members, self.mips, self.mip_ages]
+        return [key for key in self.of_commit if key != self.bell] + kept
+
+    @property
     def bell(self) -> str:
         """Sharded channel: the new seq after each commit; only a bell, the log is the truth (R9)."""
         return self._key("bell")
@@ -144,6 +170,9 @@ class FamilyKeys:
         return self._key("engine_ages")
 
 
+SHARDS = 16
+"""Shards of the index of canvases with a non-empty outbox."""
+
 JOB_GROUP = "engines"
 RESULTS = f"{PREFIX}:{{results:0}}:stream"
 """Stream of JobResult (field ``m``); any server of the group takes it."""
@@ -153,6 +182,11 @@ RESULT_GROUP = "servers"
 def room_ticket(digest: str) -> str:
     """String with a TTL of at most 60 s: msgpack of who may join which canvas in which role; taken by GETDEL."""
     return f"{PREFIX}:ticket:{digest}"
+
+
+def shard_of(canvas: str) -> int:
+    """Shard of `canvas_index` that a canvas belongs to."""
+    return zlib.crc32(canvas.encode()) % SHARDS
 
 
 def canvas_index(shard: int) -> str:

@@ -15,7 +15,9 @@ NAMES = (
     "look",
     "manifest",
     "mark_sent",
+    "presence",
     "put_blobs",
+    "put_mip",
     "raise_epoch",
     "tail",
 )

@@ -1,0 +1,97 @@
+"""Blobs of a canvas, and its tiles as pixels with a cache of the last decoded ones (C2, C3)."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from nanobana.keyspace import blobs
+from nanobana.keyspace.client import Client
+from nanobana.protocol.errors import NotFound
+from nanobana.raster.codec import decode_tile
+from nanobana.raster.pixels import Rgba
+from nanobana_server.store.base import Base
+from nanobana_server.store.pool import Pool
+
+CACHED_TILES = 256
+"""64 MiB of pixels: the tiles that people draw on now."""
+
+DECODE_BATCH = 8
+"""Tiles decoded per trip to the pool, about 12 ms."""
+
+
+class TileCache:
+    """The last used decoded tiles by name; arrays are read-only and shared."""
+
+    def __init__(self, most: int = CACHED_TILES) -> None:
+        self._tiles: OrderedDict[str, Rgba] = OrderedDict()
+        self._most = most
+
+    def get(self, name: str) -> Rgba | None:
+        tile = self._tiles.get(name)
+        if tile is not None:
+            self._tiles.move_to_end(name)
+        return tile
+
+    def put(self, name: str, tile: Rgba) -> None:
+        tile.flags.writeable = False
+        self._tiles[name] = tile
+        self._tiles.move_to_end(name)
+        while len(self._tiles) > self._most:
+            self._tiles.popitem(last=False)
+
+
+class Blobs(Base):
+    """The part of the store that keeps bytes."""
+
+    def __init__(self, client: Client, pool: Pool) -> None:
+        super().__init__(client, pool)
+        self.cache = TileCache()
+
+    async def put_blobs(self, canvas: str, data: Sequence[bytes], *, over_budget: bool = False) -> list[str]:
+        """Store bytes by content name; idempotent. Raises StorageFull, NotFound ``no_canvas``."""
+        return await blobs.put_blobs(self.client, canvas, data, over_budget=over_budget)
+
+    async def get_blobs(self, canvas: str, names: Sequence[str]) -> list[bytes | None]:
+        """Bytes by name in order, None for what is not there."""
+        return await blobs.get_blobs(self.client, canvas, names)
+
+    async def get_blob(self, canvas: str, name: str) -> bytes:
+        """One blob. Raises NotFound ``missing_blob``."""
+        found = (await self.get_blobs(canvas, [name]))[0]
+        if found is None:
+            raise missing([name])
+        return found
+
+    async def get_tiles(self, canvas: str, names: Iterable[str]) -> dict[str, Rgba]:
+        """Decoded tiles by name, "" left out; read-only arrays.
+
+        Raises:
+            NotFound: ``missing_blob``: the names are not current any more, read the manifest again (C8).
+        """
+        found: dict[str, Rgba] = {}
+        wanted: list[str] = []
+        for name in dict.fromkeys(names):
+            tile = self.cache.get(name) if name else None
+            if tile is not None:
+                found[name] = tile
+            elif name:
+                wanted.append(name)
+        for start in range(0, len(wanted), DECODE_BATCH):
+            batch = wanted[start : start + DECODE_BATCH]
+            data = await self.get_blobs(canvas, batch)
+            gone = [name for name, tile_bytes in zip(batch, data, strict=True) if tile_bytes is None]
+            if gone:
+                raise missing(gone)
+            tiles = await self.pool.run(_decode_all, [tile_bytes for tile_bytes in data if tile_bytes is not None])
+            for name, tile in zip(batch, tiles, strict=True):
+                found[name] = tile
+                self.cache.put(name, tile)
+        return found
+
+
+def missing(names: Sequence[str]) -> NotFound:
+    """The refusal that names blobs which are not in the store."""
+    return NotFound(f"{len(names)} blobs are not there, {names[0]} among them; upload them again.", code="missing_blob")
+
+
+def _decode_all(data: Sequence[bytes]) -> list[Rgba]:
+    return [decode_tile(tile) for tile in data]

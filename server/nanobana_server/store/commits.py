@@ -1,0 +1,61 @@
+"""Commit: one op by one atomic script, and what its refusals mean (C3, C5, C6)."""
+
+from typing import Any
+
+from nanobana.keyspace.blobs import full
+from nanobana.keyspace.snapshot import tile_ref
+from nanobana.protocol.errors import Conflict, NotFound
+from nanobana_server.store.base import Base
+from nanobana_server.store.blobs import missing
+from nanobana_server.store.request import commit_request
+from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, WrongState
+
+
+class Commits(Base):
+    """The part of the store that changes canvases."""
+
+    async def commit(self, canvas: str, commit: Commit) -> Committed:
+        """Write an op, whole or not at all; blobs that it names must have been put before.
+
+        Returns:
+            The seq; for an op ID that was committed before, its first answer (C6).
+
+        Raises:
+            Moved: tiles, layers or the undo stack changed since they were read: re-read, re-composite, try again.
+            Conflict: ``duplicate`` for an op ID too old to know; ``stale_attempt`` (J2).
+            WrongState: ``already_decided`` (J5).
+            LayerGone, NotFound: ``layer_gone``, ``missing_blob``, ``no_canvas``.
+            StorageFull: the budget is used up.
+        """
+        keys, args = commit_request(canvas, commit)
+        reply = await self.client.run("commit", keys, args)
+        outcome = reply[0].decode()
+        if outcome == "ok":
+            return Committed(seq=int(reply[1]), changes=reply[2:])
+        if outcome == "duplicate":
+            return Committed(seq=int(reply[1]), first_time=False)
+        raise _refusal(canvas, outcome, reply[1:])
+
+
+def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
+    match outcome:
+        case "conflict":
+            refs = [tile_ref(facts[i], facts[i + 1]) for i in range(0, len(facts), 2)]
+            return Moved("tiles", {(ref.layer, ref.tx, ref.ty): ref.name for ref in refs})
+        case "layers" | "stack":
+            return Moved("layers" if outcome == "layers" else "stack")
+        case "state":
+            return WrongState(facts[0].decode())
+        case "layer_gone":
+            return LayerGone(facts[0].decode())
+        case "missing":
+            return missing([name.decode() for name in facts])
+        case "full":
+            return full(int(facts[0]), int(facts[1]))
+        case "too_old":
+            return Conflict("This op is older than the answers that are kept; it was dealt with.", code="duplicate")
+        case "attempt":
+            return Conflict("Another attempt has taken over this job.", code="stale_attempt")
+        case "no_canvas":
+            return NotFound(f"There is no canvas {canvas}.", code="no_canvas")
+    return AssertionError(f"commit.lua answered {outcome}")

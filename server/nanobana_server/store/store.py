@@ -1,0 +1,49 @@
+"""The store as one object: canvases, blobs, commits, logs, bells, access, presence on one Redis, Valkey or cluster."""
+
+import os
+
+from nanobana.keyspace.client import Client
+from nanobana_server.store.access import Access
+from nanobana_server.store.bells import Bells
+from nanobana_server.store.canvases import Canvases
+from nanobana_server.store.commits import Commits
+from nanobana_server.store.log import Log
+from nanobana_server.store.mips import Mips
+from nanobana_server.store.pool import Pool
+from nanobana_server.store.presence import Presence
+
+
+class Store(Canvases, Commits, Log, Bells, Mips, Access, Presence):
+    """Everything durable of every canvas; nothing of it is held in this process but caches.
+
+    Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise
+    Unavailable while the store is away.
+    """
+
+    async def ping(self) -> None:
+        """Answers if the store does. Raises Unavailable."""
+        await self.client.call("PING")
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.client.aclose()
+
+
+async def open_store(url: str, *, threads: int | None = None, connections: int = 64) -> Store:
+    """A store that answers.
+
+    Args:
+        url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://host:port``.
+        threads: for pixel work; None: one per CPU, two at least, eight at most.
+
+    Raises:
+        Unavailable: it does not answer.
+    """
+    client = Client(url, connections=connections)
+    store = Store(client, Pool(threads or max(2, min(8, os.cpu_count() or 2))))
+    try:
+        await store.ping()
+    except BaseException:
+        await store.aclose()
+        raise
+    return store
