@@ -26,17 +26,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def redis_server() -> Path | None:
+    """Debian's redis-server, None where it is not installed: skip by name then (marker `redis7`)."""
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
 @dataclass
 class PrivateValkey:
     """One Valkey on a folder; can be killed and started again on the same folder.
 
-    `url` reaches it by its unix socket, `tcp_url` by its port (0: no port was asked for).
+    `url` reaches it by its unix socket, `tcp_url` by its port (0: no port was asked for). `server` is another
+    executable than the embedded Valkey's, `options` are further words of its command line.
     Start it from the main thread: the kernel ends it with the thread that started it.
     """
 
     folder: Path
     port: int = 0
     fsync: str = "always"
+    server: Path | None = None
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -63,7 +72,9 @@ class PrivateValkey:
         Raises:
             RuntimeError: it ended, or did not answer in time; its log is in the message.
         """
-        command = store.command(self.folder, self.socket, port=self.port, fsync=self.fsync)
+        command = [*store.command(self.folder, self.socket, port=self.port, fsync=self.fsync), *self.options]
+        if self.server:
+            command[0] = str(self.server)
         log = self.folder / "valkey.log"
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -91,16 +102,19 @@ class PrivateValkey:
 
 
 @contextmanager
-def private_valkey(folder: Path | None = None, *, tcp: bool = False, fsync: str = "always") -> Iterator[PrivateValkey]:
+def private_valkey(
+    folder: Path | None = None, *, tcp: bool = False, fsync: str = "always", server: Path | None = None
+) -> Iterator[PrivateValkey]:
     """A running Valkey, killed at the end.
 
     Args:
         folder: its data folder; None for a temporary one, removed at the end.
         tcp: listen on a port of 127.0.0.1 as well.
         fsync: "no" is quicker, for tests that kill nothing.
+        server: another executable, e.g. `redis_server()`.
     """
     own = None if folder else Path(tempfile.mkdtemp(prefix="nb-valkey-"))
-    valkey = PrivateValkey(folder or own or Path(), port=free_port() if tcp else 0, fsync=fsync)
+    valkey = PrivateValkey(folder or own or Path(), port=free_port() if tcp else 0, fsync=fsync, server=server)
     try:
         valkey.start()
         yield valkey

@@ -1,0 +1,69 @@
+"""A Valkey Cluster of three masters from the embedded Valkey's binary, on ports of this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from support.valkey import PrivateValkey, free_port
+
+SLOTS = 16384
+FORM_TIMEOUT_S = 15.0
+CLUSTER_OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-config-file", "nodes.conf")
+
+
+@contextmanager
+def private_cluster(nodes: int = 3, *, fsync: str = "no") -> Iterator[list[PrivateValkey]]:
+    """A running cluster whose slots are all served; its nodes in order, killed at the end.
+
+    `cluster_url` of any node reaches all of it. Start it from the main thread.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="nb-cl-"))
+    started: list[PrivateValkey] = []
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        for number in range(nodes):
+            options = (*CLUSTER_OPTIONS, "--cluster-port", str(free_port()))  # else 10,000 above, which may not exist
+            node = PrivateValkey(folder / str(number), port=free_port(), fsync=fsync, options=options)
+            stack.callback(node.kill)
+            node.start()
+            started.append(node)
+        _form(started)
+        yield started
+
+
+def cluster_url(node: PrivateValkey) -> str:
+    """The address by which nanobana reaches the cluster of a node."""
+    return f"redis+cluster://127.0.0.1:{node.port}"
+
+
+def _form(nodes: list[PrivateValkey]) -> None:
+    bounds = [SLOTS * number // len(nodes) for number in range(len(nodes) + 1)]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(redis.Redis.from_url(node.url)) for node in nodes]
+        for number, client in enumerate(clients):
+            _ask(client, "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            _ask(client, "SET-CONFIG-EPOCH", number + 1)
+        for node in nodes[1:]:
+            _ask(clients[0], "MEET", "127.0.0.1", node.port, node.options[-1])
+        deadline = time.monotonic() + FORM_TIMEOUT_S
+        while not all(_whole(client, len(nodes)) for client in clients):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the test's cluster did not form")
+            time.sleep(0.02)
+
+
+def _whole(client: redis.Redis, nodes: int) -> bool:
+    facts = _ask(client, "INFO").decode()
+    return "cluster_state:ok" in facts and f"cluster_known_nodes:{nodes}\r" in facts
+
+
+def _ask(client: redis.Redis, *words: str | int) -> Any:
+    return client.execute_command("CLUSTER", *words)  # type: ignore[no-untyped-call]
