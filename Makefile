@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 WEB := client/web
 PAGE := server/nanobana_server/static/index.html
 PICTURES := engine/nanobana_engine/assets/data/nanobana.pack
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/test-results/*' 2>/dev/null | sed 's/ /\\ /g')
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name test-results \) -prune -o -type f -print 2>/dev/null | sed 's/ /\\ /g')
 PIP := $(PY) -m pip --disable-pip-version-check
 step = @printf '\033[2m==>\033[0m %s\n' "$(1)"
 
