@@ -148,6 +148,15 @@ def test_ctrl_c_while_it_still_starts_leaves_nothing(start: Callable[..., AllInO
     assert gone(parts)
 
 
+def test_an_existing_store_is_used_instead_of_an_embedded_one(start: Callable[..., AllInOne]) -> None:
+    run = start(redis_url="redis://127.0.0.1:1/0")
+
+    run.wait_for(READY)
+
+    assert len(run.parts()) == 2
+    assert run.part("engine").environ()["NANOBANA_REDIS_URL"] == "redis://127.0.0.1:1/0"
+
+
 def test_a_part_that_never_works_ends_the_run_with_its_last_words(start: Callable[..., AllInOne]) -> None:
     run = start(engine=BROKEN)
 

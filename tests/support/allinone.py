@@ -53,6 +53,7 @@ class AllInOne:
     data: Path
     port: int = field(default_factory=free_port)
     engine: str = ENGINE
+    redis_url: str = ""
     lines: list[str] = field(default_factory=list, init=False)
     process: subprocess.Popen[str] = field(init=False)
     _reader: threading.Thread = field(init=False)
@@ -64,8 +65,8 @@ class AllInOne:
             "NANOBANA_DATA": str(self.data),
             "PORT": str(self.port),
             "STAND_IN_ENGINE": self.engine,
+            "NANOBANA_REDIS_URL": self.redis_url,
         }
-        environment.pop("NANOBANA_REDIS_URL", None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "support.allinone"],
             env=environment,
