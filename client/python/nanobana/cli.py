@@ -82,9 +82,12 @@ def _commands() -> Any:
     def engine(
         model: str = typer.Option(None, help="A preset, or a folder in diffusers format.  [env: NANOBANA_MODEL]"),
         redis_url: str = typer.Option(None, help="The store: Redis, Valkey or cluster.  [env: NANOBANA_REDIS_URL]"),
+        probe: bool = typer.Option(False, "--probe", help="Start nothing: exit 0 if this machine's engine is well."),
     ) -> None:
         """Start one engine; any number of them share a store."""
         _export(NANOBANA_MODEL=model, NANOBANA_REDIS_URL=redis_url)
+        if probe:
+            raise SystemExit(_probe())
         _part("nanobana_engine.worker.main", "The engine", "engine").run()
 
     @app.command()
@@ -101,6 +104,17 @@ def _commands() -> Any:
 def _export(**settings: object) -> None:
     """Options become the environment that every part reads, so that there is one way to be told something."""
     os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
+
+
+def _probe() -> int:
+    import anyio
+
+    probe = _part("nanobana.probe", "The engine", "engine")
+    try:
+        well = anyio.run(probe.engine_is_well, os.environ.get("NANOBANA_REDIS_URL", "redis://127.0.0.1:6379/0"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the engine is not known to be well
+        _fail(str(error), 1)
+    return 0 if well else 1
 
 
 def _need(package: str, what: str, extra: str) -> None:
