@@ -58,6 +58,9 @@ class Request:
     """Soft denoise mask D, fully opaque on the user's mask (E1)."""
     user_mask: MaskPlane
     """The user's own mask at this size; objects are placed inside its box."""
+    mask_box: tuple[float, float, float, float] | None = None
+    """x0, y0, x1, y1 of that box in this picture's pixels; for a tile of a larger picture it may reach beyond it.
+    None: the box of `user_mask`."""
     prompt: str
     negative: str = ""
     references: tuple[npt.NDArray[np.uint8], ...] = ()
