@@ -1,0 +1,71 @@
+"""Colour of a result matched to the ring around its mask, where the truth is known (E6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage
+
+from nanobana_engine.engine.lab import from_lab, to_lab
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+FEWEST = 64
+"""Ring pixels below this say too little."""
+FARTHEST_SHIFT = 8.0
+"""A shift of more than this in L, a or b is content (a shadow, an object over the edge), not a colour cast."""
+CONTRAST = (0.9, 1.1)
+"""Bounds of the contrast factor."""
+SHRINK = 4
+"""The residual is smooth: it is computed at a quarter of the size."""
+
+
+def match_colour(generated: Floats, original: Floats, ring: Bools, *, smooth: float) -> Floats:
+    """The generated picture with the ring's statistics made those of the original.
+
+    Args:
+        generated, original: [h, w, 3] in 0..1.
+        ring: [h, w]; outside the user's mask and inside D > 0: both pictures show the same thing there.
+        smooth: pixels over which the leftover difference is averaged and faded inwards.
+
+    Returns:
+        [h, w, 3]; exactly `generated` where nothing differs in the ring. Mean of L, a and b and the spread of L are
+        matched over the ring; what then still differs slowly along it is added, fading to 0 inside the mask.
+    """
+    if int(ring.sum()) < FEWEST:
+        return generated
+    lab = to_lab(generated)
+    there, here = to_lab(original[ring]), lab[ring]
+    # medians of the differences: a shadow or an object across a part of the ring must not drag the whole result
+    shift = np.clip(np.median(there - here, axis=0), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    centre = here.mean(axis=0)[0]
+    spread = float(here[:, 0].std())
+    contrast = float(np.clip(there[:, 0].std() / spread, *CONTRAST)) if spread > 0.5 else 1.0
+    change = np.broadcast_to(shift, lab.shape).astype(np.float32).copy()
+    change[..., 0] += (contrast - 1.0) * (lab[..., 0] - centre)
+    left = np.zeros_like(lab)
+    left[ring] = np.clip(there - (here + change[ring]), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    change += _carried_in(left, ring, smooth)
+    if float(np.abs(change).max()) < 1e-3:
+        return generated
+    # as a difference of two conversions, so that a change of 0 leaves the very same value
+    matched: Floats = np.clip(generated + from_lab(lab + change) - from_lab(lab), 0.0, 1.0).astype(np.float32)
+    return matched
+
+
+def _carried_in(left: Floats, ring: Bools, smooth: float) -> Floats:
+    """The low frequencies of what is left in the ring, everywhere: normalised convolution, fading with distance."""
+    height, width = ring.shape
+    padded = ((0, -height % SHRINK), (0, -width % SHRINK), (0, 0))
+    planes = np.pad(np.dstack([left * ring[..., None], ring.astype(np.float32)]), padded)
+    rows, columns = planes.shape[0] // SHRINK, planes.shape[1] // SHRINK
+    small = planes.reshape(rows, SHRINK, columns, SHRINK, 4).mean(axis=(1, 3))
+    sigma = max(0.5, smooth / SHRINK)
+    blurred = scipy.ndimage.gaussian_filter(small, (sigma, sigma, 0), truncate=2.5)
+    weight = blurred[..., 3:4]
+    fade = np.minimum(weight / 0.25, 1.0)
+    low = blurred[..., :3] / np.maximum(weight, 1e-4) * fade
+    large = scipy.ndimage.zoom(low, (SHRINK, SHRINK, 1), order=1, grid_mode=True, mode="nearest")
+    carried: Floats = large[:height, :width].astype(np.float32)
+    return carried

@@ -1,0 +1,180 @@
+"""The engine: one thread that steps all running edits together, fed and cancelled between steps (E7, E8)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from nanobana.protocol.errors import NanobanaError
+from nanobana_engine.engine.edit import EditRun
+from nanobana_engine.engine.events import EditEvent, EditFailed
+from nanobana_engine.engine.source import Source
+from nanobana_engine.models.base import ModelAdapter, Preset
+from nanobana_engine.runner import Runner
+from nanobana_engine.scheduler import Scheduler, Unit
+
+log = logging.getLogger(__name__)
+
+FAILURES = 3
+"""Failures alone after which an edit is given up (E8)."""
+
+
+class Engine:
+    """Runs edits on one adapter.
+
+    Args:
+        adapter: called from the engine's thread only.
+        tell: takes every event; called in the engine's thread, must not block.
+        budget: cost of one step at the most, in native pictures (E7).
+    """
+
+    def __init__(self, adapter: ModelAdapter, tell: Callable[[EditEvent], None], *, budget: float = 4.0) -> None:
+        self._runner = Runner(adapter)
+        self._tell = tell
+        self._scheduler = Scheduler(budget)
+        self._inbox: SimpleQueue[Source | str | None] = SimpleQueue()
+        self._cancelled: set[str] = set()
+        self._runs: dict[str, EditRun] = {}
+        self._thread = threading.Thread(target=self._loop, name="model", daemon=True)
+
+    @property
+    def preset(self) -> Preset:
+        return self._runner.adapter.preset
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, source: Source) -> None:
+        """The edit joins the batch at the next step; it ends by exactly one EditFinished or EditFailed, or `cancel`."""
+        self._inbox.put(source)
+
+    def cancel(self, edit: str) -> None:
+        """No event of this edit is told any more once its current step is over; unknown edits are ignored."""
+        self._cancelled.add(edit)  # seen by the running step's end even before the inbox is read
+        self._inbox.put(edit)
+
+    def close(self, timeout: float | None = None) -> None:
+        """End the thread after its current step; running edits end without an event."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while self._receive():
+            units = self._scheduler.next_step()
+            if units:
+                self._step(units)
+
+    def _receive(self) -> bool:
+        """Take what came in; waits only while there is nothing to run. False: the engine is closed."""
+        if not self._runs:
+            self._scheduler.check_integrity()
+        wait = not self._runs
+        while True:
+            try:
+                message = self._inbox.get(block=wait)
+            except Empty:
+                return True
+            wait = False
+            if message is None:
+                return False
+            if isinstance(message, str):
+                self._leave(message)
+                self._cancelled.discard(message)
+            elif message.id not in self._cancelled:
+                self._join(message)
+
+    def _join(self, source: Source) -> None:
+        run = EditRun(source, self._runner)
+        plan = source.plan
+        self._leave(source.id)
+        self._scheduler.add(
+            source.id,
+            user=source.user,
+            canvas=source.canvas,
+            box=plan.result,
+            lane=source.edit.lane,
+            alone=source.alone,
+        )
+        self._runs[source.id] = run
+        self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
+
+    def _leave(self, edit: str) -> None:
+        self._scheduler.remove(edit)
+        self._runs.pop(edit, None)
+        self._runner.take_spent(edit)
+
+    def _step(self, units: Sequence[Unit]) -> None:
+        runs = {unit.edit: self._runs[unit.edit] for unit in units}
+        try:
+            self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
+        except Exception:
+            log.exception("a step failed", extra={"edits": sorted(runs)})
+            self._step_failed(list(runs.values()))
+            return
+        for unit in units:
+            run = runs[unit.edit]
+            run.steps_done += 1
+            if run.parts[unit.index].one.is_done:
+                self._scheduler.finished(unit)
+        for run in runs.values():
+            self._guarded(run, partial(self._after_step, run))
+
+    def _after_step(self, run: EditRun) -> None:
+        edit = run.source.id
+        if edit in self._cancelled:
+            return
+        self._tell(run.progress())
+        if any(not part.one.is_done for part in run.parts.values()):
+            return
+        run.end_stage()
+        if not run.is_done:
+            self._scheduler.extend(edit, run.begin_stage())
+            return
+        finished = run.finished()
+        self._leave(edit)
+        if edit not in self._cancelled:
+            self._tell(finished)
+
+    def _guarded(self, run: EditRun, act: Callable[[], None]) -> None:
+        """An edit's own work between steps: what goes wrong there is its own failure."""
+        try:
+            act()
+        except NanobanaError as error:
+            self._fail(run, error.code, error.message)
+        except Exception:
+            log.exception("an edit failed between steps", extra={"edit": run.source.id})
+            self._failed_alone(run)
+
+    def _step_failed(self, runs: Sequence[EditRun]) -> None:
+        """Nobody can say whose fault it was: each begins again without company, and only then it counts (E8)."""
+        if len(runs) == 1:
+            self._failed_alone(runs[0])
+            return
+        for run in runs:
+            self._again(run)
+
+    def _failed_alone(self, run: EditRun) -> None:
+        run.failures += 1
+        if run.failures >= FAILURES:
+            self._fail(run, "engine_error", "The engine failed at this edit three times. Nothing was changed.")
+        else:
+            self._again(run)
+
+    def _again(self, run: EditRun) -> None:
+        source = run.source
+        self._leave(source.id)
+        run.restart()
+        self._scheduler.add(
+            source.id, user=source.user, canvas=source.canvas, box=source.plan.result, lane=source.edit.lane, alone=True
+        )
+        self._runs[source.id] = run
+        self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
+
+    def _fail(self, run: EditRun, code: str, message: str) -> None:
+        edit = run.source.id
+        self._leave(edit)
+        if edit not in self._cancelled:
+            self._tell(EditFailed(edit, code, message))

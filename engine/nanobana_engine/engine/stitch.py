@@ -1,0 +1,65 @@
+"""From a model's picture to the patch that the canvas takes: full size, colour, composite mask (E5, E6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobana.protocol.geometry import Box
+from nanobana.raster.pixels import Gray, Rgba
+from nanobana_engine.engine.colour import match_colour
+from nanobana_engine.planner import Plan
+from nanobana_engine.planner.resample import fit, unfit
+
+Floats = npt.NDArray[np.float32]
+
+
+def stitch(plan: Plan, generated: Floats, original: Floats) -> Rgba:
+    """The patch of one variation.
+
+    Args:
+        generated: the whole context, [h, w, 3] in 0..1, at the size of the last stage.
+        original: the context as it was, at canvas scale.
+
+    Returns:
+        [h, w, 4] over `plan.result`: colour g and C as alpha. Laid over opaque pixels it gives round(o + C (g - o)).
+        Where C = 0 all four bytes are 0: such pixels are never written.
+    """
+    size = plan.size
+    full = _at_full_size(plan, generated, original)
+    ring = (plan.denoise > 0) & (plan.user_mask == 0)
+    box = plan.result_inside.union(_bounds(plan.denoise > 0)).intersect(Box(0, 0, *size))
+    part = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+    matched = match_colour(full[part], original[part], ring[part], smooth=max(4.0, plan.reach.farthest / 2))
+    inner = plan.result_inside.shift(-box.x0, -box.y0)
+    return make_patch(matched[inner.y0 : inner.y1, inner.x0 : inner.x1], plan.composite)
+
+
+def make_patch(colour: Floats, composite: Gray) -> Rgba:
+    """Colour [h, w, 3] in 0..1 and C [h, w] as one RGBA patch; nothing at all where C = 0."""
+    patch = np.empty((*composite.shape, 4), np.uint8)
+    patch[..., :3] = np.rint(np.clip(colour, 0.0, 1.0) * 255.0)
+    patch[..., 3] = composite
+    patch[composite == 0] = 0
+    return patch
+
+
+def _at_full_size(plan: Plan, generated: Floats, original: Floats) -> Floats:
+    """The generated picture at canvas scale; where it was made smaller, the ring gets the canvas's own detail back.
+
+    Outside the user's mask both show the same thing, and the canvas knows it sharply: there the difference between
+    the canvas and its own picture at the model's scale is added, fading to nothing at the mask.
+    """
+    target = (generated.shape[1], generated.shape[0])
+    full = unfit(generated, plan.size)
+    if full.shape == generated.shape or (target[0] >= plan.size[0] and target[1] >= plan.size[1]):
+        return full
+    detail = original - unfit(fit(original, target), plan.size)
+    outside = np.clip(4.0 * (1.0 - plan.denoise), 0.0, 1.0)[..., None]
+    restored: Floats = np.clip(full + outside * detail, 0.0, 1.0).astype(np.float32)
+    return restored
+
+
+def _bounds(where: npt.NDArray[np.bool_]) -> Box:
+    rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

@@ -1,0 +1,5 @@
+"""The step loop's arithmetic on tensors: the one place outside models/ that knows torch."""
+
+from nanobana_engine.runner.passes import Pass, Runner
+
+__all__ = ["Pass", "Runner"]

@@ -1,0 +1,175 @@
+"""One picture being denoised, and the step that advances many of them together (E4, E7, E11)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nanobana.protocol.geometry import Box
+from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Pixels, Request
+from nanobana_engine.runner.noise import stage_noise, tile_noise
+
+
+@dataclass(slots=True)
+class Pass:
+    """A request on its way from noise to pixels."""
+
+    owner: str
+    """The edit that it belongs to."""
+    known: torch.Tensor
+    """Clean latents of what stands there now, [C, h, w]."""
+    noise: torch.Tensor
+    """The edit's fixed noise, same shape: known latents are noised with it again at every step."""
+    depth: torch.Tensor
+    """D at latent resolution, [1, h, w]: the step from which a cell is the model's own depends on it."""
+    sigmas: list[float]
+    conditioning: Conditioning
+    guidance: float
+    latents: torch.Tensor
+    clean: torch.Tensor | None = None
+    """x0 after the newest step."""
+    step: int = 0
+    key: tuple[object, ...] = field(default=())
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
+
+    @property
+    def is_done(self) -> bool:
+        return self.step >= self.steps
+
+    def item(self) -> Item:
+        """Its part in the next call."""
+        return Item(
+            latents=self.latents,
+            sigma=self.sigmas[self.step],
+            conditioning=self.conditioning,
+            guidance=self.guidance,
+        )
+
+
+class Runner:
+    """Owns an adapter's calls; everything here happens in the engine's one model thread."""
+
+    def __init__(self, adapter: ModelAdapter) -> None:
+        self.adapter = adapter
+        self._spent: dict[str, float] = {}
+
+    def take_spent(self, owner: str) -> float:
+        """Seconds of wall time inside the adapter's calls that this edit took part in, and forget them."""
+        return self._spent.pop(owner, 0.0)
+
+    @contextmanager
+    def _timed(self, owners: Iterable[str]) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - began
+            for owner in set(owners):
+                self._spent[owner] = self._spent.get(owner, 0.0) + seconds
+
+    @torch.inference_mode()
+    def start(
+        self,
+        request: Request,
+        *,
+        owner: str,
+        steps: int,
+        guidance: float,
+        stage: int,
+        frame: tuple[int, int],
+        tile: Box,
+    ) -> Pass:
+        """Encode a request and put it at its first noise level.
+
+        Args:
+            owner: the edit.
+            stage: number of the stage within the edit, 0 first: each has its own noise.
+            frame: width and height of the whole stage, of which the request is the part `tile`.
+
+        Raises:
+            nanobana.protocol.errors.BadInput: what the adapter refuses.
+        """
+        with self._timed([owner]):
+            conditioning = self.adapter.condition(request)
+            known = self.adapter.encode(request.pixels)
+            begin = known if request.previous is None else self.adapter.encode(request.previous)
+        stride = self.adapter.preset.latent_stride
+        shape = (known.shape[0], frame[1] // stride, frame[0] // stride)
+        noise = tile_noise(stage_noise(request.seed, stage, shape), tile, stride).to(known)
+        height, width = request.mask.shape
+        sigmas = self.adapter.sigmas(steps, request.strength, (width, height))
+        sigma = sigmas[0]
+        made = Pass(
+            owner=owner,
+            known=known,
+            noise=noise,
+            depth=_pooled(request.mask, stride).to(known),
+            sigmas=sigmas,
+            conditioning=conditioning,
+            guidance=guidance,
+            latents=(1.0 - sigma) * begin + sigma * noise,
+        )
+        made.key = self.adapter.call_key(made.item())
+        return made
+
+    def cost(self, one: Pass) -> float:
+        """Cost of a step of it (E7)."""
+        return self.adapter.cost(one.item())
+
+    @torch.inference_mode()
+    def advance(self, passes: Sequence[Pass]) -> None:
+        """One step for each, in as few calls as their keys allow; passes may stand at different steps."""
+        groups: dict[tuple[object, ...], list[Pass]] = {}
+        for one in passes:
+            groups.setdefault(one.key, []).append(one)
+        for group in groups.values():
+            with self._timed(one.owner for one in group):
+                predicted = self.adapter.denoise([one.item() for one in group])
+            for one, clean in zip(group, predicted, strict=True):
+                _euler(one, clean)
+
+    @torch.inference_mode()
+    def preview(self, one: Pass) -> npt.NDArray[np.uint8]:
+        """The newest x0 as a small picture, [h, w, 3]."""
+        if one.clean is None:
+            raise ValueError("a pass has no preview before its first step")
+        with self._timed([one.owner]):
+            return self.adapter.preview(one.clean)
+
+    @torch.inference_mode()
+    def decode(self, one: Pass) -> Pixels:
+        """The finished picture, [h, w, 3] in 0..1."""
+        with self._timed([one.owner]):
+            return self.adapter.decode(one.latents)
+
+
+def _euler(one: Pass, clean: torch.Tensor) -> None:
+    """An Euler step of flow matching with predicted x0, then the soft mask.
+
+    With x = (1 - sigma) x0 + sigma noise the velocity is (x - x0) / sigma, so the step to sigma' is
+    x' = x0 + (sigma' / sigma) (x - x0). Where D has not reached the step's threshold the cell is what is known, noised
+    to sigma' with the fixed noise: with n steps, step i (0-based) owns D > 1 - (i + 1) / n (Levin and Fried 2023,
+    "Differential Diffusion"), so D = 1 always belongs to the model and D = 0 never.
+    """
+    sigma, after = one.sigmas[one.step], one.sigmas[one.step + 1]
+    moved = clean + (after / sigma) * (one.latents - clean)
+    owned = one.depth > 1.0 - (one.step + 1) / one.steps
+    one.latents = torch.where(owned, moved, (1.0 - after) * one.known + after * one.noise)
+    one.clean = torch.where(one.depth > 0, clean, one.known)
+    one.step += 1
+
+
+def _pooled(mask: npt.NDArray[np.float32], stride: int) -> torch.Tensor:
+    """D at latent resolution, [1, h, w]: a cell is as deep as its deepest pixel, so no masked pixel is left behind."""
+    height, width = mask.shape
+    cells = mask.reshape(height // stride, stride, width // stride, stride).max(axis=(1, 3))
+    return torch.from_numpy(np.ascontiguousarray(cells))[None]
