@@ -33,22 +33,36 @@ test: install e2e-deps ## Every test but the soak, browsers included
 	@$(PY) -m pytest -m "not soak" $(PYTEST_ARGS)
 
 check: $(VENV)/.installed $(WEB)/node_modules/.installed ## Formatting, lint, types, import rules, type drift, container files
+	@$(MAKE) -k check-style check-types check-imports check-wire check-web check-containers
+	@echo "check: all good"
+
+.PHONY: check-style check-types check-imports check-wire check-web check-containers
+check-style:
 	$(call step,ruff)
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --quiet --check . || { echo "Not formatted: run $(VENV)/bin/ruff format ."; exit 1; }
+
+check-types:
 	$(call step,mypy --strict)
 	@$(VENV)/bin/mypy --no-error-summary
+
+check-imports:
 	$(call step,import rules)
 	@.ci/quietly $(VENV)/bin/lint-imports --no-logo
+
+check-wire:
 	$(call step,TypeScript types against the protocol)
 	@$(PY) -m nanobana.protocol.typescript --check
+
+check-web:
 	$(call step,web client)
 	@.ci/quietly npm --prefix $(WEB) run check
+
+check-containers:
 	$(call step,container files)
 	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@if [ -x $(VENV)/bin/hadolint ]; then $(VENV)/bin/hadolint docker/*.Dockerfile; \
 	  else echo "skipped: hadolint (no wheel with its binary for this machine)"; fi
-	@echo "check: all good"
 
 types: $(VENV)/.installed ## Write the web client's types from nanobana.protocol
 	@$(PY) -m nanobana.protocol.typescript
