@@ -20,6 +20,7 @@ NAMES = (
     "put_mip",
     "raise_epoch",
     "tail",
+    "undo_top",
 )
 """Every script; each touches the keys of one slot only (C7)."""
 

@@ -1,0 +1,171 @@
+"""Import: a picture of any allowed format becomes a new layer, its tiles encoded in the pool, committed as one op."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import anyio
+import msgspec
+
+from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
+from nanobana.protocol.errors import BadInput, Conflict
+from nanobana.protocol.geometry import MAX_MIP, MAX_SIDE, Box, mip_key
+from nanobana.raster import coverage, mips, patches
+from nanobana.raster.codec import blob_name, encode_tile
+from nanobana.raster.decode import decode_image
+from nanobana.raster.pixels import Rgba
+from nanobana_server.store.ops.landing import answered, land
+from nanobana_server.store.ops.layers import MAX_LAYERS, index_of, top_visible
+from nanobana_server.store.store import Store
+from nanobana_server.store.tasks import together
+from nanobana_server.store.types import Commit, Committed, LayersUndo, Record, TileWrite, UndoWrite, View
+
+BATCH = 8
+"""Tiles per trip to the pool and per write, about 1 MiB of grainy photograph."""
+
+AHEAD = 3
+"""Batches under way at once."""
+
+Progress = Callable[[int, int], Awaitable[None]]
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """The new layer and where the picture lies on the canvas."""
+
+    seq: int
+    layer: str
+    box: Box
+
+
+async def import_image(
+    store: Store,
+    canvas: str,
+    user: str,
+    op: OpId,
+    data: bytes,
+    *,
+    layer: str,
+    name: str = "",
+    x: int = 0,
+    y: int = 0,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put a picture on a new layer above the visible ones; a canvas without a size takes the picture's.
+
+    Args:
+        data: JPEG, PNG or WebP; turned upright by its EXIF orientation.
+        layer: ID of the new layer, made by the client.
+        x, y: its top left corner in canvas pixels.
+        progress: is told (tiles done, tiles in all) a few dozen times at most.
+
+    Raises:
+        BadInput: the codes of `decode_image`, ``outside``, ``too_many_layers``.
+        Conflict: ``layer_exists``.
+        StorageFull: the budget is used up.
+    """
+    pixels = await store.pool.run(decode_image, data)
+    box = Box(x, y, x + pixels.shape[1], y + pixels.shape[0])
+    if max(abs(side) for side in (box.x0, box.y0, box.x1, box.y1)) > 2 * MAX_SIDE:
+        raise BadInput("The picture lies too far outside the canvas.", code="outside")
+    again = await answered(store, canvas, op)
+    if again is not None:
+        return Imported(seq=again, layer=layer, box=box)
+    tiles, writes = await _store_tiles(store, canvas, layer, pixels, box, progress)
+    await store_mips(store, canvas, tiles, {(write.key[1], write.key[2]): write.after for write in writes})
+
+    async def attempt() -> Committed:
+        view = await store.look(canvas)
+        return await store.commit(canvas, _commit(view, user, op, Layer(id=layer, name=name), box, writes))
+
+    committed = await land(store, canvas, op, attempt)
+    return Imported(seq=committed.seq, layer=layer, box=box)
+
+
+def _commit(view: View, user: str, op: OpId, layer: Layer, box: Box, writes: list[TileWrite]) -> Commit:
+    if index_of(view.layers, layer.id) is not None:
+        raise Conflict("There is such a layer already.", code="layer_exists")
+    if len(view.layers) >= MAX_LAYERS:
+        raise BadInput(f"A canvas has at most {MAX_LAYERS} layers.", code="too_many_layers")
+    index = top_visible(view)
+    layers = [*view.layers[:index], layer, *view.layers[index:]]
+    sized: CanvasInfo | None = None
+    if view.canvas.width == 0 or view.canvas.height == 0:
+        sized = msgspec.structs.replace(view.canvas, width=box.width, height=box.height)
+    record = Record(
+        user=user,
+        kind="import",
+        tiles=[f"{layer.id}/{write.key[1]}/{write.key[2]}" for write in writes],
+        layers=[LayersUndo(what="add", after=layer, index_after=index)],
+        canvas_before=view.canvas if sized is not None else None,
+        canvas_after=sized,
+    )
+    return Commit(
+        op=op,
+        user=user,
+        kind="import",
+        tiles=writes,
+        layers=layers,
+        layers_version=view.layers_version,
+        canvas=sized,
+        undo=UndoWrite(record=record),
+    )
+
+
+async def _store_tiles(
+    store: Store, canvas: str, layer: str, pixels: Rgba, box: Box, progress: Progress | None
+) -> tuple[dict[tuple[int, int], Rgba], list[TileWrite]]:
+    parts = list(patches.split(pixels, box))
+    writes: list[TileWrite] = []
+    limiter = anyio.Semaphore(AHEAD)
+
+    async def batch(some: Sequence[tuple[int, int, Rgba]]) -> None:
+        async with limiter:
+            encoded = await store.pool.run(_encode_all, [tile for _tx, _ty, tile in some])
+            await store.put_blobs(canvas, [data for data in encoded if data is not None])
+        for (tx, ty, _tile), data in zip(some, encoded, strict=True):
+            if data is not None:
+                key = (layer, tx, ty)
+                writes.append(TileWrite(key=key, before="", after=blob_name(data), coverage=coverage.WHOLE))
+        if progress is not None:
+            await progress(len(writes), len(parts))
+
+    await together([partial(batch, parts[start : start + BATCH]) for start in range(0, len(parts), BATCH)])
+    return {(tx, ty): tile for tx, ty, tile in parts}, writes
+
+
+async def store_mips(
+    store: Store, canvas: str, tiles: dict[tuple[int, int], Rgba], names: dict[tuple[int, int], str]
+) -> None:
+    """Make the smaller pictures while the pixels are at hand, so that the first joiner needs not wait for them (C8)."""
+    longest = max((max(tx, ty) for tx, ty in tiles), default=0) + 1
+    below = tiles
+    for level in range(1, min(MAX_MIP, math.ceil(math.log2(longest))) + 1):
+        below = await _store_level(store, canvas, level, below, names)
+
+
+async def _store_level(
+    store: Store,
+    canvas: str,
+    level: int,
+    below: dict[tuple[int, int], Rgba],
+    names: dict[tuple[int, int], str],
+) -> dict[tuple[int, int], Rgba]:
+    side = 1 << level
+    made: dict[tuple[int, int], Rgba] = {}
+
+    async def one(tx: int, ty: int) -> None:
+        quarters = [below.get((tx * 2 + dx, ty * 2 + dy)) for dy in (0, 1) for dx in (0, 1)]
+        reduced = await store.pool.run(mips.reduce_four, quarters)
+        if reduced is not None:
+            made[tx, ty] = reduced
+            base = [names.get((tx * side + x, ty * side + y), "") for y in range(side) for x in range(side)]
+            await store.put_mip(canvas, mip_key(base), reduced)
+
+    places = sorted({(tx // 2, ty // 2) for tx, ty in below})
+    for start in range(0, len(places), AHEAD):
+        await together([partial(one, tx, ty) for tx, ty in places[start : start + AHEAD]])
+    return made
+
+
+def _encode_all(tiles: Sequence[Rgba]) -> list[bytes | None]:
+    return [encode_tile(tile) for tile in tiles]

@@ -1,0 +1,77 @@
+"""Paint: an author's RGBA patch over a layer, or erased from it (C11)."""
+
+from nanobana.protocol.canvas import OpId
+from nanobana.protocol.errors import BadInput
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.messages import Paint
+from nanobana.raster.decode import decode_patch
+from nanobana.raster.patches import crop
+from nanobana.raster.pixels import Rgba
+from nanobana_server.store.ops.landing import land
+from nanobana_server.store.ops.laying import keys_of, lay_patch, op_parts
+from nanobana_server.store.store import Store
+from nanobana_server.store.types import Commit, Committed, Record, UndoWrite
+
+
+async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committed:
+    """Lay a patch over a layer, or erase by its alpha; where it races with others, the later op wins (C5).
+
+    Raises:
+        BadInput: ``bad_patch`` and the codes of `decode_patch`; ``outside`` where it misses the canvas.
+        LayerGone, NotFound, StorageFull.
+    """
+
+    async def whole() -> Committed:
+        patch, box = await _patch(store, canvas, message)
+        parts, group = op_parts(message.op, box)
+        for op, part in parts[:-1]:
+            await _one(store, canvas, user, message, op, crop(patch, box, part), part, group)
+        op, part = parts[-1]
+        forget = parts[0][0].client if group else None
+        return await _one(store, canvas, user, message, op, crop(patch, box, part), part, group, forget)
+
+    return await land(store, canvas, message.op, whole)
+
+
+async def _one(
+    store: Store,
+    canvas: str,
+    user: str,
+    message: Paint,
+    op: OpId,
+    patch: Rgba,
+    box: Box,
+    group: str,
+    forget: str | None = None,
+) -> Committed:
+    async def attempt() -> Committed:
+        view = await store.look(canvas, keys_of(message.layer, box))
+        view.layer(message.layer)
+        tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode)
+        fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
+        record = Record(user=user, kind="paint", tiles=fields)
+        commit = Commit(
+            op=op,
+            user=user,
+            kind="paint",
+            tiles=tiles,
+            need_layers=(message.layer,),
+            undo=UndoWrite(record=record, group=group) if tiles else None,
+            forget=forget,
+        )
+        return await store.commit(canvas, commit)
+
+    return await land(store, canvas, op, attempt)
+
+
+async def _patch(store: Store, canvas: str, message: Paint) -> tuple[Rgba, Box]:
+    """The patch decoded and clipped to the canvas."""
+    if message.box.is_empty or (message.png is None) == (message.blob is None):
+        raise BadInput("A paint op needs a box, and its patch either inline or as a blob.", code="bad_patch")
+    info = await store.info(canvas)
+    inside = message.box.intersect(Box(0, 0, info.width, info.height))
+    if inside.is_empty:
+        raise BadInput("This stroke lies outside the canvas.", code="outside")
+    data = message.png if message.png is not None else await store.get_blob(canvas, message.blob or "")
+    patch = await store.pool.run(decode_patch, data, message.box)
+    return crop(patch, message.box, inside), inside

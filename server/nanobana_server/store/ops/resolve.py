@@ -1,0 +1,108 @@
+"""What a tile looks like when an op is taken back or done again: per pixel, the last op in force that covered it (C9).
+
+Every undoable op is in force or taken back. A pixel shows what the last op in force that covered it made of it, or,
+where there is none, what stood there before the first op that covered it. The picture is so a function of which ops are
+in force: undo a lot, redo all of it, and every tile has its old name again (Figma's rule).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanobana.raster import coverage
+from nanobana.raster.codec import blank_tile
+from nanobana.raster.pixels import Covered, Rgba
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One op's part in a tile's history: its name before and after it, "" for none, and its coverage's name."""
+
+    seq: int
+    before: str
+    after: str
+    cover: str
+    in_force: bool
+    """After the undo or redo that is being made."""
+    flipped: int
+    """Seq of the undo or redo that it last went through, 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """These pixels get this tile's."""
+
+    where: Covered
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The current tile with some pixels replaced."""
+
+    parts: list[Painted]
+
+
+def parse(member: bytes, field: str) -> tuple[int, str, str, str]:
+    """A member of the history set: seq, before, after, coverage."""
+    seq, before, after, cover = member.decode()[len(field) + 1 :].split("/")
+    return int(seq), before, after, cover
+
+
+def shortcut(history: Sequence[Past], mine: int, *, undo: bool) -> str | None:
+    """The tile's name, where it needs no pixels: nobody in force came later, and no earlier op changed sides since.
+
+    Args:
+        history: oldest first.
+        mine: seq of the op that is taken back or done again.
+    """
+    own = next(past for past in history if past.seq == mine)
+    for past in history:
+        if past.seq > mine and past.in_force:
+            return None
+        if past.seq < mine and past.flipped > mine:
+            return None
+    return own.before if undo else own.after
+
+
+def covers_needed(history: Sequence[Past]) -> list[str]:
+    """Names of the coverage masks that `plan` needs."""
+    return list(dict.fromkeys(past.cover for past in history if past.cover != coverage.WHOLE))
+
+
+def plan(history: Sequence[Past], mine: int, covers: Mapping[str, bytes]) -> Pixels:
+    """Which pixels of the tile come from which tile, for an op that changes sides.
+
+    Args:
+        history: oldest first, with the op's new side.
+        covers: packed coverage masks by name.
+    """
+    masks = {name: coverage.unpack(data) for name, data in covers.items()}
+
+    def mask(past: Past) -> Covered:
+        return coverage.whole() if past.cover == coverage.WHOLE else masks[past.cover]
+
+    left = mask(next(past for past in history if past.seq == mine)).copy()
+    parts: list[Painted] = []
+    for past in reversed(history):
+        if not past.in_force or not left.any():
+            continue
+        where = left & mask(past)
+        if past.seq <= mine and where.any():
+            parts.append(Painted(where, past.after))
+        left &= ~where
+    for past in history:
+        where = left & mask(past)
+        if where.any():
+            parts.append(Painted(where, past.before))
+            left &= ~where
+    return Pixels([part for part in parts if part.where.any()])
+
+
+def apply(current: Rgba | None, pixels: Pixels, tiles: Mapping[str, Rgba]) -> Rgba:
+    """The new tile."""
+    out = blank_tile() if current is None else current.copy()
+    for part in pixels.parts:
+        out[part.where] = tiles[part.name][part.where] if part.name else np.zeros(4, np.uint8)
+    return out

@@ -1,0 +1,216 @@
+"""Undo and redo: each person's own work, as new ops, over what others did since (C9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from nanobana.keyspace.keys import CanvasKeys
+from nanobana.protocol.canvas import CanvasInfo, Job, Layer, OpId
+from nanobana.protocol.errors import NotFound
+from nanobana.raster.codec import encode_tile
+from nanobana.raster.pixels import Rgba, TileKey
+from nanobana_server.store.ops import relayer, resolve
+from nanobana_server.store.ops.landing import land, missing_became_moved
+from nanobana_server.store.ops.laying import Laid, put_tiles
+from nanobana_server.store.ops.resolve import Past
+from nanobana_server.store.store import Store
+from nanobana_server.store.types import Commit, Committed, Flip, JobWrite, LayerGone, Moved, Record, TileWrite
+
+Side = Literal["undo", "redo"]
+
+_record = msgspec.msgpack.Decoder(Record)
+_layers = msgspec.msgpack.Decoder(list[Layer])
+_job = msgspec.msgpack.Decoder(Job)
+
+
+async def undo(store: Store, canvas: str, user: str, op: OpId) -> Committed:
+    """Take back this user's newest op that is in force.
+
+    An edit that is queued is cancelled, one that is staged discarded; an accepted result is undone as one op.
+
+    Raises:
+        NotFound: ``nothing_to_undo``.
+    """
+    return await land(store, canvas, op, lambda: _flip(store, canvas, user, op, "undo"))
+
+
+async def redo(store: Store, canvas: str, user: str, op: OpId) -> Committed:
+    """Do again what this user took back last, unless they did something new since.
+
+    Raises:
+        NotFound: ``nothing_to_redo``.
+    """
+    return await land(store, canvas, op, lambda: _flip(store, canvas, user, op, "redo"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The top of a stack as undo_top.lua answers it."""
+
+    side: Side
+    seqs: list[int]
+    records: list[Record]
+    names: dict[TileKey, str]
+    histories: dict[TileKey, list[Past]]
+    canvas: CanvasInfo
+    layers: list[Layer]
+    layers_version: int
+    owned: list[TileKey]
+    """Tiles of the layers that these ops added or deleted."""
+    job: Job | None
+
+
+async def _flip(store: Store, canvas: str, user: str, op: OpId, side: Side) -> Committed:
+    top = await _read(store, canvas, user, side)
+    if top.job is not None:
+        return await _drop_edit(store, canvas, user, op, top, top.job)
+    tiles = await _tiles(store, canvas, top)
+    commit = Commit(
+        op=op,
+        user=user,
+        kind=side,
+        tiles=tiles,
+        flip=Flip(user=user, source=side, seqs=top.seqs),
+        undoes=top.seqs[-1],
+        over_budget=True,
+    )
+    try:
+        return await store.commit(canvas, _with_layers(commit, top))
+    except LayerGone as error:
+        raise Moved("layers") from error
+
+
+async def _drop_edit(store: Store, canvas: str, user: str, op: OpId, top: _Top, job: Job) -> Committed:
+    staged = job.state == "staged"
+    ended = msgspec.structs.replace(job, state="discarded" if staged else "cancelled")
+    expect = ("staged",) if staged else ("queued", "running")
+    commit = Commit(
+        op=op,
+        user=user,
+        kind="undo",
+        job=JobWrite(job=ended, expect=expect),
+        flip=Flip(user=user, source="undo", seqs=top.seqs, keep=False),
+        undoes=top.seqs[-1],
+        over_budget=True,
+    )
+    return await store.commit(canvas, commit)
+
+
+async def _read(store: Store, canvas: str, user: str, side: Side) -> _Top:
+    keys = CanvasKeys(canvas)
+    wanted = [
+        keys.meta,
+        keys.layers,
+        keys.tiles,
+        keys.undo,
+        keys.history,
+        keys.stacks,
+        keys.flips,
+        keys.public_jobs,
+    ]
+    reply = await store.client.run("undo_top", wanted, [user, side])
+    if reply is None:
+        raise NotFound(f"There is nothing of yours to {side}.", code=f"nothing_to_{side}")
+    seqs, records, tiles, flips, meta, layers, owned, job = reply
+    mine = {int(seq) for seq in seqs}
+    flipped = {int(flips[i]): int(flips[i + 1]) for i in range(0, len(flips), 2)}
+    names: dict[TileKey, str] = {}
+    histories: dict[TileKey, list[Past]] = {}
+    for i in range(0, len(tiles), 3):
+        key = _key(tiles[i])
+        names[key] = tiles[i + 1].decode()
+        histories[key] = [_past(member, tiles[i].decode(), flipped, mine, side) for member in tiles[i + 2]]
+    return _Top(
+        side=side,
+        seqs=sorted(mine),
+        records=[_record.decode(record) for record in records],
+        names=names,
+        histories=histories,
+        canvas=CanvasInfo(
+            id=canvas,
+            title=meta[0].decode(),
+            width=int(meta[1]),
+            height=int(meta[2]),
+            used_bytes=int(meta[4]),
+            budget_bytes=int(meta[5]),
+        ),
+        layers=_layers.decode(layers),
+        layers_version=int(meta[3]),
+        owned=[_key(field) for field in owned],
+        job=_job.decode(job) if job else None,
+    )
+
+
+def _past(member: bytes, field: str, flipped: dict[int, int], mine: set[int], side: Side) -> Past:
+    seq, before, after, cover = resolve.parse(member, field)
+    flip = flipped.get(seq, 0)
+    in_force = side == "redo" if seq in mine else flip >= 0
+    return Past(seq, before, after, cover, in_force, abs(flip))
+
+
+async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
+    """The new names of all tiles that these ops wrote; pixels are only touched where others came in between."""
+    writes: list[TileWrite] = []
+    mine = set(top.seqs)
+    for key, history in top.histories.items():
+        own = max(past.seq for past in history if past.seq in mine)
+        name = resolve.shortcut(history, own, undo=top.side == "undo")
+        if name is not None:
+            writes.append(TileWrite(key=key, before=top.names[key], after=name))
+            continue
+        try:
+            writes += await _mixed(store, canvas, top, key, history, own)
+        except NotFound as error:
+            raise missing_became_moved(error) from error
+    return [write for write in writes if write.before != write.after]
+
+
+async def _mixed(
+    store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: int
+) -> list[TileWrite]:
+    names = resolve.covers_needed(history)
+    covers = {
+        name: data for name, data in zip(names, await store.get_blobs(canvas, names), strict=True) if data is not None
+    }
+    pixels = await store.pool.run(resolve.plan, history, own, covers)
+    tiles = await store.get_tiles(canvas, [top.names[key], *(part.name for part in pixels.parts)])
+    laid = await store.pool.run(_apply, key, tiles.get(top.names[key]), pixels, tiles)
+    stored = await put_tiles(store, canvas, [laid], top.names, over_budget=True)
+    return [msgspec.structs.replace(write, coverage="") for write in stored]
+
+
+def _apply(key: TileKey, current: Rgba | None, pixels: resolve.Pixels, tiles: dict[str, Rgba]) -> Laid:
+    made = resolve.apply(current, pixels, tiles)
+    return Laid(key, encode_tile(made), made, None)
+
+
+def _with_layers(commit: Commit, top: _Top) -> Commit:
+    """Adds what the ops did to layers and canvas; a layer goes only if nobody's pixels are left in it."""
+    changes = [change for record in top.records for change in record.layers]
+    after = {write.key: write.after for write in commit.tiles}
+    filled = {key[0] for key in top.owned if after.get(key, "?") != ""}
+    filled |= {write.key[0] for write in commit.tiles if write.after != ""}
+    turn = relayer.take_back if top.side == "undo" else relayer.do_again
+    layers = turn(top.layers, changes, filled)
+    extra: dict[str, Any] = {"layers_version": top.layers_version} if changes else {}
+    if layers != top.layers:
+        extra["layers"] = layers
+        dropped = {layer.id for layer in top.layers} - {layer.id for layer in layers}
+        if dropped:
+            extra["drop_layer"] = dropped.pop()
+    for record in top.records:
+        if record.canvas_before is not None and record.canvas_after is not None:
+            both = record.canvas_after, record.canvas_before
+            source, target = both if top.side == "undo" else both[::-1]
+            canvas = relayer.canvas_after(top.canvas, source, target, has_layers=bool(layers))
+            extra |= {"canvas": canvas, "layers_version": top.layers_version}
+    if "layers" not in extra:
+        extra["need_layers"] = tuple({write.key[0] for write in commit.tiles if write.after != ""})
+    return msgspec.structs.replace(commit, **extra)
+
+
+def _key(field: bytes) -> TileKey:
+    layer, tx, ty = field.decode().rsplit("/", 2)
+    return layer, int(tx), int(ty)
