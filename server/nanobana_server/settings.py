@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     """``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://host:port``."""
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, validation_alias=AliasChoices("PORT", "NANOBANA_PORT"))
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8000, validation_alias=AliasChoices("PORT", "NANOBANA_PORT")
+    )
     """0 lets the system choose one; the log says which."""
     static: Path = Path(__file__).parent / "static"
     """The built web client."""

@@ -12,8 +12,8 @@ from nanobana_server.api.edge import CSP
 
 _ICONS = ".webmanifest"
 _UNBUILT = (
-    b"<!doctype html><meta charset=utf-8><title>nanobana</title><p>The web client is not built: run <code>make web</code> "
-    b"in the repository, or install the wheel.</p>"
+    b"<!doctype html><meta charset=utf-8><title>nanobana</title><p>The web client is not built: "
+    b"run <code>make web</code> in the repository, or install the wheel.</p>"
 )
 
 mimetypes.add_type("application/manifest+json", _ICONS)

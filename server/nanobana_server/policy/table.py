@@ -12,7 +12,7 @@ class Need(StrEnum):
 
     NOTHING = "nothing"
     """Anybody; the route shows no canvas."""
-    SECRET = "secret"  # noqa: S105
+    SECRET = "secret"
     """A link's secret in the body; the route itself exchanges it."""
     TICKET = "ticket"
     """A room ticket in the first message of the socket."""

@@ -26,6 +26,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     user: str
     name: str
+    color: str = ""
+    """The one that the person chose, if any."""
     expires: int
     """Seconds since the epoch."""
 

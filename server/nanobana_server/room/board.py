@@ -39,7 +39,7 @@ class Board:
         self.turn = 1
         self._dirty = False
         self._previews: dict[tuple[str, int], _Progress] = {}
-        self._masks: dict[str, tuple[int, bytes]] = {}
+        self._masks: dict[str, tuple[int, m.MemberMask, bytes]] = {}
         self._cursors: dict[str, tuple[int, float | None, float | None]] = {}
         self._strokes: deque[tuple[int, bytes]] = deque(maxlen=_STROKES)
         self._events: deque[tuple[int, bytes]] = deque()
@@ -82,9 +82,13 @@ class Board:
         if len(self._ended_jobs) > _ENDED:
             self._ended_jobs.popitem(last=False)
 
-    def mask(self, member: str, encoded: bytes) -> None:
+    def mask(self, mask: m.MemberMask) -> None:
         """A member's whole mask; newcomers get the last one."""
-        self._masks[member] = (self._next(), encoded)
+        self._masks[mask.member] = (self._next(), mask, codec.encode(mask))
+
+    def masks(self) -> list[m.MemberMask]:
+        """The masks that stand on the board."""
+        return [mask for _, mask, _ in self._masks.values() if mask.box is not None]
 
     def cursor(self, member: str, x: float | None, y: float | None) -> None:
         self._cursors[member] = (self._next(), x, y)
@@ -124,7 +128,7 @@ class Board:
                 shown.append(progress.first)
             if turn < progress.turn <= now and progress.turn != progress.first_turn:
                 shown.append(progress.latest)
-        shown += [encoded for at, encoded in self._masks.values() if turn < at <= now]
+        shown += [encoded for at, _, encoded in self._masks.values() if turn < at <= now]
         if turn:
             shown += [encoded for at, encoded in self._strokes if turn < at <= now]
         rows = [(member, x, y) for member, (at, x, y) in self._cursors.items() if turn < at <= now]

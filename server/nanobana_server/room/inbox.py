@@ -8,7 +8,6 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from nanobana.protocol import messages as m
-
 from nanobana.protocol.errors import BadInput
 from nanobana_server.policy import may
 from nanobana_server.room.limits import Limits
@@ -141,5 +140,5 @@ class Inbox:
         self._refused(answer.code)
         self._outlet.reply(answer)
         if self._limits.bad.wait_for() > 0.0:
-            problem = m.Problem(code="bad_frame", message="too much from this client is not understood: reload the page")
+            problem = m.Problem(code="bad_frame", message="too much here is not understood: reload the page")
             raise Expelled(m.CLOSE_BAD_FRAME, problem)

@@ -1,5 +1,6 @@
 """The writing half of a session: pulls frames when its socket has drained, holds nothing for it meanwhile (R4)."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -30,9 +31,7 @@ class Outlet:
         snapshot: fetches the manifest for a reader whose cursor is void.
     """
 
-    def __init__(
-        self, wire: Wire, frames: Frames, pace: Pace, snapshot: Callable[[], Awaitable[Manifest]]
-    ) -> None:
+    def __init__(self, wire: Wire, frames: Frames, pace: Pace, snapshot: Callable[[], Awaitable[Manifest]]) -> None:
         self._wire = wire
         self._frames = frames
         self._pace = pace
@@ -79,6 +78,12 @@ class Outlet:
             self._flush()
         else:
             self._woken.set()
+
+    def last_words(self, message: msgspec.Struct) -> None:
+        """Why the session ends, if the socket still takes it at once: nothing waits any more."""
+        if not self.lags:
+            with contextlib.suppress(Gone):
+                self._wire.write(framed_messages([*self._replies, codec.encode(message)]))
 
     @property
     def is_full(self) -> bool:

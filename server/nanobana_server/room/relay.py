@@ -8,21 +8,13 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput
 
-SENDER_BYTES = 16
-"""Every payload of the channel begins with its sender's ID, padded, so that a server skips its own."""
-
 LINKS_CHANGED = b"\xc1links"
 """Says that a link was revoked; 0xc1 begins no msgpack, so no message can be mistaken for it."""
 
 
-def sender_of(identifier: str) -> bytes:
-    """A sender's ID as it stands in front of a payload."""
-    return identifier.encode()[:SENDER_BYTES].ljust(SENDER_BYTES)
-
-
-def payload(sender: bytes, messages: Iterable[msgspec.Struct]) -> bytes:
+def packed(messages: Iterable[msgspec.Struct]) -> bytes:
     """Several messages for the channel at once; engines publish single ones without the array."""
-    return sender + codec.frame(messages)
+    return codec.frame(messages)
 
 
 def opened(body: bytes) -> list[m.ServerMessage]:

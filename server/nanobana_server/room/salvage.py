@@ -30,7 +30,7 @@ _op = msgspec.msgpack.Decoder(_Op)
 def read(data: bytes) -> list[m.ClientMessage | m.Reject | m.Problem]:
     """The messages of a frame in order; in the place of one that is not understood stands the answer to it.
 
-    Codes: ``unknown_message``, ``bad_message`` (a field is wrong or missing), ``too_big`` (a field is longer than allowed).
+    Codes: ``unknown_message``, ``bad_message`` (a field is wrong or missing), ``too_big`` (a field is too long).
 
     Raises:
         BadInput: ``frame_too_big``, or ``bad_frame`` where it is no msgpack array or almost nothing in it is good.

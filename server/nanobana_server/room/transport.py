@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol with a door for direct writes: one shared buffer per tick instead of one send per member.
+"""uvicorn's WebSocket protocol with a door for direct writes: one shared buffer per tick, not one send per member.
 
 ASGI's `send` costs a task switch and a frame encoding per member and message, gives no way to ask whether the socket
 has drained, and its `close` waits behind a stalled reader's buffer. A session gets this protocol object itself, by the
@@ -7,7 +7,7 @@ scope's extension `nanobana.wire`.
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -44,7 +44,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self.transport.set_write_buffer_limits(high=BUFFERED_BYTES)
 
     async def run_asgi(self) -> None:
-        self.scope.setdefault("extensions", {})[EXTENSION] = self  # type: ignore[index]
+        cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
         await super().run_asgi()
 
     @property

@@ -47,8 +47,8 @@ class Volatile:
         self._strokes, self._masks, self._cursors = [], {}, {}
         for stroke in strokes:
             board.stroke(codec.encode(stroke))
-        for member, mask in masks.items():
-            board.mask(member, codec.encode(mask))
+        for mask in masks.values():
+            board.mask(mask)
         for member, (x, y) in cursors.items():
             board.cursor(member, x, y)
         rows = [(member, x, y) for member, (x, y) in cursors.items()]

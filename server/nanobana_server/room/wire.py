@@ -8,7 +8,7 @@ _BINARY_FINAL = 0x82
 
 
 def framed(payload: bytes) -> bytes:
-    """A whole unmasked binary WebSocket frame (RFC 6455 §5.2): made once, written as the same object to every member."""
+    """A whole unmasked binary WebSocket frame (RFC 6455 §5.2): made once, the same object for every member."""
     size = len(payload)
     if size < 126:
         head = bytes((_BINARY_FINAL, size))

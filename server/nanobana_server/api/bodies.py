@@ -1,0 +1,57 @@
+"""Reading request bodies: streamed, capped, and typed where they are JSON."""
+
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from nanobana.protocol.errors import BadInput
+
+JSON_BYTES = 64 * 1024
+
+_T = TypeVar("_T")
+
+
+class TooBig(BadInput):
+    """The body is longer than allowed; it was not read to its end."""
+
+    code = "upload_too_big"
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"this is larger than the {limit >> 10} KiB that may be sent here")
+        self.limit = limit
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes.
+
+    Raises:
+        TooBig: it is longer, by its header or in fact.
+        BadInput: ``upload_cut_off``.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise TooBig(limit)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise TooBig(limit)
+    except ClientDisconnect as error:
+        raise BadInput("the upload was cut off", code="upload_cut_off") from error
+    return bytes(body)
+
+
+async def read_json(request: Request, kind: type[_T]) -> _T:
+    """A small JSON body as a struct; an empty body is an empty object.
+
+    Raises:
+        BadInput: ``bad_json``, with the field that is wrong.
+    """
+    body = await read_body(request, JSON_BYTES)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"this request is not understood: {error}", code="bad_json") from error

@@ -1,0 +1,120 @@
+"""Whole pictures: import as a layer with progress for the room, export as PNG, the sample picture (R10)."""
+
+import time
+from importlib import resources
+
+import anyio
+import anyio.to_thread
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nanobana.protocol import codec
+from nanobana.protocol.canvas import Identifier, OpId, Title
+from nanobana.protocol.errors import BadInput, NanobanaError, TooMany
+from nanobana.protocol.messages import ImportProgress
+from nanobana.raster.decode import probe
+from nanobana_server.api.bodies import read_body
+from nanobana_server.api.edge import Json
+from nanobana_server.metrics import Metrics
+from nanobana_server.policy.tokens import Access
+from nanobana_server.settings import Settings
+from nanobana_server.store import Store
+from nanobana_server.store.ops import export_png, import_image
+
+AT_ONCE = 2
+"""Whole pictures in memory at once; a 12-megapixel one takes about 50 MB."""
+
+WAITING = 16
+"""More than this many wait for their turn: the next one is told to come again."""
+
+SENDER = "import"
+"""Stands for the server on the volatile channel, so that its own rooms hear of the progress too."""
+
+_log = structlog.get_logger("nanobana.pictures")
+
+
+class _Placement(msgspec.Struct, frozen=True):
+    """Query of POST …/images."""
+
+    client: Identifier
+    n: int
+    layer: Identifier
+    name: Title = ""
+    x: int = 0
+    y: int = 0
+
+
+class Pictures:
+    """Handlers of whole pictures."""
+
+    def __init__(self, store: Store, settings: Settings, metrics: Metrics) -> None:
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics
+        self._turns = anyio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def import_image(self, request: Request, access: Access) -> Response:
+        """A JPEG, PNG or WebP becomes a new layer, upright; ImportProgress goes to the room meanwhile."""
+        try:
+            place = msgspec.convert(dict(request.query_params), _Placement, strict=False)
+            op = msgspec.convert((place.client, place.n), OpId)
+        except msgspec.ValidationError as error:
+            raise BadInput(f"where should this picture go? {error}", code="bad_query") from error
+        if place.client.startswith(("srv-", "grp-")):
+            raise BadInput("client IDs with this beginning are the server's own", code="bad_client")
+        body = await read_body(request, self._settings.upload_bytes)
+        pixels = self._settings.upload_pixels
+        await self._store.pool.run(lambda: probe(body, max_pixels=pixels))
+        began = time.monotonic()
+
+        async def tell(done: int, of: int) -> None:
+            await self._progress(access, ImportProgress(op=op, user=access.user, done=done, of=of))
+
+        if self._waiting >= WAITING:
+            raise TooMany("many pictures are being imported: try again in a moment", retry_ms=2000)
+        self._waiting += 1
+        try:
+            async with self._turns:
+                made = await import_image(
+                    self._store, access.canvas, access.user, op, body,
+                    layer=place.layer, name=place.name, x=place.x, y=place.y, progress=tell,
+                )  # fmt: skip
+        finally:
+            self._waiting -= 1
+        took = time.monotonic() - began
+        self._metrics.import_seconds.observe(took)
+        _log.info("picture imported", canvas=access.canvas, op=op, seq=made.seq, ms=round(took * 1000))
+        return Json({"seq": made.seq, "layer": made.layer, "box": made.box}, 201)
+
+    async def _progress(self, access: Access, progress: ImportProgress) -> None:
+        try:
+            await self._store.publish(access.canvas, SENDER, codec.encode(progress))
+        except NanobanaError:
+            _log.debug("progress lost", canvas=access.canvas)
+
+    async def export(self, _request: Request, access: Access) -> Response:
+        """The visible canvas as one PNG."""
+        info = await self._store.info(access.canvas)
+        if info.width * info.height > self._settings.export_pixels:
+            limit = self._settings.export_pixels // 1_000_000
+            raise BadInput(f"this canvas is larger than {limit} megapixels: crop it first", code="export_too_big")
+        async with self._turns:
+            png = await export_png(self._store, access.canvas)
+        headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="canvas.png"'}
+        return Response(png, 200, headers, "image/png")
+
+    async def sample(self, _request: Request) -> Response:
+        """The sample picture of the empty state."""
+        data = await anyio.to_thread.run_sync(_sample)
+        return Response(data, 200, {"cache-control": "public, max-age=86400"}, "image/jpeg")
+
+    async def manifest(self, _request: Request, access: Access) -> Response:
+        """The live manifest as JSON, for scripts and for looking."""
+        return Json(await self._store.manifest(access.canvas), headers={"cache-control": "no-store"})
+
+
+def _sample() -> bytes:
+    return resources.files("nanobana_server.sample").joinpath("sample.jpg").read_bytes()

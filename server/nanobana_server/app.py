@@ -1,0 +1,162 @@
+"""The ASGI app: what belongs to one server process, wired together for as long as it runs."""
+
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.websockets import WebSocket
+
+from nanobana.keyspace.keys import FamilyKeys
+from nanobana.protocol.errors import NanobanaError, Unavailable
+from nanobana_server import jobs
+from nanobana_server.api.blobs import Blobs
+from nanobana_server.api.canvases import Canvases
+from nanobana_server.api.edge import Guard, on_nanobana_error
+from nanobana_server.api.gate import Gate
+from nanobana_server.api.health import Health
+from nanobana_server.api.pages import Pages
+from nanobana_server.api.pictures import Pictures
+from nanobana_server.api.routes import Handlers, routes
+from nanobana_server.api.serving import DrainingServer, config_of, listen
+from nanobana_server.logs import configure
+from nanobana_server.metrics import Metrics
+from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.tokens import Signer
+from nanobana_server.room.door import Door
+from nanobana_server.room.engines import EngineWatch
+from nanobana_server.room.limits import Allowance
+from nanobana_server.room.pace import Pace
+from nanobana_server.room.rooms import Rooms
+from nanobana_server.room.transport import SocketWire
+from nanobana_server.settings import Settings
+from nanobana_server.store import Store, open_store
+
+__all__ = ["create_app", "run"]
+
+STORE_PATIENCE_S = 30.0
+"""A server that is started together with its store waits this long for it."""
+
+RESTART_S = 1.0
+
+PORT_TAKEN_EXIT = 75
+
+_log = structlog.get_logger("nanobana.server")
+
+
+def create_app(settings: Settings, *, pace: Pace | None = None, allowance: Allowance | None = None) -> Starlette:
+    """The server as an ASGI app; it must be run by `api.serving`, whose sockets can be written directly.
+
+    Args:
+        pace, allowance: other than the usual ones, e.g. for tests.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        store = await _open(settings)
+        try:
+            async with anyio.create_task_group() as tasks:
+                rooms = await _assemble(app, store, settings, pace or Pace(), allowance or Allowance(), tasks)
+                yield {"rooms": rooms}
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.move_on_after(2, shield=True):
+                await store.aclose()
+
+    return Starlette(
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, allowed_origins=settings.allowed_origins)],
+        exception_handlers={NanobanaError: on_nanobana_error},
+    )
+
+
+async def _open(settings: Settings) -> Store:
+    deadline = time.monotonic() + STORE_PATIENCE_S
+    while True:
+        try:
+            return await open_store(settings.redis_url)
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            _log.warning("waiting for the store")
+            await anyio.sleep(0.25)
+
+
+async def _assemble(
+    app: Starlette,
+    store: Store,
+    settings: Settings,
+    pace: Pace,
+    allowance: Allowance,
+    tasks: anyio.abc.TaskGroup,
+) -> Rooms:
+    """Build every part, start the tasks that live as long as the server, and put the routes in place."""
+    server = "s" + secrets.token_hex(5)
+    clock = time.monotonic
+    metrics = Metrics()
+    links = LinkWatch(store, clock)
+    signer = Signer(await store.secret(), time.time)
+    rooms = Rooms(store, server, pace, metrics, links, clock)
+    door = Door(
+        rooms, store, links, metrics, allowance, clock, seats=settings.room_members, watchers=settings.room_watchers
+    )
+
+    async def accept(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await door.serve(SocketWire(websocket), websocket.path_params["canvas"])
+
+    handlers = Handlers(
+        pages=Pages(settings.static),
+        health=Health(store, rooms, metrics),
+        canvases=Canvases(store, server, signer, links, settings),
+        blobs=Blobs(store, settings),
+        pictures=Pictures(store, settings, metrics),
+        socket=accept,
+    )
+    await tasks.start(rooms.run)
+    tasks.start_soon(_forever, "results", partial(jobs.run_results, store, server))
+    tasks.start_soon(_forever, "sweeper", partial(jobs.run_sweeper, store))
+    tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, FamilyKeys()).run)
+    app.state.rooms = rooms
+    app.router.routes[:] = routes(handlers, Gate(signer, links))
+    _log.info("server ready", server=server)
+    return rooms
+
+
+async def _forever(name: str, task: Callable[[], Awaitable[None]]) -> None:
+    """Keep a background task going: what breaks is logged, and it begins again."""
+    while True:
+        try:
+            await task()
+        except Exception:  # noqa: BLE001 - logged whole, and tried again
+            _log.exception("background task failed", task=name)
+        await anyio.sleep(RESTART_S)
+
+
+def run(settings: Settings | None = None) -> None:
+    """Run one server until SIGTERM or SIGINT, then drain; ends the process with a code where it cannot listen."""
+    settings = settings or Settings()
+    configure(settings.log_level, as_json=settings.log_json)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        sys.stderr.write(f"nanobana cannot listen on {settings.host}:{settings.port}: {error.strerror}\n")
+        sys.exit(PORT_TAKEN_EXIT)
+    # uvicorn raises the signal again when it has drained: having stopped as asked is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    app = create_app(settings)
+    server = DrainingServer(config_of(app), app, settings.drain)
+    host, port = listener.getsockname()[:2]
+    _log.info("listening", host=host, port=port)
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)

@@ -1,0 +1,153 @@
+"""The way from an accepted socket to a seat in a room: hello, ticket, seat, start (R1, R5, R8)."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+import msgspec
+import structlog
+
+from nanobana.protocol import PROTOCOL_VERSION, codec
+from nanobana.protocol import messages as m
+from nanobana.protocol.errors import BadInput, NanobanaError, NotFound
+from nanobana_server.metrics import Metrics
+from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.tokens import Access
+from nanobana_server.room.colours import colour_of
+from nanobana_server.room.inbox import Expelled
+from nanobana_server.room.limits import Allowance, Limits
+from nanobana_server.room.ops import Ops
+from nanobana_server.room.resume import Start, begin, snapshot
+from nanobana_server.room.room import Room
+from nanobana_server.room.rooms import Rooms
+from nanobana_server.room.session import Session, new_member
+from nanobana_server.room.wire import Gone, Wire, framed_messages
+from nanobana_server.store import Store
+
+_log = structlog.get_logger("nanobana.session")
+
+
+class Door:
+    """Lets members into rooms.
+
+    Args:
+        seats: most members of a canvas; `watchers` more may come as viewers.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        store: Store,
+        links: LinkWatch,
+        metrics: Metrics,
+        allowance: Allowance,
+        clock: Callable[[], float],
+        *,
+        seats: int,
+        watchers: int,
+    ) -> None:
+        self._rooms = rooms
+        self._store = store
+        self._links = links
+        self._metrics = metrics
+        self._allowance = allowance
+        self._clock = clock
+        self._seats = seats
+        self._watchers = watchers
+
+    async def serve(self, wire: Wire, canvas: str) -> None:
+        """One accepted socket, until it is closed."""
+        try:
+            hello = await self._hello(wire)
+            began = time.monotonic()
+            access = await self._access(hello, canvas)
+            async with self._rooms.held(canvas) as room:
+                await self._admit(wire, room, hello, access, began)
+        except Gone:
+            return
+        except Expelled as expelled:
+            self._turn_away(wire, expelled.code, expelled.problem)
+        except NanobanaError as error:
+            code = m.CLOSE_GONE if isinstance(error, NotFound) else m.CLOSE_STORE
+            code = m.CLOSE_DRAINING if error.code == "draining" else code
+            self._turn_away(wire, code, m.Problem(code=error.code, message=error.message, retry_ms=error.retry_ms))
+
+    async def _hello(self, wire: Wire) -> m.Hello:
+        with anyio.move_on_after(self._rooms.pace.hello):
+            try:
+                data = await wire.read()
+                first = codec.read_client(data)[:1]
+            except BadInput as error:
+                problem = m.Problem(code=error.code, message=error.message)
+                raise Expelled(m.CLOSE_BAD_FRAME, problem) from error
+            if not first or not isinstance(first[0], m.Hello):
+                raise _expelled(m.CLOSE_BAD_FRAME, "hello_expected", "the first message must be hello")
+            hello = first[0]
+            if hello.protocol != PROTOCOL_VERSION:
+                text = f"this server speaks protocol {PROTOCOL_VERSION}, the page {hello.protocol}: reload the page"
+                raise _expelled(m.CLOSE_PROTOCOL, "protocol", text)
+            if hello.client.startswith(("srv-", "grp-")):
+                raise _expelled(m.CLOSE_PROTOCOL, "bad_client", "client IDs with this beginning are the server's own")
+            return hello
+        raise _expelled(m.CLOSE_SLOW, "hello_timeout", "no hello came in time", retry_ms=1000)
+
+    async def _access(self, hello: m.Hello, canvas: str) -> Access:
+        claims = await self._store.take_ticket(hello.ticket)
+        try:
+            access = msgspec.convert(claims, Access)
+        except msgspec.ValidationError:
+            access = None
+        if access is None or access.canvas != canvas:
+            raise _expelled(m.CLOSE_TICKET, "ticket", "this ticket is used up or too old: get another", retry_ms=0)
+        if not (await self._links.links(canvas)).get(access.link, False):
+            raise _expelled(m.CLOSE_REVOKED, "revoked", "the link by which you came was revoked")
+        return access
+
+    async def _admit(self, wire: Wire, room: Room, hello: m.Hello, access: Access, began: float) -> None:
+        here = max(len(room.presence.everybody), len(room.readers))
+        seats = self._seats + (self._watchers if access.role == "viewer" else 0)
+        if here >= seats:
+            text = f"this canvas has {here} members already" + ("" if access.role == "viewer" else ": watch instead")
+            raise _expelled(m.CLOSE_ROOM_FULL, "room_full", text)
+        for user, client in (reader.author for reader in room.readers):
+            if client == hello.client and user != access.user:
+                raise _expelled(m.CLOSE_PROTOCOL, "bad_client", "this client ID belongs to somebody else")
+        member = new_member(access, access.color or colour_of(access.user, room.presence.everybody))
+        session = Session(
+            wire, room, member, access, hello.client,
+            Ops(self._store, room.canvas, member),
+            Limits(self._allowance, self._clock),
+            self._metrics,
+            lambda: snapshot(room, self._store),
+        )  # fmt: skip
+
+        async def start() -> Start:
+            return await begin(room, self._store, hello.position)
+
+        self._metrics.members.inc()
+        try:
+            await self._store.put_member(room.canvas, member)
+            await session.run(start, self._rooms.engines, began)
+        finally:
+            self._metrics.members.dec()
+            with anyio.move_on_after(2, shield=True):
+                await self._drop(room.canvas, member)
+
+    async def _drop(self, canvas: str, member: m.Member) -> None:
+        try:
+            await self._store.drop_member(canvas, member.id)
+        except NanobanaError:
+            _log.debug("member fades out by itself", canvas=canvas, member=member.id)
+
+    def _turn_away(self, wire: Wire, code: int, problem: m.Problem) -> None:
+        self._metrics.closed.labels(str(code)).inc()
+        _log.info("turned away", code=code, reason=problem.code)
+        try:
+            wire.write(framed_messages([codec.encode(problem)]))
+        except Gone:
+            return
+        wire.end(code, problem.code)
+
+
+def _expelled(code: int, reason: str, text: str, retry_ms: int | None = None) -> Expelled:
+    return Expelled(code, m.Problem(code=reason, message=text, retry_ms=retry_ms))

@@ -1,0 +1,44 @@
+"""A member's ops, handed to the store and to the jobs (design §3.2); access was checked before."""
+
+from nanobana.protocol import messages as m
+from nanobana_server import jobs
+from nanobana_server.store import Store, ops
+from nanobana_server.store.types import Author
+
+
+class Ops:
+    """Does one member's ops on one canvas."""
+
+    def __init__(self, store: Store, canvas: str, member: m.Member) -> None:
+        self._store = store
+        self._canvas = canvas
+        self._author = Author(user=member.user, name=member.name, color=member.color, is_owner=member.role == "owner")
+
+    async def do(self, op: m.Op) -> int:
+        """Do it, durably, once (C6).
+
+        Returns:
+            The seq of its change in the log.
+
+        Raises:
+            NanobanaError: why not; nothing was changed then.
+        """
+        store, canvas, author = self._store, self._canvas, self._author
+        match op:
+            case m.Paint():
+                done = await ops.paint(store, canvas, author.user, op)
+            case m.LayerAdd() | m.LayerSet() | m.LayerMove() | m.LayerDelete():
+                done = await ops.layer_op(store, canvas, author.user, op)
+            case m.CanvasSet():
+                done = await ops.canvas_set(store, canvas, author.user, op)
+            case m.Undo():
+                done = await ops.undo(store, canvas, author.user, op.op)
+            case m.Redo():
+                done = await ops.redo(store, canvas, author.user, op.op)
+            case m.Edit():
+                done = await jobs.submit(store, canvas, author, op)
+            case m.Cancel():
+                done = await jobs.cancel(store, canvas, author, op)
+            case m.Decide():
+                done = await jobs.decide(store, canvas, author, op)
+        return done.seq

@@ -1,0 +1,216 @@
+"""One canvas that is open on this server: its ring, its board, its members, and the tick that shows them (R4, R6)."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+from nanobana.protocol.canvas import TERMINAL, Change, Manifest, Position
+from nanobana_server.metrics import Metrics
+from nanobana_server.room.board import Board
+from nanobana_server.room.cursor import Frames
+from nanobana_server.room.pace import Pace
+from nanobana_server.room.presence import Presence
+from nanobana_server.room.ring import Ring
+from nanobana_server.room.volatile import Volatile
+
+MAX_OUTGOING = 512
+"""Messages that wait for the relay; while the store is away the oldest are dropped."""
+
+_change = msgspec.msgpack.Decoder(Change)
+
+
+class Reader(Protocol):
+    """All that a room knows of its members' sessions."""
+
+    @property
+    def member(self) -> m.Member: ...
+
+    @property
+    def link(self) -> str:
+        """ID of the link by which it came; revoking that ends the session."""
+        ...
+
+    @property
+    def author(self) -> tuple[str, str]:
+        """User and client ID: a client ID belongs to one user (R7)."""
+        ...
+
+    @property
+    def lags(self) -> bool: ...
+
+    def push(self) -> None:
+        """The room has something new to show. Never waits, never raises."""
+        ...
+
+    def end(self, code: int, problem: m.Problem) -> None:
+        """Close the session, giving the reason (R8). Never waits."""
+        ...
+
+
+class Room:
+    """State of one open canvas. Nothing here waits for a socket or for the store.
+
+    Args:
+        manifest: the canvas when the room was opened; the ring begins after it.
+    """
+
+    def __init__(self, manifest: Manifest, pace: Pace, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self.canvas = manifest.canvas.id
+        self.pace = pace
+        self.position = manifest.position
+        self.board = Board()
+        self.presence = Presence(self.board)
+        self.ring = Ring(manifest.position.seq)
+        self.frames = Frames(self.ring, self.board, pace, metrics.frame_bytes.observe)
+        self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}
+        self._metrics = metrics
+        self._clock = clock
+        self._readers: dict[str, Reader] = {}
+        self._volatile = Volatile()
+        self._volatile_at = 0.0
+        self._heard_at: float | None = None
+        self._stirred = anyio.Event()
+        self.outgoing: list[msgspec.Struct] = []
+        """Volatile messages that other servers need; taken by the relay."""
+        self.relay_wanted = anyio.Event()
+
+    # ── members ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def readers(self) -> list[Reader]:
+        return list(self._readers.values())
+
+    def add(self, reader: Reader) -> None:
+        """A session takes its seat: from now on it is pushed to, though it says nothing until its own welcome."""
+        self._readers[reader.member.id] = reader
+        self.presence.join(reader.member)
+        self._tell_others(m.Joined(member=reader.member))
+        self.stir()
+
+    def remove(self, reader: Reader) -> None:
+        """Take a session's seat away, unless a newer session has it by now."""
+        if self._readers.get(reader.member.id) is reader:
+            del self._readers[reader.member.id]
+            self._volatile.forget(reader.member.id)
+            self.presence.leave(reader.member.id)
+            self._tell_others(m.Left(id=reader.member.id))
+            self.stir()
+
+    # ── what members show: the Stage of their inboxes ───────────────────────────────────────────────────────────
+
+    def show_cursor(self, member: m.Member, cursor: m.Cursor) -> None:
+        self._volatile.cursor(member.id, cursor)
+        self.stir()
+
+    def show_stroke(self, member: m.Member, stroke: m.Stroke) -> None:
+        self._volatile.stroke(member.id, stroke)
+        self.stir()
+
+    def show_mask(self, member: m.Member, mask: m.Mask) -> None:
+        self._volatile.mask(member.id, mask)
+        self.stir()
+
+    # ── what the store says ─────────────────────────────────────────────────────────────────────────────────────
+
+    def bell(self) -> None:
+        """A change was announced at this moment; starts the clock of `shown_seconds`."""
+        if self._heard_at is None:
+            self._heard_at = self._clock()
+
+    def append(self, seq: int, entry: bytes) -> None:
+        """The next log entry. Raises ValueError for a gap."""
+        if seq <= self.ring.head:
+            return
+        self.ring.append(seq, entry)
+        change = _change.decode(entry)
+        self.position = Position(change.epoch, seq, change.op)
+        if change.job is not None:
+            self._follow_job(change.job.id, change.job.state)
+        self.stir()
+
+    def _follow_job(self, job: str, state: str) -> None:
+        if state in TERMINAL or state == "staged":
+            self.open_jobs.discard(job)
+            self.board.forget_job(job)
+        else:
+            self.open_jobs.add(job)
+
+    def restart(self, manifest: Manifest) -> None:
+        """The log is another one now: drop the ring; everybody gets the manifest (C4)."""
+        self._metrics.resynced.inc()
+        self.ring = Ring(manifest.position.seq)
+        self.position = manifest.position
+        self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}
+        self.frames.restart(self.ring)
+        self.stir()
+
+    def hear(self, message: m.ServerMessage) -> None:
+        """Volatile or latest-only traffic from an engine or another server."""
+        match message:
+            case m.Preview():
+                self.board.preview(message, codec.encode(message))
+            case m.Cursors(rows=rows):
+                for member, x, y in rows:
+                    self.board.cursor(member, x, y)
+            case m.MemberStroke() | m.ImportProgress():
+                self.board.stroke(codec.encode(message))
+            case m.MemberMask():
+                self.board.mask(message)
+            case m.Joined(member=member):
+                self.presence.heard_join(member)
+                self._replay_masks()
+            case m.Left(id=member_id):
+                self.presence.heard_leave(member_id)
+            case _:
+                return
+        self.stir()
+
+    def engines(self, engines: m.Engines) -> None:
+        self.board.single("engines", codec.encode(engines))
+        self.stir()
+
+    def _replay_masks(self) -> None:
+        """Another server may just have opened this canvas: it knows none of the masks drawn here."""
+        self._tell_others(*(mask for mask in self.board.masks() if mask.member in self._readers))
+
+    def _tell_others(self, *messages: msgspec.Struct) -> None:
+        self.outgoing.extend(messages)
+        del self.outgoing[:-MAX_OUTGOING]
+        self.relay_wanted.set()
+
+    # ── the tick ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def stir(self) -> None:
+        """Something new waits to be shown."""
+        self._stirred.set()
+
+    async def tick(self) -> None:
+        """Show what is new: at once after a quiet spell, then at the room's pace, for ever."""
+        while True:
+            await self._stirred.wait()
+            self._stirred = anyio.Event()
+            self.show()
+            lively = len(self._readers) <= self.pace.big_members and not any(r.lags for r in self._readers.values())
+            await anyio.sleep(self.pace.tick if lively else self.pace.big_tick)
+
+    def show(self) -> None:
+        """One turn: everything new in one frame for everybody."""
+        now = self._clock()
+        if not self._volatile.is_empty:
+            if now - self._volatile_at >= self.pace.volatile - 0.002:
+                self._volatile_at = now
+                shown = self._volatile.take(self.board)
+                if self.presence.is_shared:
+                    self._tell_others(*shown)
+            else:
+                self.stir()
+        self.frames.show()
+        for reader in self._readers.values():
+            reader.push()
+        if self._heard_at is not None:
+            self._metrics.shown_seconds.observe(self._clock() - self._heard_at)
+            self._heard_at = None
