@@ -1,0 +1,86 @@
+// Strokes: pointer samples to an outline (perfect-freehand), and the outline to an RGBA patch (C11).
+import { getStroke } from 'perfect-freehand'
+import type { Box } from '../protocol/types'
+import { area, height, intersect, isEmpty, width, type Point } from '../protocol/geometry'
+import { polygon } from './raster'
+
+export interface Sample extends Point {
+  /** 0…1; 0.5 from devices without pressure */
+  pressure: number
+}
+
+export interface Brush {
+  size: number
+  color: string
+  /** 0…1 */
+  opacity: number
+  /** Whether pressure changes the width. */
+  pressed: boolean
+}
+
+export interface Patch {
+  box: Box
+  /** Straight-alpha RGBA. */
+  data: Uint8Array
+}
+
+/** Largest patch of one op; the server commits up to 2048² at once (C3). */
+const LARGEST = 2048
+
+export function outline(samples: readonly Sample[], brush: Brush, last: boolean): Point[] {
+  const points = getStroke(
+    samples.map((s) => [s.x, s.y, s.pressure]),
+    { size: brush.size, thinning: brush.pressed ? 0.65 : 0, smoothing: 0.5, streamline: 0.3, simulatePressure: false, last },
+  )
+  return points.map(([x, y]) => ({ x: x!, y: y! }))
+}
+
+export function toPath(points: readonly Point[]): Path2D {
+  const path = new Path2D()
+  points.forEach((p, i) => (i === 0 ? path.moveTo(p.x, p.y) : path.lineTo(p.x, p.y)))
+  path.closePath()
+  return path
+}
+
+export function parseColor(color: string): [number, number, number] {
+  const value = Number.parseInt(color.slice(1), 16)
+  return [(value >> 16) & 255, (value >> 8) & 255, value & 255]
+}
+
+/** The patches of a finished stroke: one, or a few where it is longer than an op may be. */
+export function patches(points: readonly Point[], brush: Brush, within: Box): Patch[] {
+  const cover = polygon(points, within)
+  if (cover === null) return []
+  const [r, g, b] = parseColor(brush.color)
+  const found: Patch[] = []
+  for (const box of pieces(cover.box)) {
+    const data = new Uint8Array(area(box) * 4)
+    let any = false
+    for (let y = box[1], to = 0; y < box[3]; y++) {
+      let from = (y - cover.box[1]) * width(cover.box) + box[0] - cover.box[0]
+      for (let x = box[0]; x < box[2]; x++, to += 4, from++) {
+        const alpha = Math.round(cover.data[from]! * brush.opacity)
+        if (alpha === 0) continue
+        any = true
+        data[to] = r
+        data[to + 1] = g
+        data[to + 2] = b
+        data[to + 3] = alpha
+      }
+    }
+    if (any) found.push({ box, data })
+  }
+  return found
+}
+
+function pieces(box: Box): Box[] {
+  if (width(box) <= LARGEST && height(box) <= LARGEST) return [box]
+  const found: Box[] = []
+  for (let y = box[1]; y < box[3]; y += LARGEST) {
+    for (let x = box[0]; x < box[2]; x += LARGEST) {
+      const part = intersect(box, [x, y, x + LARGEST, y + LARGEST])
+      if (!isEmpty(part)) found.push(part)
+    }
+  }
+  return found
+}

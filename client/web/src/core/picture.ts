@@ -1,0 +1,246 @@
+// Draws the picture: checkerboard, layers from cached tiles at the right mip level, provisional strokes, results.
+import { MAX_MIP, TILE, type Box, type Layer } from '../protocol/types'
+import { grow, intersect, isEmpty, overlaps, tileBox, tilesOf } from '../protocol/geometry'
+import type { Document } from './document'
+import type { Provisional, Provisionals } from './provisional'
+import type { Results } from './results'
+import type { TileStore, Wanted } from './tiles'
+import type { View } from './view'
+
+export interface LiveStroke {
+  layer: string
+  path: Path2D
+  color: string
+  opacity: number
+  mode: 'over' | 'erase'
+}
+
+export interface Theme {
+  surround: string
+  checkA: string
+  checkB: string
+}
+
+interface ShownTile {
+  url: string
+  seq: number
+}
+
+type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
+
+export class Picture {
+  live: LiveStroke | null = null
+  theme: Theme = { surround: '#1d1c1a', checkA: '#fff', checkB: '#ddd' }
+  /** True when the last frame showed every visible tile at its current name. */
+  complete = false
+  readonly #shown = new Map<string, ShownTile>()
+  #scratch: OffscreenCanvas | null = null
+  #check: CanvasPattern | null = null
+  #checkColors = ''
+
+  constructor(
+    private readonly document: Document,
+    private readonly tiles: TileStore,
+    private readonly provisionals: Provisionals,
+    private readonly results: Results,
+    private readonly view: View,
+    private readonly base: string,
+  ) {
+    document.on('reset', () => this.#shown.clear())
+  }
+
+  blobUrl(name: string): string {
+    return `${this.base}/blobs/${name}`
+  }
+
+  draw(ctx: CanvasRenderingContext2D): void {
+    const { view, document } = this
+    ctx.setTransform(1, 0, 0, 1, 0, 0)
+    ctx.fillStyle = this.theme.surround
+    ctx.fillRect(0, 0, ctx.canvas.width, ctx.canvas.height)
+    const bounds: Box = [0, 0, document.canvas.width, document.canvas.height]
+    const visible = intersect(view.visible(), bounds)
+    if (isEmpty(visible)) {
+      this.complete = true
+      return
+    }
+    const level = view.level(MAX_MIP)
+    this.#request(visible, bounds, level)
+    this.complete = true
+    ctx.save()
+    ctx.beginPath()
+    ctx.rect(...this.#device(bounds))
+    ctx.clip()
+    this.#checkerboard(ctx)
+    ctx.imageSmoothingEnabled = view.scale * view.dpr < 2
+    ctx.imageSmoothingQuality = 'low'
+    for (const layer of document.layers) if (layer.visible && layer.opacity > 0) this.#layer(ctx, layer, visible, level)
+    for (const shown of this.results.shown()) {
+      if (!overlaps(shown.box, visible)) continue
+      ctx.drawImage(shown.image, ...this.#device(shown.box))
+      this.results.drawn(shown)
+    }
+    ctx.restore()
+    this.#forget(visible, level)
+  }
+
+  /** Tells the tile store what this view needs: visible slots first, then one ring. */
+  #request(visible: Box, bounds: Box, level: number): void {
+    const side = TILE * 2 ** level
+    const cx = (visible[0] + visible[2]) / 2
+    const cy = (visible[1] + visible[3]) / 2
+    const wanted: Wanted[] = this.results.wanted().map((url, i) => ({ url, priority: -1000 + i }))
+    const ring = intersect(grow(visible, side), bounds)
+    for (const layer of this.document.layers) {
+      if (!layer.visible) continue
+      for (const [tx, ty] of tilesOf(ring, level)) {
+        const url = this.#url(layer.id, level, tx, ty)
+        if (url === '') continue
+        const box = tileBox(tx, ty, level)
+        const distance = Math.hypot((box[0] + side / 2 - cx) / side, (box[1] + side / 2 - cy) / side)
+        wanted.push({ url, priority: distance + (overlaps(box, visible) ? 0 : 500) })
+      }
+    }
+    this.tiles.want(wanted)
+  }
+
+  #url(layer: string, level: number, tx: number, ty: number): string {
+    if (level === 0) {
+      const name = this.document.tile(layer, tx, ty)?.name ?? ''
+      return name === '' ? '' : this.blobUrl(name)
+    }
+    const mip = this.document.mip(layer, level, tx, ty)
+    return mip === undefined ? '' : `${this.base}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
+  }
+
+  #layer(ctx: CanvasRenderingContext2D, layer: Layer, visible: Box, level: number): void {
+    const provisional = this.provisionals.of(layer.id)
+    const live = this.live?.layer === layer.id ? this.live : null
+    const grouped = layer.opacity < 1 || live?.mode === 'erase' || provisional.some((item) => item.mode === 'erase')
+    const target = grouped ? this.#group(ctx) : ctx
+    for (const [tx, ty] of tilesOf(visible, level)) this.#slot(target, layer.id, level, tx, ty, provisional)
+    if (live !== null) this.#live(target, live)
+    if (target === ctx) return
+    ctx.globalAlpha = layer.opacity
+    ctx.drawImage(target.canvas, 0, 0)
+    ctx.globalAlpha = 1
+  }
+
+  #slot(ctx: Context, layer: string, level: number, tx: number, ty: number, provisional: Provisional[]): void {
+    const id = `${layer}/${level}/${tx}/${ty}`
+    const box = tileBox(tx, ty, level)
+    const url = this.#url(layer, level, tx, ty)
+    const seq = this.document.seqAt(layer, level, tx, ty)
+    const bitmap = url === '' ? undefined : this.tiles.get(url)
+    if (url === '' || bitmap !== undefined) this.#shown.set(id, { url, seq })
+    else this.complete = false
+    const shown = this.#shown.get(id)
+    const image = bitmap ?? (shown !== undefined && shown.url !== '' ? this.tiles.get(shown.url) : undefined)
+    if (image !== undefined) ctx.drawImage(image, ...this.#device(box))
+    else if (url !== '' && shown === undefined) this.#standIn(ctx, layer, level, tx, ty)
+    for (const item of provisional) {
+      if (item.seq !== null && shown !== undefined && shown.seq >= item.seq) continue
+      this.#piece(ctx, item, box)
+    }
+  }
+
+  /** The part of a provisional image that falls into a slot. */
+  #piece(ctx: Context, item: Provisional, slot: Box): void {
+    const part = intersect(item.box, slot)
+    if (isEmpty(part)) return
+    const sx = item.imageWidth / (item.box[2] - item.box[0])
+    const sy = item.imageHeight / (item.box[3] - item.box[1])
+    const from = [(part[0] - item.box[0]) * sx, (part[1] - item.box[1]) * sy, (part[2] - part[0]) * sx, (part[3] - part[1]) * sy] as const
+    ctx.globalCompositeOperation = item.mode === 'erase' ? 'destination-out' : 'source-over'
+    ctx.drawImage(item.image, ...from, ...this.#device(part))
+    ctx.globalCompositeOperation = 'source-over'
+  }
+
+  /** A coarser or finer tile that is there already, until the right one is. */
+  #standIn(ctx: Context, layer: string, level: number, tx: number, ty: number): void {
+    const box = tileBox(tx, ty, level)
+    for (let up = level + 1; up <= Math.min(MAX_MIP, level + 4); up++) {
+      const shift = up - level
+      const shown = this.#shown.get(`${layer}/${up}/${tx >> shift}/${ty >> shift}`)
+      const image = shown === undefined || shown.url === '' ? undefined : this.tiles.peek(shown.url)
+      if (image === undefined) continue
+      const side = image.width / 2 ** shift
+      const mask = 2 ** shift - 1
+      ctx.drawImage(image, (tx & mask) * side, (ty & mask) * side, side, side, ...this.#device(box))
+      return
+    }
+    if (level === 0) return
+    for (let y = ty * 2; y < ty * 2 + 2; y++) {
+      for (let x = tx * 2; x < tx * 2 + 2; x++) {
+        const shown = this.#shown.get(`${layer}/${level - 1}/${x}/${y}`)
+        const image = shown === undefined || shown.url === '' ? undefined : this.tiles.peek(shown.url)
+        if (image !== undefined) ctx.drawImage(image, ...this.#device(tileBox(x, y, level - 1)))
+      }
+    }
+  }
+
+  #live(ctx: Context, live: LiveStroke): void {
+    const { scale, x, y, dpr } = this.view
+    ctx.save()
+    ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
+    ctx.globalAlpha = live.opacity
+    ctx.globalCompositeOperation = live.mode === 'erase' ? 'destination-out' : 'source-over'
+    ctx.fillStyle = live.color
+    ctx.fill(live.path)
+    ctx.restore()
+  }
+
+  /** Provisionals whose tiles are all on the screen have done their work. */
+  #forget(visible: Box, level: number): void {
+    for (const item of [...this.provisionals.all()]) {
+      const { seq } = item
+      if (seq === null) continue
+      const waiting = tilesOf(intersect(item.box, visible), level).some(([tx, ty]) => {
+        const shown = this.#shown.get(`${item.layer}/${level}/${tx}/${ty}`)
+        return shown === undefined || shown.seq < seq
+      })
+      if (!waiting) this.provisionals.drop(item.key)
+    }
+  }
+
+  #group(ctx: CanvasRenderingContext2D): OffscreenCanvasRenderingContext2D {
+    const { width, height } = ctx.canvas
+    this.#scratch ??= new OffscreenCanvas(width, height)
+    if (this.#scratch.width !== width || this.#scratch.height !== height) {
+      this.#scratch.width = width
+      this.#scratch.height = height
+    }
+    const group = this.#scratch.getContext('2d')
+    if (group === null) throw new Error('this browser has no 2D canvas')
+    group.clearRect(0, 0, width, height)
+    group.imageSmoothingEnabled = ctx.imageSmoothingEnabled
+    return group
+  }
+
+  #checkerboard(ctx: CanvasRenderingContext2D): void {
+    const colors = this.theme.checkA + this.theme.checkB
+    if (this.#check === null || this.#checkColors !== colors) {
+      const tile = new OffscreenCanvas(16, 16)
+      const c = tile.getContext('2d')
+      if (c === null) return
+      c.fillStyle = this.theme.checkA
+      c.fillRect(0, 0, 16, 16)
+      c.fillStyle = this.theme.checkB
+      c.fillRect(0, 0, 8, 8)
+      c.fillRect(8, 8, 8, 8)
+      this.#check = ctx.createPattern(tile, 'repeat')
+      this.#checkColors = colors
+    }
+    if (this.#check === null) return
+    ctx.fillStyle = this.#check
+    ctx.fillRect(0, 0, ctx.canvas.width, ctx.canvas.height)
+  }
+
+  /** A canvas box on whole device pixels, so that neighbouring tiles share an edge. */
+  #device(box: Box): [x: number, y: number, w: number, h: number] {
+    const { scale, x, y, dpr } = this.view
+    const x0 = Math.round((box[0] * scale + x) * dpr)
+    const y0 = Math.round((box[1] * scale + y) * dpr)
+    return [x0, y0, Math.round((box[2] * scale + x) * dpr) - x0, Math.round((box[3] * scale + y) * dpr) - y0]
+  }
+}

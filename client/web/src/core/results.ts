@@ -1,0 +1,168 @@
+// What running and staged jobs look like: previews clipped to their mask, variations, and when each was first drawn.
+import type { Box, Job, Preview } from '../protocol/types'
+import { height, width } from '../protocol/geometry'
+import type { Document } from './document'
+import { TERMINAL } from './document'
+import { Emitter } from './emitter'
+import { decodeGray } from './png'
+import type { TileStore } from './tiles'
+
+export interface Shown {
+  job: Job
+  box: Box
+  image: CanvasImageSource
+  imageWidth: number
+  imageHeight: number
+  full: boolean
+}
+
+interface Stencil {
+  box: Box
+  canvas: OffscreenCanvas
+}
+
+interface Running {
+  preview: Preview
+  stencil: Stencil | null
+  image: OffscreenCanvas | null
+  imageBox: Box | null
+  drawing: boolean
+}
+
+export interface Mark {
+  firstPreview?: number
+  staged?: number
+}
+
+export class Results extends Emitter<{ change: string }> {
+  readonly marks = new Map<string, Mark>()
+  /** Which variation of a staged job is on show. */
+  readonly chosen = new Map<string, number>()
+  /** Hold-to-compare: staged results step aside. */
+  comparing = false
+  readonly #running = new Map<string, Running>()
+  readonly #document: Document
+  readonly #tiles: TileStore
+  readonly #blobUrl: (name: string) => string
+
+  constructor(document: Document, tiles: TileStore, blobUrl: (name: string) => string) {
+    super()
+    this.#document = document
+    this.#tiles = tiles
+    this.#blobUrl = blobUrl
+    document.on('change', ({ job }) => {
+      if (job !== null && TERMINAL.has(job.state)) this.#running.delete(job.id)
+    })
+    document.on('reset', () => this.#running.clear())
+  }
+
+  progress(job: string): Preview | undefined {
+    return this.#running.get(job)?.preview
+  }
+
+  /** Addresses of the variations that should be fetched now. */
+  wanted(): string[] {
+    const urls: string[] = []
+    for (const job of this.#document.jobs.values()) {
+      if (job.state !== 'staged') continue
+      const chosen = this.chosen.get(job.id) ?? 0
+      const order = [...job.results.slice(chosen), ...job.results.slice(0, chosen)]
+      urls.push(...order.map((variation) => this.#blobUrl(variation.blob)))
+    }
+    return urls
+  }
+
+  /** What to draw over the layers, oldest job first. */
+  shown(): Shown[] {
+    const found: Shown[] = []
+    for (const job of this.#document.jobs.values()) {
+      if (TERMINAL.has(job.state)) continue
+      const staged = job.state === 'staged' ? this.#staged(job) : null
+      if (staged !== null) {
+        if (!this.comparing) found.push(staged)
+        continue
+      }
+      const running = this.#running.get(job.id)
+      if (running?.image && running.imageBox && !this.comparing) {
+        const { image, imageBox } = running
+        found.push({ job, box: imageBox, image, imageWidth: image.width, imageHeight: image.height, full: false })
+      }
+    }
+    return found
+  }
+
+  /** Called by the picture right after it drew one. */
+  drawn(shown: Shown): void {
+    const mark = this.marks.get(shown.job.id) ?? {}
+    if (shown.full) mark.staged ??= performance.now()
+    else mark.firstPreview ??= performance.now()
+    this.marks.set(shown.job.id, mark)
+  }
+
+  async receive(preview: Preview): Promise<void> {
+    const known = this.#document.jobs.get(preview.job)
+    if (known !== undefined && (TERMINAL.has(known.state) || known.state === 'staged')) return
+    let entry = this.#running.get(preview.job)
+    if (entry === undefined) {
+      entry = { preview, stencil: null, image: null, imageBox: null, drawing: false }
+      this.#running.set(preview.job, entry)
+    }
+    entry.preview = preview
+    this.emit('change', preview.job)
+    if (preview.alpha != null && preview.box != null) entry.stencil = await stencil(preview.alpha, preview.box)
+    if (preview.jpeg == null || preview.box == null || entry.drawing) return
+    entry.drawing = true
+    try {
+      entry.stencil ??= await this.#maskStencil(known)
+      const latest = entry.preview.jpeg != null ? entry.preview : preview
+      await compose(entry, latest)
+      this.emit('change', preview.job)
+    } finally {
+      entry.drawing = false
+    }
+  }
+
+  #staged(job: Job): Shown | null {
+    const variation = job.results[this.chosen.get(job.id) ?? 0]
+    if (variation === undefined || job.result_box === null) return null
+    const image = this.#tiles.get(this.#blobUrl(variation.blob))
+    if (image === undefined) return null
+    return { job, box: job.result_box, image, imageWidth: image.width, imageHeight: image.height, full: true }
+  }
+
+  /** For who joined after the first preview: the user's own mask is close to the composite mask. */
+  async #maskStencil(job: Job | undefined): Promise<Stencil | null> {
+    if (job === undefined || job.mask === '') return null
+    const response = await fetch(this.#blobUrl(job.mask), { credentials: 'same-origin' })
+    if (!response.ok) return null
+    return stencil(new Uint8Array(await response.arrayBuffer()), job.box)
+  }
+}
+
+/** A gray PNG as a canvas whose alpha is the gray value. */
+async function stencil(png: Uint8Array, box: Box): Promise<Stencil> {
+  const gray = await decodeGray(png)
+  const canvas = new OffscreenCanvas(gray.width, gray.height)
+  const image = new ImageData(gray.width, gray.height)
+  for (let i = 0; i < gray.data.length; i++) image.data[i * 4 + 3] = gray.data[i]!
+  canvas.getContext('2d')?.putImageData(image, 0, 0)
+  return { box, canvas }
+}
+
+async function compose(entry: Running, { jpeg, box }: Preview): Promise<void> {
+  if (jpeg == null || box == null) return
+  const picture = await createImageBitmap(new Blob([jpeg.slice()], { type: 'image/jpeg' }))
+  const canvas = new OffscreenCanvas(Math.max(picture.width, 1), Math.max(picture.height, 1))
+  const ctx = canvas.getContext('2d')
+  if (ctx === null) return
+  ctx.drawImage(picture, 0, 0)
+  picture.close()
+  if (entry.stencil === null) return
+  const sx = canvas.width / width(box)
+  const sy = canvas.height / height(box)
+  const at = entry.stencil.box
+  ctx.globalCompositeOperation = 'destination-in'
+  ctx.drawImage(entry.stencil.canvas, (at[0] - box[0]) * sx, (at[1] - box[1]) * sy, width(at) * sx, height(at) * sy)
+  entry.image = canvas
+  entry.imageBox = box
+}

@@ -1,0 +1,321 @@
+// The tools in hand: mask brush, rectangle, lasso, paint, eraser, hand, picker; pointer samples in, masks and strokes out.
+import type { Box, Stroke, StrokeKind } from '../protocol/types'
+import { intersect, isEmpty, type Point } from '../protocol/geometry'
+import { outline, toPath, type Brush, type Sample } from './brush'
+import { Emitter } from './emitter'
+import type { Modifiers, StrokeTarget } from './input'
+import type { Mask } from './mask'
+import type { Overlay } from './overlay'
+import type { Picture } from './picture'
+import { capsule, polygon, rectangle, type Coverage } from './raster'
+
+export type ToolName = 'mask' | 'rect' | 'lasso' | 'paint' | 'erase' | 'hand' | 'pick'
+
+const KINDS: Record<ToolName, StrokeKind | null> = {
+  mask: 'mask-brush',
+  rect: 'mask-rect',
+  lasso: 'mask-lasso',
+  paint: 'paint',
+  erase: 'erase',
+  hand: null,
+  pick: null,
+}
+
+export const MASK_TOOLS: ReadonlySet<ToolName> = new Set(['mask', 'rect', 'lasso'])
+
+export interface ToolState {
+  tool: ToolName
+  maskSize: number
+  brush: Brush
+  second: string
+  eraserSize: number
+}
+
+interface Events {
+  /** The settings changed. */
+  settings: ToolState
+  /** A piece of a stroke in progress, for the others. */
+  stroke: Stroke
+  /** A stroke over the mask began (true) or ended (false). */
+  masking: boolean
+  painted: { outline: Point[]; mode: 'over' | 'erase'; brush: Brush; samples: Sample[] }
+  pick: Point
+  redraw: 'picture' | 'overlay'
+  /** The tool cannot be used now; a sentence says why. */
+  refused: string
+  undo: null
+  redo: null
+}
+
+export interface Surroundings {
+  bounds(): Box
+  activeLayer(): string | null
+  /** Null when drawing is allowed, else why not. */
+  whyNot(tool: ToolName): string | null
+}
+
+export class Tools extends Emitter<Events> implements StrokeTarget {
+  state: ToolState = {
+    tool: 'mask',
+    maskSize: 64,
+    brush: { size: 24, color: '#e4572e', opacity: 1, pressed: false },
+    second: '#ffffff',
+    eraserSize: 48,
+  }
+  #samples: Sample[] = []
+  #sent = 0
+  #id = ''
+  #active = false
+  #subtract = false
+  #frozen: Brush | null = null
+  #lastEnd: Point | null = null
+  #constrain: 'x' | 'y' | null = null
+
+  constructor(
+    private readonly mask: Mask,
+    private readonly overlay: Overlay,
+    private readonly picture: Picture,
+    private readonly around: Surroundings,
+  ) {
+    super()
+  }
+
+  get pans(): boolean {
+    return this.state.tool === 'hand'
+  }
+
+  get drawing(): boolean {
+    return this.#active
+  }
+
+  set(change: Partial<ToolState>): void {
+    this.state = { ...this.state, ...change }
+    this.emit('settings', this.state)
+    this.emit('redraw', 'overlay')
+  }
+
+  setBrush(change: Partial<Brush>): void {
+    this.set({ brush: { ...this.state.brush, ...change } })
+  }
+
+  get size(): number {
+    const { tool, maskSize, brush, eraserSize } = this.state
+    return tool === 'paint' ? brush.size : tool === 'erase' ? eraserSize : maskSize
+  }
+
+  setSize(size: number): void {
+    const value = Math.max(1, Math.min(600, Math.round(size)))
+    if (this.state.tool === 'paint') this.setBrush({ size: value })
+    else if (this.state.tool === 'erase') this.set({ eraserSize: value })
+    else this.set({ maskSize: value })
+  }
+
+  down(sample: Sample, modifiers: Modifiers): void {
+    const { tool } = this.state
+    if (tool === 'pick') {
+      this.emit('pick', sample)
+      return
+    }
+    const why = this.around.whyNot(tool)
+    if (why !== null) {
+      this.emit('refused', why)
+      return
+    }
+    this.#active = true
+    this.#subtract = modifiers.alt && MASK_TOOLS.has(tool)
+    this.#constrain = null
+    this.#sent = 0
+    this.#id = crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10)
+    const pressed = sample.pressure !== 0.5
+    this.#frozen = tool === 'erase' ? { size: this.state.eraserSize, color: '#000000', opacity: 1, pressed: false } : { ...this.state.brush, pressed }
+    const straight = modifiers.shift && this.#lastEnd !== null && (tool === 'mask' || tool === 'paint' || tool === 'erase')
+    this.#samples = straight && this.#lastEnd !== null ? [...line(this.#lastEnd, sample)] : [sample]
+    if (MASK_TOOLS.has(tool)) {
+      this.mask.begin()
+      this.emit('masking', true)
+    }
+    if (tool === 'mask') this.#stampFrom(0)
+    this.#show(modifiers)
+  }
+
+  move(samples: Sample[], modifiers: Modifiers): void {
+    if (!this.#active) return
+    const from = this.#samples.length
+    const last = this.#samples.at(-1)
+    for (const sample of samples) {
+      const at = this.#constrained(sample, modifiers)
+      if (last !== undefined && at.x === last.x && at.y === last.y && this.#samples.length > 1) continue
+      this.#samples.push(at)
+    }
+    if (this.state.tool === 'mask') this.#stampFrom(from)
+    this.#show(modifiers)
+  }
+
+  up(modifiers: Modifiers): void {
+    if (!this.#active) return
+    const { tool } = this.state
+    this.#lastEnd = this.#samples.at(-1) ?? null
+    if (tool === 'rect') this.#shape(this.#rectangle(modifiers))
+    if (tool === 'lasso') this.#shape(polygon(this.#samples, this.around.bounds()))
+    if (MASK_TOOLS.has(tool)) this.mask.finish()
+    this.#send(true)
+    this.#active = false
+    this.overlay.draft = null
+    const brush = this.#frozen
+    if ((tool === 'paint' || tool === 'erase') && brush !== null) {
+      const points = outline(this.#samples, brush, true)
+      this.emit('painted', { outline: points, mode: tool === 'erase' ? 'erase' : 'over', brush, samples: this.#samples })
+    }
+    this.picture.live = null
+    this.emit('redraw', 'picture')
+    if (MASK_TOOLS.has(tool)) this.emit('masking', false)
+    this.emit('redraw', 'overlay')
+  }
+
+  abort(): void {
+    if (!this.#active) return
+    this.#active = false
+    this.overlay.draft = null
+    this.picture.live = null
+    if (MASK_TOOLS.has(this.state.tool)) {
+      this.mask.finish()
+      if (this.state.tool === 'mask') this.mask.undo()
+      this.emit('masking', false)
+    }
+    this.#samples = []
+    this.emit('stroke', this.#message([], true))
+    this.emit('redraw', 'picture')
+    this.emit('redraw', 'overlay')
+  }
+
+  hover(at: Point | null, modifiers: Modifiers): void {
+    const { tool } = this.state
+    const round = tool === 'mask' || tool === 'paint' || tool === 'erase'
+    this.overlay.hover = at !== null && round ? { at, radius: this.size / 2, subtract: tool === 'mask' && modifiers.alt } : null
+    this.emit('redraw', 'overlay')
+  }
+
+  undo(): void {
+    this.emit('undo', null)
+  }
+
+  redo(): void {
+    this.emit('redo', null)
+  }
+
+  /** Called 30 times a second while a stroke is being drawn. */
+  tick(): void {
+    if (this.#active) this.#send(false)
+  }
+
+  #constrained(sample: Sample, { shift }: Modifiers): Sample {
+    const start = this.#samples[0]
+    const { tool } = this.state
+    if (!shift || start === undefined || tool === 'rect' || tool === 'lasso') return sample
+    const dx = Math.abs(sample.x - start.x)
+    const dy = Math.abs(sample.y - start.y)
+    if (this.#constrain === null && Math.max(dx, dy) > 4) this.#constrain = dx >= dy ? 'y' : 'x'
+    return this.#constrain === null ? sample : { ...sample, [this.#constrain]: start[this.#constrain] }
+  }
+
+  #stampFrom(index: number): void {
+    const bounds = this.around.bounds()
+    const radius = (sample: Sample): number => (this.state.maskSize / 2) * (sample.pressure === 0.5 ? 1 : 0.4 + 0.6 * sample.pressure)
+    for (let i = Math.max(0, index); i < this.#samples.length; i++) {
+      const b = this.#samples[i]!
+      const a = this.#samples[Math.max(0, i - 1)]!
+      this.#lay(capsule(a, radius(a), b, radius(b)), bounds)
+    }
+  }
+
+  #shape(coverage: Coverage | null): void {
+    if (coverage !== null) this.#lay(coverage, this.around.bounds())
+  }
+
+  #lay(coverage: Coverage, bounds: Box): void {
+    if (this.#subtract) this.mask.subtract(coverage, bounds)
+    else this.mask.add(coverage, bounds)
+  }
+
+  #rectangle({ shift }: Modifiers): Coverage | null {
+    const corners = this.#corners(shift)
+    if (corners === null) return null
+    const box = intersect(corners, this.around.bounds())
+    return isEmpty(box) ? null : rectangle(box)
+  }
+
+  #corners(square: boolean): Box | null {
+    const a = this.#samples[0]
+    const b = this.#samples.at(-1)
+    if (a === undefined || b === undefined) return null
+    let dx = b.x - a.x
+    let dy = b.y - a.y
+    if (square) {
+      const side = Math.max(Math.abs(dx), Math.abs(dy))
+      dx = Math.sign(dx) * side
+      dy = Math.sign(dy) * side
+    }
+    return [Math.round(Math.min(a.x, a.x + dx)), Math.round(Math.min(a.y, a.y + dy)), Math.round(Math.max(a.x, a.x + dx)), Math.round(Math.max(a.y, a.y + dy))]
+  }
+
+  #show(modifiers: Modifiers): void {
+    const { tool } = this.state
+    if (tool === 'rect') {
+      const box = this.#corners(modifiers.shift)
+      this.overlay.draft = box === null ? null : { points: cornersOf(box), closed: true }
+    } else if (tool === 'lasso') this.overlay.draft = { points: this.#samples, closed: true }
+    const layer = this.around.activeLayer()
+    if ((tool === 'paint' || tool === 'erase') && layer !== null && this.#frozen !== null) {
+      const { color, opacity } = this.#frozen
+      this.picture.live = { layer, path: toPath(outline(this.#samples, this.#frozen, false)), color, opacity, mode: tool === 'erase' ? 'erase' : 'over' }
+      this.emit('redraw', 'picture')
+    }
+    this.emit('redraw', 'overlay')
+  }
+
+  #send(done: boolean): void {
+    const { tool } = this.state
+    const samples = tool === 'rect' ? cornersOf(this.#corners(false) ?? [0, 0, 0, 0]) : this.#samples.slice(this.#sent)
+    if (samples.length === 0 && !done) return
+    if (tool === 'rect' && !done && this.#sent === this.#samples.length) return
+    this.#sent = this.#samples.length
+    const limited = samples.length > 1000 ? samples.filter((_, i) => i % Math.ceil(samples.length / 1000) === 0) : samples
+    this.emit('stroke', this.#message(limited, done))
+  }
+
+  #message(samples: readonly (Point & { pressure?: number })[], done: boolean): Stroke {
+    const round = (n: number): number => Math.round(n * 10) / 10
+    return {
+      t: 'stroke',
+      id: this.#id,
+      kind: KINDS[this.state.tool] ?? 'mask-brush',
+      // a rectangle sends its four corners each time; whoever receives it keeps the newest four
+      points: samples.flatMap((s) => [round(s.x), round(s.y), round(s.pressure ?? 0.5)]),
+      size: this.size,
+      color: this.state.brush.color,
+      subtract: this.#subtract,
+      done,
+    }
+  }
+}
+
+function cornersOf(box: Box): Point[] {
+  const [x0, y0, x1, y1] = box
+  return [
+    { x: x0, y: y0 },
+    { x: x1, y: y0 },
+    { x: x1, y: y1 },
+    { x: x0, y: y1 },
+  ]
+}
+
+/** Samples along a straight line, close enough for a smoothed brush to keep it straight. */
+function line(from: Point, to: Sample): Sample[] {
+  const steps = Math.max(2, Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / 8))
+  return Array.from({ length: steps + 1 }, (_, i) => ({
+    x: from.x + ((to.x - from.x) * i) / steps,
+    y: from.y + ((to.y - from.y) * i) / steps,
+    pressure: to.pressure,
+  }))
+}
+

@@ -1,0 +1,105 @@
+// The HTTP side: canvases, tickets, blobs, pictures, links, export.
+import type { Role } from '../protocol/types'
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryMs: number | null = null,
+  ) {
+    super(message)
+  }
+}
+
+export interface Created {
+  canvas: string
+  links: { owner: string; edit: string; view: string }
+}
+
+export interface Ticket {
+  ticket: string
+  role: Role
+  user: string
+  user_key?: string
+  access: string
+  expires_ms: number
+}
+
+export interface Link {
+  id: string
+  role: Role
+  created_ms?: number
+}
+
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(path, { credentials: 'same-origin', ...init })
+  } catch {
+    throw new ApiError(0, 'offline', 'The server cannot be reached. Nothing is lost; try again in a moment.')
+  }
+  if (response.ok) return response
+  throw await failure(response)
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  try {
+    const body = (await response.json()) as { code?: string; message?: string; retry_ms?: number }
+    return new ApiError(response.status, body.code ?? 'error', body.message ?? response.statusText, body.retry_ms ?? null)
+  } catch {
+    return new ApiError(response.status, 'error', `The server answered ${response.status}.`)
+  }
+}
+
+function post(path: string, body: unknown): Promise<Response> {
+  return request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+}
+
+export async function createCanvas(options: { title?: string; width?: number; height?: number } = {}): Promise<Created> {
+  return (await post('/api/canvases', options)).json() as Promise<Created>
+}
+
+export interface Credentials {
+  secret: string
+  name?: string
+  color?: string
+  user?: string
+  user_key?: string
+}
+
+export async function ticket(canvas: string, credentials: Credentials): Promise<Ticket> {
+  return (await post(`/api/canvases/${canvas}/tickets`, credentials)).json() as Promise<Ticket>
+}
+
+export async function putBlob(canvas: string, bytes: Uint8Array | Blob): Promise<string> {
+  const body = bytes instanceof Blob ? bytes : new Blob([bytes.slice()])
+  const response = await request(`/api/canvases/${canvas}/blobs`, { method: 'PUT', body })
+  return ((await response.json()) as { name: string }).name
+}
+
+export async function links(canvas: string): Promise<Link[]> {
+  const body = (await (await request(`/api/canvases/${canvas}/links`)).json()) as Link[] | { links: Link[] }
+  return Array.isArray(body) ? body : body.links
+}
+
+export async function createLink(canvas: string, role: Role): Promise<{ id: string; role: Role; secret: string }> {
+  return (await post(`/api/canvases/${canvas}/links`, { role })).json() as Promise<{ id: string; role: Role; secret: string }>
+}
+
+export async function revokeLink(canvas: string, id: string): Promise<void> {
+  await request(`/api/canvases/${canvas}/links/${id}`, { method: 'DELETE' })
+}
+
+export async function deleteCanvas(canvas: string): Promise<void> {
+  await request(`/api/canvases/${canvas}`, { method: 'DELETE' })
+}
+
+export async function exportPng(canvas: string): Promise<Blob> {
+  return (await request(`/api/canvases/${canvas}/export.png`)).blob()
+}
+
+export async function sample(): Promise<File> {
+  const blob = await (await request('/api/sample')).blob()
+  return new File([blob], 'Sample picture', { type: blob.type })
+}

@@ -1,0 +1,160 @@
+// The socket: ticket, hello, frames both ways, reconnecting with jitter and resuming by position (R1, R5, R8).
+import { PROTOCOL_VERSION, type ClientMessage, type Position, type Problem, type ServerMessage, type Welcome } from '../protocol/types'
+import { frame, readFrame } from '../protocol/codec'
+import { Emitter } from '../core/emitter'
+import { ApiError, type Ticket } from './api'
+
+export type ConnectionState =
+  | { kind: 'connecting'; attempt: number }
+  | { kind: 'live' }
+  | { kind: 'waiting'; attempt: number; until: number; since: number }
+  | { kind: 'ended'; code: number; reason: string }
+
+interface Events {
+  state: ConnectionState
+  message: ServerMessage
+  welcome: Welcome
+}
+
+export interface Dial {
+  ticket(): Promise<Ticket>
+  open(): WebSocket
+  client: string
+  position(): Position | null
+}
+
+const FIRST_MS = 300
+const MOST_MS = 15_000
+const QUIET_MS = 25_000
+
+export class Connection extends Emitter<Events> {
+  state: ConnectionState = { kind: 'connecting', attempt: 0 }
+  lastProblem: Problem | null = null
+  #socket: WebSocket | null = null
+  #attempt = 0
+  #since = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #ping: ReturnType<typeof setInterval> | undefined
+  #heard = 0
+  #closed = false
+
+  constructor(private readonly dial: Dial) {
+    super()
+  }
+
+  get live(): boolean {
+    return this.state.kind === 'live'
+  }
+
+  start(): void {
+    void this.#connect()
+    if (typeof window === 'undefined') return
+    window.addEventListener('online', this.#wake)
+    document.addEventListener('visibilitychange', this.#wake)
+  }
+
+  stop(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    clearInterval(this.#ping)
+    this.#socket?.close(1000)
+    window.removeEventListener('online', this.#wake)
+    document.removeEventListener('visibilitychange', this.#wake)
+  }
+
+  /** False when there is no live socket; nothing is kept here, that is the outbox's work. */
+  send(messages: readonly ClientMessage[]): boolean {
+    if (!this.live || this.#socket?.readyState !== WebSocket.OPEN) return false
+    this.#socket.send(frame(messages))
+    return true
+  }
+
+  /** Volatile messages are dropped rather than piled up. */
+  sendVolatile(message: ClientMessage): void {
+    if ((this.#socket?.bufferedAmount ?? 0) < 65_536) this.send([message])
+  }
+
+  /** Try again now instead of when the wait is over. */
+  readonly retry = (): void => {
+    if (this.state.kind !== 'waiting') return
+    clearTimeout(this.#timer)
+    void this.#connect()
+  }
+
+  readonly #wake = (): void => {
+    if (document.visibilityState === 'visible') this.retry()
+  }
+
+  #become(state: ConnectionState): void {
+    this.state = state
+    this.emit('state', state)
+  }
+
+  async #connect(): Promise<void> {
+    this.#become({ kind: 'connecting', attempt: this.#attempt })
+    let ticket: Ticket
+    try {
+      ticket = await this.dial.ticket()
+    } catch (error) {
+      const final = error instanceof ApiError && [401, 403, 404, 410].includes(error.status)
+      if (final) this.#become({ kind: 'ended', code: error.status, reason: error.message })
+      else this.#later()
+      return
+    }
+    if (this.#closed) return
+    const socket = this.dial.open()
+    socket.binaryType = 'arraybuffer'
+    this.#socket = socket
+    socket.onopen = () => {
+      socket.send(frame([{ t: 'hello', protocol: PROTOCOL_VERSION, ticket: ticket.ticket, client: this.dial.client, position: this.dial.position() }]))
+    }
+    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
+      if (socket === this.#socket) this.#receive(event.data)
+    }
+    socket.onclose = (event) => {
+      if (socket === this.#socket) this.#lost(event.code, event.reason)
+    }
+  }
+
+  #receive(data: ArrayBuffer): void {
+    this.#heard = performance.now()
+    for (const message of readFrame(data)) {
+      if (message.t === 'welcome') this.#welcome(message)
+      else if (message.t === 'problem') this.lastProblem = message
+      this.emit('message', message)
+    }
+  }
+
+  #welcome(message: Welcome): void {
+    this.#attempt = 0
+    this.#since = 0
+    clearInterval(this.#ping)
+    this.#ping = setInterval(() => {
+      if (performance.now() - this.#heard > QUIET_MS * 2) this.#socket?.close(4000)
+      else this.send([{ t: 'ping', n: 1 }])
+    }, QUIET_MS)
+    this.#become({ kind: 'live' })
+    this.emit('welcome', message)
+  }
+
+  #lost(code: number, reason: string): void {
+    this.#socket = null
+    clearInterval(this.#ping)
+    if (this.#closed) return
+    if (code >= 4500 && code <= 4999) {
+      this.#become({ kind: 'ended', code, reason: this.lastProblem?.message ?? reason })
+      return
+    }
+    this.#later(this.lastProblem?.retry_ms ?? 0)
+    this.lastProblem = null
+  }
+
+  #later(least = 0): void {
+    if (this.#since === 0) this.#since = Date.now()
+    const base = Math.min(MOST_MS, FIRST_MS * 2 ** this.#attempt)
+    const wait = Math.max(least, base * (0.5 + Math.random()))
+    this.#attempt++
+    this.#become({ kind: 'waiting', attempt: this.#attempt, until: Date.now() + wait, since: this.#since })
+    this.#timer = setTimeout(() => void this.#connect(), wait)
+  }
+}

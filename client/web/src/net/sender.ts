@@ -1,0 +1,138 @@
+// Sends the outbox over the socket in order: uploads first what is too big to travel inside, re-sends after a reconnect.
+import { opKey } from '../protocol/codec'
+import type { OpId, Op } from '../protocol/types'
+import { Emitter } from '../core/emitter'
+import { ApiError } from './api'
+import type { Outbox, Pending } from './outbox'
+
+export interface Refusal {
+  op: Op
+  code: string
+  message: string
+}
+
+interface Events {
+  /** The number of ops that are not durable yet changed. */
+  unsaved: number
+  refused: Refusal
+  /** An op that was turned away for the moment goes again under a new ID. */
+  renamed: { from: string; to: OpId }
+}
+
+export interface Line {
+  readonly live: boolean
+  send(messages: readonly Op[]): boolean
+}
+
+export class Sender extends Emitter<Events> {
+  readonly #sent = new Set<string>()
+  #flushing = false
+  #again = false
+  #preparing = 0
+  #chain: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly outbox: Outbox,
+    private readonly line: Line,
+    private readonly upload: (bytes: Uint8Array) => Promise<string>,
+  ) {
+    super()
+  }
+
+  get unsaved(): number {
+    return this.outbox.size + this.#preparing
+  }
+
+  nextId(): OpId {
+    return this.outbox.nextId()
+  }
+
+  /** Queue an op; `prepare` may take time (encoding), and later ops wait for it, so that IDs keep rising on the wire. */
+  push(prepare: Op | (() => Promise<{ op: Op; upload?: Pending['upload'] }>)): Promise<void> {
+    this.#preparing++
+    this.emit('unsaved', this.unsaved)
+    const done = this.#chain.then(async () => {
+      try {
+        const { op, upload } = typeof prepare === 'function' ? await prepare() : { op: prepare, upload: undefined }
+        this.outbox.add(op, upload)
+      } finally {
+        this.#preparing--
+      }
+      void this.flush()
+      this.emit('unsaved', this.unsaved)
+    })
+    this.#chain = done.catch(() => undefined)
+    return done
+  }
+
+  /** A new socket is live: everything unanswered goes again; the server answers repeats with the first answer (C6). */
+  reconnected(): void {
+    this.#sent.clear()
+    void this.flush()
+  }
+
+  acked(op: OpId): Pending | undefined {
+    const item = this.outbox.settle(op)
+    this.#sent.delete(opKey(op))
+    this.emit('unsaved', this.unsaved)
+    return item
+  }
+
+  rejected(op: OpId, code: string, message: string, retryMs: number | null): void {
+    const item = this.acked(op)
+    if (item === undefined) return
+    if (retryMs === null) {
+      this.emit('refused', { op: item.op, code, message })
+      return
+    }
+    setTimeout(() => {
+      const fresh = this.outbox.nextId()
+      this.emit('renamed', { from: opKey(op), to: fresh })
+      void this.push({ ...item.op, op: fresh })
+    }, retryMs)
+  }
+
+  async flush(): Promise<void> {
+    if (this.#flushing) {
+      this.#again = true
+      return
+    }
+    this.#flushing = true
+    try {
+      do {
+        this.#again = false
+        for (const item of this.outbox.pending()) {
+          if (this.#sent.has(opKey(item.op.op))) continue
+          if (!this.line.live || !(await this.#ready(item)) || !this.line.send([item.op])) return
+          this.#sent.add(opKey(item.op.op))
+        }
+      } while (this.#again)
+    } finally {
+      this.#flushing = false
+    }
+  }
+
+  async #ready(item: Pending): Promise<boolean> {
+    const { upload } = item
+    if (upload === undefined) return true
+    try {
+      const name = await this.upload(upload.bytes)
+      if (item.op.t === 'paint') item.op = { ...item.op, blob: name }
+      else if (item.op.t === 'edit') item.op = { ...item.op, edit: { ...item.op.edit, mask_blob: name } }
+      delete item.upload
+      return true
+    } catch (error) {
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429) {
+        this.rejected(item.op.op, error.code, error.message, null)
+        return this.flushSoon()
+      }
+      setTimeout(() => void this.flush(), 2000)
+      return false
+    }
+  }
+
+  private flushSoon(): false {
+    setTimeout(() => void this.flush(), 0)
+    return false
+  }
+}

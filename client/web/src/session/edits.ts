@@ -1,0 +1,122 @@
+// Edits as a person meets them: generate from the mask, cancel, walk variations, accept or discard.
+import { INLINE, type EditParams, type Job, type Op } from '../protocol/types'
+import { height, width } from '../protocol/geometry'
+import { TERMINAL, type Document } from '../core/document'
+import type { Mask } from '../core/mask'
+import { encodePng } from '../core/png'
+import type { Coverage } from '../core/raster'
+import type { Results } from '../core/results'
+import type { Sender } from '../net/sender'
+
+export interface Wish {
+  mode: 'fill' | 'erase'
+  prompt: string
+  negative: string
+  seed: number | null
+  variations: number
+  strength: number
+  quality: 'draft' | 'balanced' | 'best'
+  exactEdge: boolean
+  layer: string | null
+  reference: string | null
+}
+
+export class Edits {
+  /** Masks of my own jobs, so that one can be tried again. */
+  readonly #asked = new Map<string, { coverage: Coverage; wish: Wish }>()
+
+  constructor(
+    private readonly document: Document,
+    private readonly mask: Mask,
+    private readonly results: Results,
+    private readonly sender: Sender,
+    private readonly me: () => { user: string; role: string } | null,
+  ) {}
+
+  /** Queues an edit of the mask; the answer is its job ID, or null where there is no mask. */
+  async generate(wish: Wish): Promise<string | null> {
+    const box = this.mask.box()
+    if (box === null) return null
+    const id = await this.#submit(this.mask.crop(box), wish)
+    this.mask.clear()
+    this.mask.forgetHistory()
+    return id
+  }
+
+  /** The same region and wish with a new seed; a staged result of it is discarded first. */
+  async again(job: Job): Promise<string | null> {
+    const asked = this.#asked.get(job.id)
+    if (asked === undefined) return null
+    if (job.state === 'staged') this.decide(job, false)
+    return this.#submit(asked.coverage, { ...asked.wish, seed: null })
+  }
+
+  canRepeat(job: Job): boolean {
+    return this.#asked.has(job.id)
+  }
+
+  async #submit(coverage: Coverage, wish: Wish): Promise<string> {
+    const op = this.sender.nextId()
+    const id = `${op[0]}-${op[1]}`
+    const { box } = coverage
+    const edit: EditParams = {
+      mode: wish.mode,
+      box,
+      prompt: wish.mode === 'erase' ? '' : wish.prompt,
+      negative: wish.negative,
+      variations: wish.mode === 'erase' ? 1 : wish.variations,
+      strength: wish.strength,
+      quality: wish.quality,
+      exact_edge: wish.exactEdge,
+      layer: wish.layer,
+    }
+    if (wish.seed !== null) edit.seed = wish.seed
+    if (wish.reference !== null) edit.references = [{ blob: wish.reference, weight: 1 }]
+    this.#asked.set(id, { coverage, wish })
+    await this.sender.push(async () => {
+      const png = await encodePng({ width: width(box), height: height(box), channels: 1, data: coverage.data })
+      if (png.length <= INLINE) return { op: { t: 'edit', op, edit: { ...edit, mask_png: png } } }
+      return { op: { t: 'edit', op, edit }, upload: { bytes: png, field: 'mask_blob' } }
+    })
+    return id
+  }
+
+  cancel(job: Job): void {
+    this.#push({ t: 'cancel', op: this.sender.nextId(), job: job.id })
+  }
+
+  decide(job: Job, accept: boolean, newLayer = false): void {
+    const variation = this.results.chosen.get(job.id) ?? 0
+    this.#push({ t: 'decide', op: this.sender.nextId(), job: job.id, accept, variation, new_layer: newLayer })
+  }
+
+  walk(job: Job, by: number): void {
+    const count = Math.max(1, job.results.length)
+    const next = ((this.results.chosen.get(job.id) ?? 0) + by + count) % count
+    this.results.chosen.set(job.id, next)
+    this.results.emit('change', job.id)
+  }
+
+  /** Jobs that are not over, oldest first. */
+  open(): Job[] {
+    return [...this.document.jobs.values()].filter((job) => !TERMINAL.has(job.state))
+  }
+
+  mine(job: Job): boolean {
+    return job.user === this.me()?.user
+  }
+
+  mayDecide(job: Job): boolean {
+    const me = this.me()
+    return me !== null && me.role !== 'viewer' && (job.user === me.user || me.role === 'owner')
+  }
+
+  /** The staged result that the keyboard means: my newest. */
+  current(): Job | null {
+    return this.open().findLast((job) => job.state === 'staged' && this.mine(job)) ?? null
+  }
+
+  #push(op: Op): void {
+    void this.sender.push(op)
+  }
+}

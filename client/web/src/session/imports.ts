@@ -1,0 +1,76 @@
+// Pictures that are being brought in: client-side upload first, then the server cutting them into tiles.
+import type { ImportProgress, OpId } from '../protocol/types'
+import { opKey } from '../protocol/codec'
+import { Emitter } from '../core/emitter'
+import { ACCEPTED, type Imported, type Placement, uploadImage } from '../net/upload'
+
+export interface ImportView {
+  key: string
+  name: string
+  phase: 'upload' | 'tiles'
+  /** 0…1 */
+  part: number
+}
+
+export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
+  readonly #running = new Map<string, ImportView>()
+
+  constructor(
+    private readonly canvas: string,
+    private readonly nextId: () => OpId,
+  ) {
+    super()
+  }
+
+  list(): ImportView[] {
+    return [...this.#running.values()]
+  }
+
+  receive(message: ImportProgress): void {
+    const item = this.#running.get(opKey(message.op))
+    if (item === undefined) return
+    this.#set({ ...item, phase: 'tiles', part: message.of === 0 ? 1 : message.done / message.of })
+  }
+
+  async bring(file: Blob, name: string, place: Omit<Placement, 'op' | 'name'>): Promise<Imported | null> {
+    if (file.type !== '' && !ACCEPTED.includes(file.type)) {
+      this.emit('failed', `${name} is not a JPEG, PNG or WebP picture. The canvas is unchanged.`)
+      return null
+    }
+    const op = this.nextId()
+    const key = opKey(op)
+    this.#set({ key, name, phase: 'upload', part: 0 })
+    try {
+      return await uploadImage(this.canvas, file, { ...place, op, name }, (part) => {
+        const item = this.#running.get(key)
+        if (item?.phase === 'upload') this.#set({ ...item, part })
+      })
+    } catch (error) {
+      this.emit('failed', `${name} was not added: ${error instanceof Error ? error.message : String(error)}`)
+      return null
+    } finally {
+      this.#running.delete(key)
+      this.emit('change', this.list())
+    }
+  }
+
+  #set(item: ImportView): void {
+    this.#running.set(item.key, item)
+    this.emit('change', this.list())
+  }
+}
+
+/** Upright size of a picture file, or null where the browser cannot read it (the server has the last word). */
+export async function sizeOf(file: Blob): Promise<{ width: number; height: number } | null> {
+  const url = URL.createObjectURL(file)
+  try {
+    const image = new Image()
+    image.src = url
+    await image.decode()
+    return { width: image.naturalWidth, height: image.naturalHeight }
+  } catch {
+    return null
+  } finally {
+    URL.revokeObjectURL(url)
+  }
+}

@@ -1,0 +1,163 @@
+// The others in the room: members, cursors that glide, strokes and masks in progress.
+import { type Cursors, type Member, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
+import { Emitter } from '../core/emitter'
+import type { Overlay } from '../core/overlay'
+import { decodeGray } from '../core/png'
+
+export interface GlidingCursor {
+  id: string
+  member: Member
+  x: number
+  y: number
+  toX: number
+  toY: number
+  seen: number
+}
+
+interface Events {
+  members: Member[]
+  cursors: null
+  redraw: null
+  said: string
+}
+
+const IDLE_MS = 12_000
+
+export class Presence extends Emitter<Events> {
+  readonly members = new Map<string, Member>()
+  readonly cursors = new Map<string, GlidingCursor>()
+  you: Member | null = null
+
+  constructor(private readonly overlay: Overlay) {
+    super()
+  }
+
+  welcome(you: Member, members: readonly Member[]): void {
+    this.you = you
+    for (const id of this.members.keys()) this.overlay.forgetMember(id)
+    this.members.clear()
+    this.cursors.clear()
+    for (const member of [...members, you]) this.members.set(member.id, member)
+    this.emit('members', this.people())
+  }
+
+  /** One entry per person, me first. */
+  people(): Member[] {
+    const found = new Map<string, Member>()
+    const mine = this.you
+    if (mine !== null) found.set(mine.user, mine)
+    for (const member of this.members.values()) if (!found.has(member.user)) found.set(member.user, member)
+    return [...found.values()]
+  }
+
+  receive(message: ServerMessage): void {
+    switch (message.t) {
+      case 'joined':
+        if (message.member.id !== this.you?.id && !this.members.has(message.member.id)) this.emit('said', `${message.member.name} joined`)
+        this.members.set(message.member.id, message.member)
+        this.emit('members', this.people())
+        break
+      case 'left':
+        this.#left(message.id)
+        break
+      case 'cursors':
+        this.#cursors(message)
+        break
+      case 'member_stroke':
+        this.#stroke(message)
+        break
+      case 'member_mask':
+        void this.#mask(message)
+        break
+      default:
+    }
+  }
+
+  /** Moves every cursor towards where it was last seen; true while any is still moving. */
+  glide(now: number): boolean {
+    let moving = false
+    for (const cursor of this.cursors.values()) {
+      const dx = cursor.toX - cursor.x
+      const dy = cursor.toY - cursor.y
+      if (Math.abs(dx) + Math.abs(dy) > 0.2) {
+        cursor.x += dx * 0.35
+        cursor.y += dy * 0.35
+        moving = true
+      }
+      if (now - cursor.seen > IDLE_MS) {
+        this.cursors.delete(cursor.id)
+        moving = true
+      }
+    }
+    if (moving) this.emit('cursors', null)
+    return moving
+  }
+
+  #left(id: string): void {
+    const member = this.members.get(id)
+    this.members.delete(id)
+    this.cursors.delete(id)
+    this.overlay.forgetMember(id)
+    if (member !== undefined && ![...this.members.values()].some((other) => other.user === member.user)) this.emit('said', `${member.name} left`)
+    this.emit('members', this.people())
+    this.emit('cursors', null)
+    this.emit('redraw', null)
+  }
+
+  #cursors({ rows }: Cursors): void {
+    for (const [id, x, y] of rows) {
+      const member = this.members.get(id)
+      if (member === undefined || id === this.you?.id) continue
+      if (x === null || y === null) {
+        this.cursors.delete(id)
+        continue
+      }
+      const known = this.cursors.get(id)
+      const now = performance.now()
+      if (known === undefined) this.cursors.set(id, { id, member, x, y, toX: x, toY: y, seen: now })
+      else Object.assign(known, { toX: x, toY: y, seen: now, member })
+    }
+    this.emit('cursors', null)
+  }
+
+  #stroke({ member, stroke }: MemberStroke): void {
+    if (member === this.you?.id) return
+    const key = `${member}/${stroke.id}`
+    const { strokes } = this.overlay
+    const known = strokes.get(key)
+    const color = this.members.get(member)?.color ?? '#888888'
+    const keep = known === undefined || stroke.kind === 'mask-rect' ? [] : known.stroke.points
+    if (stroke.points.length > 0 || known !== undefined) {
+      strokes.set(key, { stroke: { ...stroke, points: stroke.points.length === 0 ? (known?.stroke.points ?? []) : [...keep, ...stroke.points] }, color })
+    }
+    if (stroke.done) setTimeout(() => this.#fade(key), stroke.points.length === 0 && keep.length === 0 ? 0 : 1200)
+    this.emit('redraw', null)
+  }
+
+  #fade(key: string): void {
+    if (this.overlay.strokes.delete(key)) this.emit('redraw', null)
+  }
+
+  /** Tiles of this user's stroke are here: its trace may go. */
+  painted(user: string): void {
+    for (const [key, { stroke }] of this.overlay.strokes) {
+      const member = this.members.get(key.split('/')[0] ?? '')
+      if (member?.user === user && stroke.done === true && !stroke.kind.startsWith('mask')) this.overlay.strokes.delete(key)
+    }
+    this.emit('redraw', null)
+  }
+
+  async #mask({ member, box, png }: MemberMask): Promise<void> {
+    if (member === this.you?.id) return
+    if (box == null || png == null) this.overlay.setOther(member, null)
+    else {
+      const gray = await decodeGray(png)
+      if (!this.members.has(member)) return
+      this.overlay.setOther(member, { coverage: { box, data: gray.data }, color: this.members.get(member)?.color ?? '#888888' })
+    }
+    for (const [key, { stroke }] of this.overlay.strokes) {
+      if (key.startsWith(`${member}/`) && stroke.kind.startsWith('mask') && stroke.done === true) this.overlay.strokes.delete(key)
+    }
+    this.emit('redraw', null)
+  }
+}

@@ -1,0 +1,194 @@
+// The session as Svelte sees it: counters that tick when something changed, and getters that read the truth.
+import { SvelteMap } from 'svelte/reactivity'
+import type { Job, Layer, Member } from '../protocol/types'
+import { TERMINAL } from '../core/document'
+import type { ConnectionState } from '../net/connection'
+import type { ToolState } from '../core/tools'
+import type { ImportView } from '../session/imports'
+import type { Session } from '../session/session'
+import { visit } from '../net/identity'
+import { Toasts } from './toasts.svelte'
+
+export type Pill = 'connecting' | 'live' | 'saving' | 'saved' | 'reconnecting' | 'offline' | 'readonly' | 'removed'
+
+const BANNER_MS = 2000
+const SAVED_MS = 2500
+
+export class CanvasState {
+  readonly toasts = new Toasts()
+  connection = $state.raw<ConnectionState>({ kind: 'connecting', attempt: 0 })
+  tool = $state.raw<ToolState>({} as ToolState)
+  imports = $state.raw<ImportView[]>([])
+  members = $state.raw<Member[]>([])
+  unsaved = $state(0)
+  activeLayer = $state<string | null>(null)
+  maskVisible = $state(true)
+  masking = $state(false)
+  comparing = $state(false)
+  said = $state('')
+  ready = $state(false)
+  /** Terminal states of jobs that were seen here, newest first: the history strip. */
+  readonly history = new SvelteMap<string, Job>()
+  #rev = $state(0)
+  #view = $state(0)
+  #mask = $state(0)
+  #cursors = $state(0)
+  #now = $state(Date.now())
+  #savedUntil = $state(0)
+  readonly #stop: (() => void)[] = []
+
+  constructor(readonly session: Session) {
+    const { connection, tools, presence, imports, view, mask, document: doc } = session
+    this.connection = connection.state
+    this.tool = tools.state
+    this.activeLayer = session.activeLayer
+    this.unsaved = session.sender.unsaved
+    const timer = setInterval(() => (this.#now = Date.now()), 500)
+    this.#stop.push(
+      () => clearInterval(timer),
+      connection.on('state', (state) => (this.connection = state)),
+      session.on('state', () => this.#rev++),
+      session.on('unsaved', (count) => this.#unsaved(count)),
+      session.on('activeLayer', (id) => (this.activeLayer = id)),
+      session.on('toast', ({ tone, text }) => this.toasts.show(text, tone)),
+      session.on('said', (text) => (this.said = text)),
+      session.on('job', (job) => this.#job(job)),
+      tools.on('settings', (state) => (this.tool = state)),
+      tools.on('masking', (now) => (this.masking = now)),
+      presence.on('members', (members) => (this.members = members)),
+      presence.on('cursors', () => this.#cursors++),
+      imports.on('change', (list) => (this.imports = list)),
+      imports.on('failed', (text) => this.toasts.show(text, 'error')),
+      view.on('change', () => this.#view++),
+      mask.on('change', () => this.#mask++),
+      doc.on('reset', () => this.#reset()),
+    )
+  }
+
+  destroy(): void {
+    for (const stop of this.#stop) stop()
+  }
+
+  get layers(): Layer[] {
+    void this.#rev
+    return this.session.document.layers
+  }
+
+  get canvas() {
+    void this.#rev
+    return this.session.document.canvas
+  }
+
+  get role() {
+    void this.#rev
+    return this.session.role
+  }
+
+  get you(): Member | null {
+    void this.#rev
+    return this.session.presence.you
+  }
+
+  get engines(): number {
+    void this.#rev
+    return this.session.engines
+  }
+
+  get model(): string {
+    void this.#rev
+    return this.session.model
+  }
+
+  get jobs(): Job[] {
+    void this.#rev
+    return this.session.edits.open()
+  }
+
+  get view() {
+    void this.#view
+    const { scale, x, y, screenWidth, screenHeight } = this.session.view
+    return { scale, x, y, screenWidth, screenHeight }
+  }
+
+  get maskBox() {
+    void this.#mask
+    return this.session.mask.box()
+  }
+
+  get cursors() {
+    void this.#cursors
+    void this.#view
+    return [...this.session.presence.cursors.values()].map((cursor) => ({
+      id: cursor.id,
+      name: cursor.member.name,
+      color: cursor.member.color,
+      at: this.session.view.toScreen(cursor),
+    }))
+  }
+
+  progress(job: string) {
+    void this.#rev
+    return this.session.results.progress(job)
+  }
+
+  chosen(job: string): number {
+    void this.#rev
+    return this.session.results.chosen.get(job) ?? 0
+  }
+
+  get pill(): Pill {
+    const { kind } = this.connection
+    if (kind === 'ended') return 'removed'
+    if (kind === 'waiting') {
+      if (this.#now - this.connection.since < BANNER_MS) return this.unsaved > 0 ? 'saving' : 'live'
+      return typeof navigator !== 'undefined' && !navigator.onLine ? 'offline' : 'reconnecting'
+    }
+    if (kind === 'connecting') return this.ready ? (this.connection.attempt > 2 ? 'reconnecting' : 'live') : 'connecting'
+    if (this.role === 'viewer') return 'readonly'
+    if (this.unsaved > 0) return 'saving'
+    return this.#now < this.#savedUntil ? 'saved' : 'live'
+  }
+
+  get retryIn(): number {
+    return this.connection.kind === 'waiting' ? Math.max(0, Math.ceil((this.connection.until - this.#now) / 1000)) : 0
+  }
+
+  toggleMask(): void {
+    this.maskVisible = !this.maskVisible
+    this.session.overlay.maskVisible = this.maskVisible
+    this.session.loop.dirty('overlay')
+  }
+
+  compare(on: boolean): void {
+    this.comparing = on
+    this.session.results.comparing = on
+    this.session.loop.dirty('picture')
+  }
+
+  #unsaved(count: number): void {
+    if (count === 0 && this.unsaved > 0) {
+      this.#now = Date.now()
+      this.#savedUntil = this.#now + SAVED_MS
+    }
+    this.unsaved = count
+  }
+
+  #reset(): void {
+    this.ready = true
+    this.#rev++
+    const { canvas } = this.session.document
+    visit({ id: this.session.id, secret: this.session.secret, title: canvas.title, role: this.session.role ?? '' })
+  }
+
+  #job(job: Job): void {
+    this.#rev++
+    const mine = this.session.edits.mine(job)
+    if (job.state === 'staged') this.said = mine ? 'Your result is ready' : `A result by ${job.user_name} is ready`
+    if (job.state === 'queued') this.said = `${mine ? 'Your edit' : `An edit by ${job.user_name}`} is queued`
+    if (job.state === 'accepted') this.said = 'Result accepted'
+    if (job.state === 'staged' || TERMINAL.has(job.state)) {
+      const known = this.history.get(job.id)
+      this.history.set(job.id, job.results.length === 0 && known !== undefined ? { ...job, results: known.results } : job)
+    }
+  }
+}
