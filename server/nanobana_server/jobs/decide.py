@@ -1,0 +1,179 @@
+"""Deciding an edit: cancel it while it runs, accept or discard its staged result; the first decision wins (J5)."""
+
+import msgspec
+
+from nanobana.protocol.canvas import TERMINAL, Job, JobState, Layer, OpId
+from nanobana.protocol.errors import BadInput, Conflict, NotAllowed
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.messages import Cancel, Decide
+from nanobana.raster.codec import blob_name
+from nanobana.raster.decode import decode_patch
+from nanobana.raster.patches import crop
+from nanobana.raster.pixels import Rgba
+from nanobana_server.jobs.records import KEPT_STATES, Kept, read_job
+from nanobana_server.store import Store
+from nanobana_server.store.ops.landing import land
+from nanobana_server.store.ops.layers import index_of, top_visible
+from nanobana_server.store.ops.laying import keys_of, lay_patch, op_parts
+from nanobana_server.store.types import (
+    Author,
+    Commit,
+    Committed,
+    JobWrite,
+    LayerGone,
+    LayersUndo,
+    Moved,
+    Record,
+    UndoWrite,
+    View,
+    WrongState,
+)
+
+LAYER_NAME = 40
+"""Characters of the prompt that name a new layer."""
+
+
+async def cancel(store: Store, canvas: str, author: Author, message: Cancel) -> Committed:
+    """End an edit that waits or runs; a staged one is discarded.
+
+    Raises:
+        NotAllowed: it is somebody else's, and the author is no owner.
+        WrongState: ``already_decided``.
+        NotFound: ``no_job``.
+    """
+
+    async def attempt() -> Committed:
+        kept = await _mine(store, canvas, author, message.job)
+        state: JobState = "discarded" if kept.state == "staged" else "cancelled"
+        expect = ("staged",) if kept.state == "staged" else KEPT_STATES
+        return await _end(store, canvas, author, message.op, kept.job, state, expect)
+
+    return await land(store, canvas, message.op, attempt)
+
+
+async def decide(store: Store, canvas: str, author: Author, message: Decide) -> Committed:
+    """Accept one variation onto the canvas, or discard the result.
+
+    It is laid on the layer that the edit named where that is the only visible one (or, where it named none, on the
+    only visible one); otherwise, and with `new_layer`, on a new layer right above the visible ones (E5).
+
+    Raises:
+        WrongState: ``already_decided``.
+        Conflict: ``not_staged`` while it still runs.
+        LayerGone: ``layer_gone``: ask again with `new_layer`.
+        NotAllowed, NotFound, BadInput (``bad_variation``), StorageFull.
+    """
+
+    async def attempt() -> Committed:
+        kept = await _mine(store, canvas, author, message.job)
+        if kept.state in KEPT_STATES:
+            raise Conflict("This edit is not finished yet.", code="not_staged")
+        if not message.accept:
+            return await _end(store, canvas, author, message.op, kept.job, "discarded", ("staged",))
+        return await _accept(store, canvas, author, message, kept.job)
+
+    return await land(store, canvas, message.op, attempt)
+
+
+async def _mine(store: Store, canvas: str, author: Author, job: str) -> Kept:
+    kept = await read_job(store, canvas, job)
+    if kept.job.user != author.user and not author.is_owner:
+        raise NotAllowed("Only its author or an owner of the canvas decides an edit.", code="not_yours")
+    if kept.state in TERMINAL:
+        raise WrongState(kept.state)
+    return kept
+
+
+async def _end(
+    store: Store, canvas: str, author: Author, op: OpId, job: Job, state: JobState, expect: tuple[str, ...]
+) -> Committed:
+    ended = msgspec.structs.replace(job, state=state)
+    commit = Commit(op=op, user=author.user, kind="edit", job=JobWrite(job=ended, expect=expect), over_budget=True)
+    try:
+        return await store.commit(canvas, commit)
+    except WrongState as error:
+        if error.state in TERMINAL:
+            raise
+        raise Moved("stack") from error  # it was staged in between: look again
+
+
+async def _accept(store: Store, canvas: str, author: Author, message: Decide, job: Job) -> Committed:
+    if message.variation >= len(job.results) or job.result_box is None:
+        raise BadInput("There is no such variation.", code="bad_variation")
+    data = await store.get_blob(canvas, job.results[message.variation].blob)
+    view = await store.look(canvas)
+    target = _target(view, job, new_layer=message.new_layer)
+    inside = job.result_box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
+    if inside.is_empty:
+        raise BadInput("The canvas was cropped meanwhile; this region lies outside.", code="outside")
+    patch = crop(await store.pool.run(decode_patch, data, job.result_box), job.result_box, inside)
+    parts, group = op_parts(message.op, inside)
+    for op, part in parts[:-1]:
+        checked = JobWrite(job=job, expect=("staged",))
+        await _lay(store, canvas, author, op, checked, target, crop(patch, inside, part), part, group)
+    op, part = parts[-1]
+    accepted = JobWrite(job=msgspec.structs.replace(job, state="accepted"), expect=("staged",))
+    return await _lay(
+        store, canvas, author, op, accepted, target, crop(patch, inside, part), part, group, parts[0][0].client
+    )
+
+
+async def _lay(
+    store: Store,
+    canvas: str,
+    author: Author,
+    op: OpId,
+    write: JobWrite,
+    layer: Layer,
+    patch: Rgba,
+    box: Box,
+    group: str,
+    forget: str | None = None,
+) -> Committed:
+    """One part of the accepted patch; the first one brings the new layer if there is one."""
+
+    async def attempt() -> Committed:
+        view = await store.look(canvas, keys_of(layer.id, box))
+        at = index_of(view.layers, layer.id)
+        if at is None and layer.id != _own_layer(write.job):
+            raise LayerGone(layer.id)
+        tiles = await lay_patch(store, canvas, view, layer.id, patch, box)
+        index = top_visible(view)
+        record = Record(
+            user=write.job.user,
+            kind="edit",
+            tiles=[f"{layer.id}/{key[1]}/{key[2]}" for key in (tile.key for tile in tiles)],
+            layers=[] if at is not None else [LayersUndo(what="add", after=layer, index_after=index)],
+        )
+        commit = Commit(
+            op=op,
+            user=author.user,
+            kind="edit",
+            tiles=tiles,
+            layers=None if at is not None else [*view.layers[:index], layer, *view.layers[index:]],
+            layers_version=view.layers_version,
+            job=write,
+            undo=UndoWrite(record=record, group=group),
+            forget=forget if group else None,
+        )
+        return await store.commit(canvas, commit)
+
+    return await land(store, canvas, op, attempt)
+
+
+def _target(view: View, job: Job, *, new_layer: bool) -> Layer:
+    """The layer to lay on; one that is not in the list yet is to be made."""
+    visible = [layer for layer in view.layers if layer.visible and layer.opacity > 0.0]
+    if not new_layer:
+        if job.layer is not None and index_of(view.layers, job.layer) is None:
+            raise LayerGone(job.layer)
+        alone = visible[0] if len(visible) == 1 and visible[0].opacity >= 1.0 else None
+        if alone is not None and job.layer in (None, alone.id):
+            return alone
+    name = job.prompt.strip()[:LAYER_NAME] or ("Erased" if job.mode == "erase" else "Fill")
+    return Layer(id=_own_layer(job), name=name)
+
+
+def _own_layer(job: Job) -> str:
+    """ID of the layer that a job makes for itself."""
+    return f"g{blob_name(job.id.encode())[:16]}"

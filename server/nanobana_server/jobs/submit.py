@@ -1,0 +1,134 @@
+"""Submit: an edit becomes a durable op with its job record and outbox entry, then a ticket for the engines (J1)."""
+
+import secrets
+import time
+
+import msgspec
+import structlog
+
+from nanobana.protocol.canvas import Job
+from nanobana.protocol.errors import BadInput, TooMany, Unavailable
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.jobs import JobSpec
+from nanobana.protocol.messages import Edit
+from nanobana.protocol.parameters import EditParams
+from nanobana.raster.codec import encode_png
+from nanobana.raster.decode import decode_mask
+from nanobana_server.jobs.queue import announce, send
+from nanobana_server.jobs.records import KEPT_STATES, open_jobs
+from nanobana_server.store import Store
+from nanobana_server.store.ops.landing import land
+from nanobana_server.store.types import Author, Commit, Committed, JobWrite, Record, UndoWrite, View
+
+MAX_OPEN = 20
+"""Edits of one user that may be queued, running or staged on one canvas."""
+
+FAINT = 8
+"""Mask values below are nothing (E1)."""
+
+_log = structlog.get_logger("nanobana.jobs")
+
+
+async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Committed:
+    """Queue an edit. Its job is ``{client}-{n}``; an older one of the same user on the same region is superseded.
+
+    Returns:
+        The op, durable; the ticket is on the engines' stream, or the sweeper will put it there.
+
+    Raises:
+        BadInput: ``bad_mask``, ``empty_mask``, ``outside``.
+        LayerGone: the layer that the edit names is gone.
+        NotFound: ``missing_blob``: mask or references were not uploaded.
+        TooMany: ``too_many_edits``.
+    """
+    sent: list[JobSpec] = []
+
+    async def attempt() -> Committed:
+        view = await store.look(canvas)
+        if message.edit.layer is not None:
+            view.layer(message.edit.layer)
+        params = await _prepared(store, canvas, view, message.edit)
+        spec, job = _job(canvas, author, message, params)
+        others = [other for other in await open_jobs(store, canvas) if other.user == author.user]
+        if len(others) >= MAX_OPEN:
+            raise TooMany(f"You have {MAX_OPEN} edits open here; decide some of them first.", code="too_many_edits")
+        older = [other for other in others if other.state in KEPT_STATES and _same_region(other.box, params.box)]
+        await announce(store, canvas)
+        commit = Commit(
+            op=message.op,
+            user=author.user,
+            kind="edit",
+            job=JobWrite(job=job, expect=("",), spec=spec),
+            also=tuple(_superseded(other) for other in older if other.id != job.id),
+            undo=UndoWrite(record=Record(user=author.user, kind="edit", job=job.id)),
+        )
+        done = await store.commit(canvas, commit)
+        if done.first_time:
+            sent.append(spec)
+        return done
+
+    done = await land(store, canvas, message.op, attempt)
+    for spec in sent:
+        try:
+            await send(store, spec)
+        except Unavailable as error:  # it is in the outbox: the sweeper sends it
+            _log.warning("job not sent yet", canvas=canvas, job=spec.job, code=error.code)
+        _log.info("job queued", canvas=canvas, job=spec.job, mode=spec.edit.mode, lane=spec.edit.lane, seq=done.seq)
+    return done
+
+
+async def _prepared(store: Store, canvas: str, view: View, params: EditParams) -> EditParams:
+    """The edit with its mask as a stored blob inside the canvas, and its seed drawn."""
+    inside = params.box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
+    if inside.is_empty:
+        raise BadInput("This region lies outside the canvas.", code="outside")
+    if (params.mask_png is None) == (params.mask_blob is None):
+        raise BadInput("An edit has its mask either inline or as a blob.", code="bad_mask")
+    data = params.mask_png if params.mask_png is not None else await store.get_blob(canvas, params.mask_blob or "")
+    checked = await store.pool.run(_mask, data, params.box, inside)
+    name = (await store.put_blobs(canvas, [checked]))[0]
+    seed = params.seed if params.seed is not None else secrets.randbelow(2**32)
+    return msgspec.structs.replace(params, box=inside, mask_png=None, mask_blob=name, seed=seed)
+
+
+def _mask(data: bytes, box: Box, inside: Box) -> bytes:
+    """Checked bytes of a mask, cut to the canvas."""
+    mask = decode_mask(data, box)
+    cut = mask[inside.y0 - box.y0 : inside.y1 - box.y0, inside.x0 - box.x0 : inside.x1 - box.x0]
+    if not (cut >= FAINT).any():
+        raise BadInput("The mask is empty: paint over what should change.", code="empty_mask")
+    return data if inside == box else encode_png(cut)
+
+
+def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tuple[JobSpec, Job]:
+    job = f"{message.op.client}-{message.op.n}"
+    created_ms = time.time_ns() // 1_000_000
+    spec = JobSpec(canvas=canvas, job=job, user=author.user, edit=params, layer=params.layer, created_ms=created_ms)
+    public = Job(
+        id=job,
+        state="queued",
+        user=author.user,
+        user_name=author.name,
+        color=author.color,
+        mode=params.mode,
+        prompt=params.prompt,
+        negative=params.negative,
+        seed=params.seed or 0,
+        strength=params.strength,
+        quality=params.quality,
+        variations=params.variations,
+        box=params.box,
+        mask=params.mask_blob or "",
+        layer=params.layer,
+        created_ms=created_ms,
+    )
+    return spec, public
+
+
+def _same_region(a: Box, b: Box) -> bool:
+    return not a.intersect(b).is_empty
+
+
+def _superseded(job: Job) -> JobWrite:
+    ended = msgspec.structs.replace(job, state="superseded")
+    return JobWrite(job=ended, expect=KEPT_STATES, soft=True)

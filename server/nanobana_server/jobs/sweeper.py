@@ -1,0 +1,117 @@
+"""The sweeper: sends what was never sent, sends again what was lost, ends what nobody decided (design §3.3, §3.7)."""
+
+import time
+
+import anyio
+import msgspec
+import structlog
+
+from nanobana.keyspace import keys as names
+from nanobana.keyspace.keys import CanvasKeys, canvas_index, shard_of
+from nanobana.protocol.canvas import OpId
+from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
+from nanobana_server.jobs.queue import UNSENT, is_queued, send
+from nanobana_server.jobs.records import KEPT_STATES, Kept, read_job
+from nanobana_server.store import Store
+from nanobana_server.store.types import Commit, JobWrite, job_client
+
+EVERY_S = 1.0
+REPAIR_EVERY_S = 60.0
+"""How often all canvases are looked through for an outbox that the index does not know."""
+
+UNSENT_MS = 1_000
+"""An unsent job is left to the server that made it for so long."""
+
+LOST_MS = 5_000
+"""So long after a lease ended a job whose ticket is gone is sent again; its result may be under way until then."""
+
+STAGED_MS = 24 * 3600 * 1000
+"""An undecided result expires after a day."""
+
+_DECIDED = "-"
+"""In the outbox in place of an entry: staged, nothing to send."""
+
+_TURN = f"{names.PREFIX}:sweeper"
+
+_log = structlog.get_logger("nanobana.jobs")
+
+
+async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
+    """Sweep for ever; of several servers one has the turn at a time."""
+    repaired = -REPAIR_EVERY_S
+    while True:
+        try:
+            if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
+                if time.monotonic() - repaired >= REPAIR_EVERY_S:
+                    await repair_index(store)
+                    repaired = time.monotonic()
+                await sweep(store)
+        except NanobanaError as error:
+            _log.warning("sweep failed", code=error.code)
+        await anyio.sleep(every_s)
+
+
+async def sweep(store: Store) -> None:
+    """Look through the outboxes of all canvases on the index once."""
+    for shard in range(names.SHARDS):
+        for canvas in await store.client.call("SMEMBERS", canvas_index(shard)):
+            await sweep_canvas(store, canvas.decode())
+
+
+async def sweep_canvas(store: Store, canvas: str) -> None:
+    """Look through one canvas's outbox; an empty one leaves the index."""
+    outbox = await store.client.call("HGETALL", CanvasKeys(canvas).open_jobs)
+    if not outbox:
+        await store.client.call("SREM", canvas_index(shard_of(canvas)), canvas)
+        return
+    clock = await store.client.call("TIME")
+    now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    for job, entry in outbox.items():
+        try:
+            kept = await read_job(store, canvas, job.decode())
+        except NotFound:
+            await store.client.call("HDEL", CanvasKeys(canvas).open_jobs, job)
+            continue
+        await _sweep_job(store, canvas, kept, entry.decode(), now_ms)
+
+
+async def repair_index(store: Store) -> None:
+    """Put every canvas with a non-empty outbox on the index."""
+    for canvas in await store.canvases():
+        if await store.client.call("EXISTS", CanvasKeys(canvas).open_jobs):
+            await store.client.call("SADD", canvas_index(shard_of(canvas)), canvas)
+
+
+async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: int) -> None:
+    silent_ms = now_ms - max(kept.updated_ms, kept.lease_until)
+    if kept.state == "staged":
+        if silent_ms > STAGED_MS:
+            await _expire(store, canvas, kept)
+    elif kept.state not in KEPT_STATES or entry == _DECIDED:
+        return
+    elif entry == UNSENT:
+        if silent_ms > UNSENT_MS:
+            await send(store, kept.spec, instead_of=entry)
+            _log.info("job sent by the sweeper", canvas=canvas, job=kept.job.id)
+    elif silent_ms > LOST_MS and not await is_queued(store, kept.spec, entry):
+        await send(store, kept.spec, instead_of=entry)
+        _log.warning("lost job sent again", canvas=canvas, job=kept.job.id, attempt=kept.attempt)
+
+
+async def _expire(store: Store, canvas: str, kept: Kept) -> None:
+    ended = msgspec.structs.replace(
+        kept.job, state="discarded", error_code="expired", error="Nobody decided this result for a day."
+    )
+    commit = Commit(
+        op=OpId(job_client(kept.job.id), kept.attempt * 10 + 9),
+        user=kept.job.user,
+        kind="edit",
+        job=JobWrite(job=ended, expect=("staged",)),
+        over_budget=True,
+    )
+    try:
+        await store.commit(canvas, commit)
+    except Unavailable:
+        raise
+    except Conflict:  # somebody decided in this moment
+        return
