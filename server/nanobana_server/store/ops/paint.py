@@ -7,7 +7,7 @@ from nanobana.protocol.messages import Paint
 from nanobana.raster.decode import decode_patch
 from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
-from nanobana_server.store.ops.landing import land
+from nanobana_server.store.ops.landing import answered, land
 from nanobana_server.store.ops.laying import keys_of, lay_patch, op_parts
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Record, UndoWrite
@@ -24,6 +24,9 @@ async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committ
     async def whole() -> Committed:
         patch, box = await _patch(store, canvas, message)
         parts, group = op_parts(message.op, box)
+        done = await answered(store, canvas, message.op) if group else None
+        if done is not None:
+            return Committed(seq=done, first_time=False)
         for op, part in parts[:-1]:
             await _one(store, canvas, user, message, op, crop(patch, box, part), part, group)
         op, part = parts[-1]

@@ -1,0 +1,134 @@
+"""One op is one atomic script: compare, then write all or nothing (C3, C5, C6, C12)."""
+
+import anyio
+import msgspec
+import pytest
+
+from nanobana.protocol.canvas import Change, Layer, OpId
+from nanobana.protocol.errors import Conflict, NotFound, StorageFull
+from nanobana_server.store import Store
+from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, TileWrite
+from support.strokes import Easel
+
+
+def tile(before: str, after: str, tx: int = 0) -> TileWrite:
+    return TileWrite(key=("base", tx, 0), before=before, after=after)
+
+
+def commit(op: OpId, *tiles: TileWrite, **more: object) -> Commit:
+    return Commit(op=op, user="ana", kind="paint", tiles=list(tiles), **more)  # type: ignore[arg-type]
+
+
+async def test_c3_an_op_gets_the_next_seq_and_its_entry_says_what_changed(store: Store, easel: Easel) -> None:
+    name = (await store.put_blobs(easel.id, [b"pixels"]))[0]
+    first = await store.commit(easel.id, commit(easel.op(), tile("", name), need_layers=("base",)))
+    second = await store.commit(easel.id, commit(easel.op(), tile(name, "")))
+    assert (first.seq, second.seq) == (1, 2)
+    change = msgspec.msgpack.decode(first.changes[-1], type=Change)
+    assert [ref.name for ref in change.tiles] == [name]
+    assert change.op == OpId("tab-ana", 1)
+    assert [entry.seq for entry in await easel.log()] == [1, 2]
+    assert await easel.names() == {}
+
+
+async def test_c3_nothing_is_written_when_a_named_blob_is_missing(store: Store, easel: Easel) -> None:
+    before = await easel.manifest()
+    with pytest.raises(NotFound) as refusal:
+        await store.commit(easel.id, commit(easel.op(), tile("", "0" * 32), canvas=before.canvas))
+    assert refusal.value.code == "missing_blob"
+    assert await easel.manifest() == before
+
+
+async def test_c5_a_changed_tile_refuses_the_whole_op_and_names_it(store: Store, easel: Easel) -> None:
+    a, b = await store.put_blobs(easel.id, [b"a", b"b"])
+    await store.commit(easel.id, commit(easel.op(), tile("", a)))
+    with pytest.raises(Moved) as refusal:
+        await store.commit(easel.id, commit(easel.op(), tile("", b), tile("", b, tx=1)))
+    assert refusal.value.tiles == {("base", 0, 0): a}
+    assert await easel.names() == {("base", 0, 0): a}
+
+
+async def test_c6_a_repeated_op_gets_its_first_answer_and_changes_nothing(store: Store, easel: Easel) -> None:
+    a = (await store.put_blobs(easel.id, [b"a"]))[0]
+    op = easel.op()
+    first = await store.commit(easel.id, commit(op, tile("", a)))
+    await store.commit(easel.id, commit(easel.op(), tile(a, "")))
+    again = await store.commit(easel.id, commit(op, tile("", a)))
+    assert again == Committed(seq=first.seq, first_time=False)
+    assert await easel.names() == {}
+
+
+async def test_c6_the_last_256_answers_are_kept_and_an_older_op_is_called_a_duplicate(
+    store: Store, easel: Easel
+) -> None:
+    for n in range(1, 262):
+        await store.commit(easel.id, commit(OpId("tab", n)))
+    assert await store.commit(easel.id, commit(OpId("tab", 6))) == Committed(seq=6, first_time=False)
+    with pytest.raises(Conflict) as refusal:
+        await store.commit(easel.id, commit(OpId("tab", 5)))
+    assert refusal.value.code == "duplicate"
+    assert (await store.position(easel.id)).seq == 261
+
+
+async def test_c6_simultaneous_repeats_of_one_op_commit_once(store: Store, easel: Easel) -> None:
+    op = easel.op()
+    seqs: list[int] = []
+
+    async def send() -> None:
+        seqs.append((await store.commit(easel.id, commit(op))).seq)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(send)
+    assert seqs == [1] * 10
+    assert len(await easel.log()) == 1
+
+
+async def test_c3_an_op_on_a_layer_that_is_gone_is_refused(store: Store, easel: Easel) -> None:
+    with pytest.raises(LayerGone):
+        await store.commit(easel.id, commit(easel.op(), need_layers=("nobody",)))
+
+
+async def test_c5_two_changes_of_the_layer_list_do_not_swallow_each_other(store: Store, easel: Easel) -> None:
+    view = await store.look(easel.id)
+    both = [[*view.layers, Layer(id=name, name=name)] for name in ("x", "y")]
+    await store.commit(easel.id, commit(easel.op(), layers=both[0], layers_version=view.layers_version))
+    with pytest.raises(Moved) as refusal:
+        await store.commit(easel.id, commit(easel.op(), layers=both[1], layers_version=view.layers_version))
+    assert refusal.value.what == "layers"
+
+
+async def test_c12_a_full_canvas_takes_no_new_bytes_but_can_be_read(store: Store) -> None:
+    easel = await Easel.new(store, budget_bytes=1000)
+    kept = (await store.put_blobs(easel.id, [b"k" * 900]))[0]
+    with pytest.raises(StorageFull) as refusal:
+        await store.put_blobs(easel.id, [b"more" * 100])
+    assert refusal.value.code == "storage_full"
+    assert await store.get_blob(easel.id, kept) == b"k" * 900
+    assert (await store.info(easel.id)).used_bytes == 900
+    assert await store.put_blobs(easel.id, [b"k" * 900]) == [kept], "what is there already costs nothing"
+
+
+async def test_c3_many_megabytes_go_in_chunks_and_come_back(store: Store, easel: Easel) -> None:
+    blobs = [bytes([n]) * 300_000 for n in range(20)]
+    names = await store.put_blobs(easel.id, blobs)
+    assert await store.get_blobs(easel.id, [*names, "f" * 32]) == [*blobs, None]
+    assert (await store.info(easel.id)).used_bytes == 6_000_000
+
+
+async def test_c1_a_canvas_is_made_once_and_deleted_whole(store: Store, easel: Easel) -> None:
+    with pytest.raises(Conflict):
+        await store.create_canvas(easel.id)
+    await store.put_blobs(easel.id, [b"x"])
+    await store.create_links(easel.id)
+    await store.delete_canvas(easel.id)
+    assert not await store.canvas_exists(easel.id)
+    assert easel.id not in await store.canvases()
+    for call in (store.manifest, store.info, store.position):
+        with pytest.raises(NotFound) as refusal:
+            await call(easel.id)
+        assert refusal.value.code == "no_canvas"
+    with pytest.raises(NotFound):
+        await store.put_blobs(easel.id, [b"x"])
+    with pytest.raises(NotFound):
+        await store.commit(easel.id, commit(easel.op()))
