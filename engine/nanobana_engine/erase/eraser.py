@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 import numpy as np
@@ -38,7 +38,7 @@ class Eraser:
         """Have one process ready."""
         self._free.append(await self._start())
 
-    async def run(self, source: Source) -> AsyncIterator[EditProgress | EditFinished]:
+    async def run(self, source: Source) -> AsyncGenerator[EditProgress | EditFinished, None]:
         """Erase; progress with each coarse fill, then the end. Cancelling the caller kills the process.
 
         Raises:
@@ -76,7 +76,7 @@ class Eraser:
 
     async def _talk(
         self, process: asyncio.subprocess.Process, source: Source
-    ) -> AsyncIterator[EditProgress | EditFinished]:
+    ) -> AsyncGenerator[EditProgress | EditFinished, None]:
         assert process.stdin is not None
         assert process.stdout is not None
         task = await asyncio.to_thread(_task, source)

@@ -1,0 +1,74 @@
+"""Between the event loop and the model thread: edits go down, events come up to the job that waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from nanobana_engine.engine import EditFailed, EditFinished, EditProgress, Engine, Source
+from nanobana_engine.engine.events import EditEvent
+from nanobana_engine.models.base import ModelAdapter
+
+
+class Ended:
+    """The end of one edit, awaited."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._end: EditFinished | EditFailed | None = None
+
+    def set(self, end: EditFinished | EditFailed) -> None:
+        self._end = end
+        self._event.set()
+
+    async def wait(self) -> EditFinished | EditFailed:
+        await self._event.wait()
+        assert self._end is not None
+        return self._end
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    show: Callable[[EditProgress], None]
+    ended: Ended
+
+
+class Bridge:
+    """Owns the engine; made on the event loop that it reports to."""
+
+    def __init__(self, adapter: ModelAdapter, *, budget: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, _Waiting] = {}
+        self.engine = Engine(adapter, self._tell, budget=budget)
+
+    @contextmanager
+    def submit(self, source: Source, show: Callable[[EditProgress], None]) -> Iterator[Ended]:
+        """Run an edit; leaving the block before its end cancels it within one step (E8)."""
+        ended = Ended()
+        self._waiting[source.id] = _Waiting(show, ended)
+        self.engine.submit(source)
+        try:
+            yield ended
+        finally:
+            if self._waiting.pop(source.id, None) is not None:
+                self.engine.cancel(source.id)
+
+    def _tell(self, event: EditEvent) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, event)
+        except RuntimeError:
+            return  # the loop is closed: the worker is ending
+
+    def _deliver(self, event: EditEvent) -> None:
+        waiting = self._waiting.get(event.id)
+        if waiting is None:
+            return
+        if isinstance(event, EditProgress):
+            waiting.show(event)
+            return
+        del self._waiting[event.id]
+        waiting.ended.set(event)

@@ -1,0 +1,114 @@
+"""A canvas as an edit sees it: size, layers and the tiles of one box, with the decoded ones remembered (C5, E9)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+
+from nanobana.keyspace.blobs import get_blobs
+from nanobana.keyspace.client import Client
+from nanobana.keyspace.keys import CanvasKeys
+from nanobana.keyspace.snapshot import tile_field
+from nanobana.protocol.canvas import Layer
+from nanobana.protocol.errors import Conflict, NotFound
+from nanobana.protocol.geometry import Box, tiles_of
+from nanobana.raster.codec import decode_tile
+from nanobana.raster.compose import flatten
+from nanobana.raster.pixels import Rgba, TileKey
+
+TRIES = 3
+"""Readings before a canvas counts as too busy: a tile named by one may be gone before its bytes are fetched."""
+
+_layers = msgspec.msgpack.Decoder(list[Layer])
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one script call saw."""
+
+    size: tuple[int, int]
+    layers: list[Layer]
+    version: bytes
+    names: list[str]
+    """Of the fields that were asked for; "" for no tile."""
+
+
+class CanvasReader:
+    """Reads boxes of canvases; shared by all jobs of a worker.
+
+    Args:
+        budget_bytes: decoded tiles that are remembered, least recently used first out; a tile's name is its content,
+            so what is remembered is never stale.
+    """
+
+    def __init__(self, client: Client, threads: CapacityLimiter, *, budget_bytes: int = 256 << 20) -> None:
+        self._client = client
+        self._threads = threads
+        self._budget = budget_bytes
+        self._used = 0
+        self._tiles: OrderedDict[str, Rgba] = OrderedDict()
+
+    async def look(self, canvas: str, fields: Sequence[str] = ()) -> Look:
+        """Size, layers and some tile names, all at one moment.
+
+        Raises:
+            NotFound: ``no_canvas``.
+        """
+        keys = CanvasKeys(canvas)
+        reply = await self._client.run("look", [keys.meta, keys.layers, keys.tiles], list(fields))
+        if reply is None:
+            raise NotFound(f"There is no canvas {canvas}.", code="no_canvas")
+        _seq, _epoch, _title, width, height, _used, _budget, version, layers, names = reply
+        return Look((int(width), int(height)), _layers.decode(layers), version, [name.decode() for name in names])
+
+    async def picture(self, canvas: str, box: Box, seen: Look) -> Rgba:
+        """The visible picture of a box, [h, w, 4]; reads only the tiles that it needs.
+
+        Args:
+            seen: an earlier look, which says which layers to ask for.
+
+        Raises:
+            Conflict: ``canvas_busy``, it changed faster than it could be read.
+        """
+        for _ in range(TRIES):
+            keys = [
+                (layer.id, tx, ty)
+                for layer in seen.layers
+                if layer.visible and layer.opacity > 0
+                for tx, ty in tiles_of(box)
+            ]
+            now = await self.look(canvas, [tile_field(*key) for key in keys])
+            if now.version == seen.version:
+                tiles = await self._decoded(canvas, dict(zip(keys, now.names, strict=True)))
+                if tiles is not None:
+                    return await to_thread.run_sync(flatten, now.layers, tiles, box, limiter=self._threads)
+            seen = now
+        raise Conflict("The canvas changes too fast to be read at the moment. Try again.", code="canvas_busy")
+
+    async def _decoded(self, canvas: str, names: dict[TileKey, str]) -> dict[TileKey, Rgba] | None:
+        """Tiles by key; None if one of them is gone from the store: the canvas has moved on."""
+        wanted = {name for name in names.values() if name}
+        fresh = [name for name in wanted if name not in self._tiles]
+        kept = {name: self._tiles[name] for name in wanted if name in self._tiles}
+        for name in kept:
+            self._tiles.move_to_end(name)
+        blobs = await get_blobs(self._client, canvas, fresh) if fresh else []
+        if any(data is None for data in blobs):
+            return None
+        found = [data for data in blobs if data is not None]
+        decoded = await to_thread.run_sync(lambda: [decode_tile(data) for data in found], limiter=self._threads)
+        for name, tile in zip(fresh, decoded, strict=True):
+            kept[name] = tile
+            self._remember(name, tile)
+        return {key: kept[name] for key, name in names.items() if name}
+
+    def _remember(self, name: str, tile: Rgba) -> None:
+        self._tiles[name] = tile
+        self._used += tile.nbytes
+        while self._used > self._budget and self._tiles:
+            _, old = self._tiles.popitem(last=False)
+            self._used -= old.nbytes

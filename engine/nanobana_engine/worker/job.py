@@ -1,0 +1,178 @@
+"""One job from claim to result: prepare, run, preview, hand in; stopped at any point by its lease (J2, E8)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from nanobana.keyspace.blobs import put_blobs
+from nanobana.keyspace.claims import Claim, Order, hand_in
+from nanobana.keyspace.client import Client
+from nanobana.protocol.canvas import Timing, Variation
+from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
+from nanobana.protocol.jobs import JobResult
+from nanobana.raster.codec import encode_webp
+from nanobana_engine.engine import EditFailed, EditFinished
+from nanobana_engine.engine.source import Source
+from nanobana_engine.erase.eraser import Eraser
+from nanobana_engine.worker.bridge import Bridge
+from nanobana_engine.worker.lease import Lease
+from nanobana_engine.worker.patience import BackOff, patiently
+from nanobana_engine.worker.prepare import Preparer
+from nanobana_engine.worker.previews import Previews
+
+log = logging.getLogger(__name__)
+
+FIRST_ALONE = 2
+"""From this attempt on a job runs without company: an earlier one ended without a result."""
+LAST_ATTEMPT = 4
+"""One in company and three alone; then it is given up (E8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all jobs of a worker share."""
+
+    client: Client
+    worker: str
+    preparer: Preparer
+    bridge: Bridge
+    eraser: Eraser
+    threads: CapacityLimiter
+    lease_ms: int
+    beat_s: float
+
+
+class JobRun:
+    """One claimed job. `run` returns whether the ticket is to be acknowledged."""
+
+    def __init__(self, tools: Tools, claim: Claim) -> None:
+        spec = claim.spec
+        self._tools = tools
+        self._claim = claim
+        self._spec = spec
+        self.lease = Lease(
+            tools.client, spec.canvas, spec.job, claim.attempt, lease_ms=tools.lease_ms, beat_s=tools.beat_s
+        )
+        self._previews = Previews(tools.client, tools.worker, spec.canvas, spec.job, tools.threads)
+        self._stopped: Order | None = None
+        self._began = time.perf_counter()
+
+    async def run(self) -> bool:
+        """Do it; exactly one result is handed in unless the lease was lost or the job was stopped."""
+        done = False
+        async with anyio.create_task_group() as tasks:
+
+            def stopped(order: Order) -> None:
+                self._stopped = order
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(self.lease.keep, stopped)
+            tasks.start_soon(self.lease.listen)
+            tasks.start_soon(self._previews.run)
+            await self._work()
+            done = True
+            tasks.cancel_scope.cancel()
+        if self._stopped is not None:
+            log.info("job %s stopped: %s", self._spec.job, self._stopped)
+        # stale: another worker may have the ticket by now, and needs it to stay pending
+        return done or self._stopped in ("cancelled", "superseded")
+
+    async def _work(self) -> None:
+        spec, attempt = self._spec, self._claim.attempt
+        log.info("job %s claimed: canvas %s, %s, attempt %d", spec.job, spec.canvas, spec.edit.mode, attempt)
+        if attempt > LAST_ATTEMPT:
+            await self._failed("engine_died", "The engine died three times at this edit. Nothing was changed.")
+            return
+        try:
+            await self._tried()
+        except NotFound as error:
+            if error.code != "no_canvas":  # a deleted canvas needs no result
+                await self._failed(error.code, error.message)
+        except NanobanaError as error:
+            await self._failed(error.code, error.message)
+        except Exception:
+            log.exception("job %s failed", spec.job)
+            await self._failed("engine_error", "The engine failed at this edit. Nothing was changed; try again.")
+
+    async def _tried(self) -> None:
+        await self._previews.say_running()
+        source = await self._prepared()
+        read_s = time.perf_counter() - self._began
+        self._previews.begin(source.plan)
+        end = await (self._erased(source) if self._spec.edit.mode == "erase" else self._filled(source))
+        if isinstance(end, EditFailed):
+            await self._failed(end.code, end.message)
+            return
+        blobs = await to_thread.run_sync(_encoded, end, limiter=self._tools.threads)
+        names = await patiently(lambda: put_blobs(self._tools.client, self._spec.canvas, blobs))
+        await self._hand_in(
+            JobResult(
+                canvas=self._spec.canvas,
+                job=self._spec.job,
+                attempt=self._claim.attempt,
+                worker=self._tools.worker,
+                box=source.plan.result,
+                variations=[Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)],
+                timing=self._timing(read_s, end.model_ms),
+            )
+        )
+
+    async def _prepared(self) -> Source:
+        back_off = BackOff()
+        while True:
+            try:
+                return await self._tools.preparer.source(self._spec, alone=self._claim.attempt >= FIRST_ALONE)
+            except Unavailable:
+                await back_off.wait()
+
+    async def _filled(self, source: Source) -> EditFinished | EditFailed:
+        with self._tools.bridge.submit(source, self._previews.show) as ended:
+            return await ended.wait()
+
+    async def _erased(self, source: Source) -> EditFinished:
+        began = time.perf_counter()
+        async with aclosing(self._tools.eraser.run(source)) as events:
+            async for event in events:
+                if isinstance(event, EditFinished):
+                    spent_ms = (time.perf_counter() - began) * 1000.0
+                    return EditFinished(event.id, event.source, event.pictures, spent_ms)
+                self._previews.show(event)
+        raise NanobanaError("Erasing ended without a result. Nothing was changed.", code="erase_failed")
+
+    async def _failed(self, code: str, message: str) -> None:
+        log.info("job %s failed: %s", self._spec.job, code)
+        await self._hand_in(
+            JobResult(
+                canvas=self._spec.canvas,
+                job=self._spec.job,
+                attempt=self._claim.attempt,
+                worker=self._tools.worker,
+                error_code=code,
+                error=message,
+            )
+        )
+
+    async def _hand_in(self, result: JobResult) -> None:
+        """The fence decides at the server; this only spares it results that are known to be late."""
+        order = await patiently(self.lease.extend)
+        if order != "go":
+            self._stopped = order
+            return
+        await patiently(lambda: hand_in(self._tools.client, result))
+        log.info("job %s handed in after %.0f ms", self._spec.job, (time.perf_counter() - self._began) * 1000)
+
+    def _timing(self, read_s: float, model_ms: float) -> Timing:
+        total_ms = (time.perf_counter() - self._began) * 1000.0
+        waited = time.time() * 1000.0 - total_ms - self._spec.created_ms
+        return Timing(wait_ms=max(0.0, waited), read_ms=read_s * 1000.0, model_ms=model_ms, total_ms=total_ms)
+
+
+def _encoded(end: EditFinished) -> Sequence[bytes]:
+    return [encode_webp(patch) for patch in end.patches()]

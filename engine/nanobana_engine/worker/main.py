@@ -1,0 +1,147 @@
+"""The engine process from start to end: settings, model, warm-up, worker, signals."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from nanobana.keyspace.client import Client
+from nanobana.protocol.errors import NanobanaError
+from nanobana_engine.worker.parent import die_with
+from nanobana_engine.worker.settings import WorkerSettings, read
+
+if TYPE_CHECKING:
+    from nanobana_engine.models.base import ModelAdapter
+    from nanobana_engine.worker.bridge import Bridge
+
+log = logging.getLogger(__name__)
+
+THREADS = 2
+"""For pixels outside the model thread: decoding, planning, stitching, encoding."""
+
+Load = Callable[[WorkerSettings], "ModelAdapter"]
+
+
+def run(settings: WorkerSettings | None = None, load: Load | None = None) -> None:
+    """Run an engine until SIGTERM or SIGINT; blocks.
+
+    Args:
+        settings: None reads the environment.
+        load: makes the adapter; None takes `settings.model` from the registry.
+
+    Raises:
+        SystemExit: 2 and a sentence on stderr where the settings or the model cannot be used.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("httpx", "httpx2", "huggingface_hub", "diffusers", "transformers"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        settings = settings or read()
+        if settings.parent is not None:
+            die_with(settings.parent)
+        anyio.run(serve, settings, load or _from_registry)
+    except* NanobanaError as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        sys.stderr.write(f"nanobana engine: {first}\n")
+        raise SystemExit(2) from first
+
+
+async def serve(settings: WorkerSettings, load: Load) -> None:
+    """Load, warm up, work, drain.
+
+    Raises:
+        NanobanaError: the model cannot be loaded.
+    """
+    began = time.perf_counter()
+    log.info("engine %s: loading %s", settings.worker, settings.model or "the default model")
+    async with anyio.create_task_group() as tasks:
+        draining = anyio.Event()
+        tasks.start_soon(_listen, draining)
+        try:
+            adapter = await to_thread.run_sync(load, settings)
+            await _with_model(settings, adapter, draining, began)
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining: anyio.Event, began: float) -> None:
+    from nanobana_engine.erase.eraser import Eraser
+    from nanobana_engine.worker.bridge import Bridge
+    from nanobana_engine.worker.canvas import CanvasReader
+    from nanobana_engine.worker.job import Tools
+    from nanobana_engine.worker.prepare import Preparer
+    from nanobana_engine.worker.worker import Worker
+
+    client = Client(settings.redis_url)
+    threads = CapacityLimiter(THREADS)
+    bridge = Bridge(adapter, budget=settings.budget)
+    bridge.engine.start()
+    eraser = Eraser()
+    try:
+        await eraser.warm_up()
+        await _warm_up(bridge, adapter)
+        tools = Tools(
+            client=client,
+            worker=settings.worker,
+            preparer=Preparer(client, CanvasReader(client, threads), threads, adapter.preset),
+            bridge=bridge,
+            eraser=eraser,
+            threads=threads,
+            lease_ms=settings.lease_ms,
+            beat_s=settings.beat_s,
+        )
+        log.info(
+            "engine %s: ready with %s after %.1f s", settings.worker, adapter.preset.name, time.perf_counter() - began
+        )
+        worker = Worker(client, settings, tools, adapter.preset.name, str(getattr(adapter, "device", "cpu")))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_pass_on, draining, worker.draining)
+            await worker.run()
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
+            bridge.engine.close(timeout=0.0)
+            await eraser.close()
+            await client.aclose()
+    log.info("engine %s: ended", settings.worker)
+
+
+async def _warm_up(bridge: Bridge, adapter: ModelAdapter) -> None:
+    from nanobana_engine.engine import EditFailed
+    from nanobana_engine.worker.warm import warm_source
+
+    source = await to_thread.run_sync(warm_source, adapter.preset)
+    with bridge.submit(source, lambda _: None) as ended:
+        end = await ended.wait()
+    if isinstance(end, EditFailed):
+        raise NanobanaError(f"The model {adapter.preset.name} fails at its warm-up: {end.message}", code="bad_model")
+    await to_thread.run_sync(end.patches)
+
+
+async def _listen(draining: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            if draining.is_set():
+                raise SystemExit(1)
+            log.info("draining: finishing what is in hand")
+            draining.set()
+
+
+async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
+    await first.wait()
+    second.set()
+
+
+def _from_registry(settings: WorkerSettings) -> ModelAdapter:
+    from nanobana_engine.models.registry import load
+
+    return load(settings.model, settings.device)

@@ -1,0 +1,59 @@
+"""What a worker is told by its environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nanobana.protocol.errors import BadInput
+
+
+def _fresh_id() -> str:
+    return "engine-" + secrets.token_hex(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Times in seconds unless the name says otherwise."""
+
+    redis_url: str
+    model: str | None = None
+    """Built-in name or folder; None for the default."""
+    device: str | None = None
+    parent: int | None = None
+    """Process to die with (J4)."""
+    worker: str = field(default_factory=_fresh_id)
+    """At most 16 ASCII characters: it is the sender on the volatile channel too."""
+    family: str = "default"
+    at_once: int = 8
+    """Jobs held at the same time; more wait in the stream, where any worker can take them."""
+    budget: float = 4.0
+    """Cost of one step (E7)."""
+    lease_ms: int = 3000
+    beat_s: float = 1.0
+    """Between heartbeats, of the worker and of each job."""
+    drain_s: float = 12.0
+    """How long running jobs may finish after SIGTERM; then they are given back."""
+
+
+def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
+    """NANOBANA_REDIS_URL, NANOBANA_MODEL, NANOBANA_DEVICE, NANOBANA_PARENT.
+
+    Raises:
+        BadInput: ``no_store``, where no store is named.
+    """
+    env = os.environ if environ is None else environ
+    url = env.get("NANOBANA_REDIS_URL")
+    if not url:
+        raise BadInput(
+            "An engine needs a store: set NANOBANA_REDIS_URL, e.g. redis://127.0.0.1:6379/0.", code="no_store"
+        )
+    parent = env.get("NANOBANA_PARENT", "")
+    return WorkerSettings(
+        redis_url=url,
+        model=env.get("NANOBANA_MODEL") or None,
+        device=env.get("NANOBANA_DEVICE") or None,
+        parent=int(parent) if parent.isdecimal() else None,
+    )
