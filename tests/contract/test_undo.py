@@ -9,6 +9,7 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerSet
 from nanobana_server.store import Store, ops
+from nanobana_server.store.ops.layers import LayerOp
 from support.strokes import BLUE, GREEN, RED, VEIL, Easel
 
 CLEAR = (0, 0, 0, 0)
@@ -141,7 +142,7 @@ async def test_c9_the_picture_depends_only_on_which_ops_are_in_force(easel: Ease
 
 async def test_c9_layer_ops_are_undone_in_turn(store: Store, easel: Easel) -> None:
     start = await easel.look()
-    messages = [
+    messages: list[LayerOp] = [
         LayerAdd(op=easel.op(), layer="ink", name="Ink"),
         LayerAdd(op=easel.op(), layer="wash", name="Wash", above="base"),
         LayerSet(op=easel.op(), layer="ink", opacity=0.5, name="Pen"),

@@ -70,7 +70,8 @@ def entries_of(reply: Any) -> Iterator[tuple[str, dict[bytes, bytes]]]:
 async def _last_taken(store: Store, stream: str) -> str:
     if not await store.client.call("EXISTS", stream):
         return "0-0"
-    for group in await store.client.call("XINFO", "GROUPS", stream):
+    for facts in await store.client.call("XINFO", "GROUPS", stream):
+        group = {_text(name): value for name, value in facts.items()}
         if _text(group["name"]) == JOB_GROUP:
             return _text(group["last-delivered-id"])
     return "0-0"

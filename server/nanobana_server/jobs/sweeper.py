@@ -85,7 +85,7 @@ async def repair_index(store: Store) -> None:
 async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: int) -> None:
     silent_ms = now_ms - max(kept.updated_ms, kept.lease_until)
     if kept.state == "staged":
-        if silent_ms > STAGED_MS:
+        if now_ms - kept.updated_ms > STAGED_MS:
             await _expire(store, canvas, kept)
     elif kept.state not in KEPT_STATES or entry == _DECIDED:
         return

@@ -1,6 +1,6 @@
 """Hearing of a canvas and telling others: the bell after each commit, and volatile messages (R3, R9)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import anyio
 
@@ -19,7 +19,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 class Bells(Base):
     """The part of the store that carries messages; nothing here is kept."""
 
-    async def subscribe(self, canvas: str) -> AsyncIterator[Heard]:
+    async def subscribe(self, canvas: str) -> AsyncGenerator[Heard]:
         """What happens on a canvas, for ever; close the iterator to stop.
 
         The first item is Reconnected, once the subscription stands: from there on nothing is missed while the

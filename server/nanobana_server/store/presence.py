@@ -24,6 +24,6 @@ class Presence(Base):
         await self.client.call("HDEL", CanvasKeys(canvas).members, member)
 
     async def members(self, canvas: str) -> list[Member]:
-        """Everybody who is there, by the store's clock."""
+        """Everybody who is there by the store's clock, in order of their IDs."""
         found = await self.client.run("presence", [CanvasKeys(canvas).members], ["", "", MEMBER_TTL_MS])
-        return [_member.decode(data) for data in found]
+        return sorted((_member.decode(data) for data in found), key=lambda member: member.id)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+import anyio
 import redis.asyncio as aioredis
 from redis import exceptions
 from redis.asyncio.cluster import RedisCluster
@@ -25,6 +26,9 @@ SOCKET_TIMEOUT_S = 20.0
 
 BLOCK_MS = 5000
 """How long one blocking read waits at most."""
+
+CLOSE_S = 1.0
+"""Time given to closing a connection, also when the caller was cancelled."""
 
 RETRY_MS = 500
 """Hint in Unavailable."""
@@ -120,8 +124,9 @@ class Client:
             raise _away(error) from error
         finally:
             if own is not None:
-                await own.aclose()
-                await own.connection_pool.disconnect()
+                with anyio.move_on_after(CLOSE_S, shield=True):
+                    await own.aclose()
+                    await own.connection_pool.disconnect()
 
     async def _dedicated(self, channel: str) -> Any:
         options: dict[str, Any] = {"protocol": 3, "retry": None}
