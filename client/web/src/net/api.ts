@@ -30,6 +30,9 @@ export interface Link {
   id: string
   role: Role
   created_ms?: number
+  revoked?: boolean
+  /** The link that this browser came by. */
+  yours?: boolean
 }
 
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {

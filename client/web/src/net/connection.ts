@@ -81,6 +81,12 @@ export class Connection extends Emitter<Events> {
     void this.#connect()
   }
 
+  /** A fresh ticket and hello on a new socket, resuming where we are: e.g. with a new name. */
+  renew(): void {
+    if (this.live) this.#socket?.close(1000)
+    else this.retry()
+  }
+
   readonly #wake = (): void => {
     if (document.visibilityState === 'visible') this.retry()
   }

@@ -45,6 +45,8 @@ export function tilesOf(box: Box, level = 0): [tx: number, ty: number][] {
   return found
 }
 
+const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0')
+
 /** The content name of a mip tile over the names of its base tiles, row-major, "" where there is none. */
 export function mipKey(names: readonly string[]): string {
   const text = names.join(',')
@@ -55,6 +57,5 @@ export function mipKey(names: readonly string[]): string {
     a = Math.imul(a ^ byte, 0x01000193)
     b = Math.imul(b ^ byte, 0x01000193)
   }
-  const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0')
   return hex(a) + hex(b)
 }

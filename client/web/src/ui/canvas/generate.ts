@@ -1,0 +1,20 @@
+// Generate and Erase from the mask bar or the keyboard.
+import type { CanvasState } from '../state.svelte'
+import { wish } from './wish.svelte'
+
+export async function generate(state: CanvasState, mode: 'fill' | 'erase'): Promise<void> {
+  const { session, toasts } = state
+  if (session.readOnly) return
+  if (session.mask.isEmpty) {
+    toasts.show('Paint a mask first: the mask is the part that will change.')
+    return
+  }
+  try {
+    const job = await session.edits.generate(wish.read(mode, session.activeLayer))
+    if (job === null) return
+    session.acted('op')
+    wish.remember()
+  } catch (error) {
+    toasts.show(`The edit was not sent, the canvas is unchanged: ${error instanceof Error ? error.message : String(error)}`, 'error')
+  }
+}

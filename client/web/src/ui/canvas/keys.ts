@@ -1,0 +1,136 @@
+// The keyboard: one table of shortcuts, for the listener and for the sheet that `?` opens.
+import { tinykeys } from 'tinykeys'
+import type { ToolName } from '../../core/tools'
+import type { CanvasState } from '../state.svelte'
+
+export interface Shortcut {
+  keys: string[]
+  /** How the sheet writes it. */
+  shown: string[]
+  what: string
+  group: 'Tools' | 'Mask' | 'Generate' | 'View' | 'Edit'
+  run?: (event: KeyboardEvent) => void
+}
+
+export interface Commands {
+  generate: () => void
+  help: () => void
+  exportPng: () => void
+  fitSelection: () => void
+}
+
+const TOOLS: [key: string, tool: ToolName, what: string][] = [
+  ['b', 'mask', 'Mask brush'],
+  ['r', 'rect', 'Rectangle mask'],
+  ['l', 'lasso', 'Lasso mask'],
+  ['p', 'paint', 'Paint brush'],
+  ['e', 'erase', 'Eraser'],
+  ['h', 'hand', 'Hand'],
+  ['i', 'pick', 'Colour picker'],
+]
+
+export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
+  const { session } = state
+  const { tools, view, edits } = session
+  const current = (): ReturnType<typeof edits.current> => edits.current()
+  const scale = (to: number) => () => view.setScale(to)
+  const list: Shortcut[] = TOOLS.map(([key, tool, what]) => ({ keys: [key], shown: [key.toUpperCase()], what, group: 'Tools', run: () => tools.set({ tool }) }))
+  list.push(
+    { keys: ['['], shown: ['['], what: 'Smaller brush', group: 'Tools', run: () => tools.setSize(tools.size / 1.2 - 0.5) },
+    { keys: [']'], shown: [']'], what: 'Larger brush', group: 'Tools', run: () => tools.setSize(tools.size * 1.2 + 0.5) },
+    { keys: ['x'], shown: ['X'], what: 'Swap colours', group: 'Tools', run: () => swapColors(state) },
+    { keys: ['Alt'], shown: ['Alt', 'drag'], what: 'Take away from the mask', group: 'Mask' },
+    { keys: ['Shift'], shown: ['Shift'], what: 'Straight line, square', group: 'Mask' },
+    { keys: ['q'], shown: ['Q'], what: 'Show or hide the mask', group: 'Mask', run: () => state.toggleMask() },
+    { keys: ['Shift+V'], shown: ['Shift', 'V'], what: 'Invert the mask', group: 'Mask', run: () => invertMask(state) },
+    { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
+    { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
+    { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
+    { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result', group: 'Generate', run: () => withJob(current(), (job) => edits.decide(job, true)) },
+    { keys: ['Escape'], shown: ['Esc'], what: 'Discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
+    { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, -1)) },
+    { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, 1)) },
+    { keys: ['\\'], shown: ['\\', 'hold'], what: 'Compare with before', group: 'Generate', run: () => state.compare(true) },
+    { keys: ['Space'], shown: ['Space', 'drag'], what: 'Pan', group: 'View', run: () => (session.input.spaceHeld = true) },
+    { keys: ['$mod+0', 'Shift+1'], shown: ['Ctrl', '0'], what: 'Fit the canvas', group: 'View', run: () => session.fit() },
+    { keys: ['$mod+1'], shown: ['Ctrl', '1'], what: '100 %', group: 'View', run: scale(1) },
+    { keys: ['$mod+2'], shown: ['Ctrl', '2'], what: '200 %', group: 'View', run: scale(2) },
+    { keys: ['Shift+2'], shown: ['Shift', '2'], what: 'Fit the mask', group: 'View', run: commands.fitSelection },
+    { keys: ['$mod+='], shown: ['Ctrl', '+'], what: 'Zoom in', group: 'View', run: () => view.zoomAt(view.centre(), 1.25) },
+    { keys: ['$mod+-'], shown: ['Ctrl', '−'], what: 'Zoom out', group: 'View', run: () => view.zoomAt(view.centre(), 0.8) },
+    { keys: ['$mod+z'], shown: ['Ctrl', 'Z'], what: 'Undo my last change', group: 'Edit', run: () => session.undo() },
+    { keys: ['$mod+Shift+Z', '$mod+y'], shown: ['Ctrl', 'Shift', 'Z'], what: 'Redo', group: 'Edit', run: () => session.redo() },
+    { keys: ['$mod+Shift+E'], shown: ['Ctrl', 'Shift', 'E'], what: 'Export as PNG', group: 'Edit', run: commands.exportPng },
+    { keys: ['Shift+?'], shown: ['?'], what: 'This sheet', group: 'Edit', run: commands.help },
+  )
+  return list
+}
+
+/** Starts listening; the answer stops. Typing in a field keeps its keys, Ctrl+Enter excepted. */
+export function listen(list: Shortcut[], state: CanvasState): () => void {
+  const map: Record<string, (event: KeyboardEvent) => void> = {}
+  for (const { keys, run } of list) {
+    if (run === undefined) continue
+    for (const key of keys) {
+      map[key] = (event) => {
+        if (typing(event) && key !== '$mod+Enter') return
+        if ((key === 'Enter' || key === 'Space') && event.target instanceof HTMLButtonElement) return
+        if ((key === 'Escape' || key.startsWith('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
+        if (key.startsWith('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
+        event.preventDefault()
+        run(event)
+      }
+    }
+  }
+  const stop = tinykeys(window, map)
+  const up = (event: KeyboardEvent): void => {
+    if (event.code === 'Space') state.session.input.spaceHeld = false
+    if (event.key === '\\') state.compare(false)
+  }
+  window.addEventListener('keyup', up)
+  return () => {
+    stop()
+    window.removeEventListener('keyup', up)
+  }
+}
+
+function typing(event: KeyboardEvent): boolean {
+  const target = event.target
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches('input:not([type=range]):not([type=checkbox]), textarea, select'))
+}
+
+export function swapColors({ session: { tools } }: CanvasState): void {
+  const { brush, second } = tools.state
+  tools.set({ brush: { ...brush, color: second }, second: brush.color })
+}
+
+export function invertMask({ session }: CanvasState): void {
+  if (!session.hasSize || session.readOnly) return
+  session.mask.invert(session.bounds())
+  session.acted('mask')
+}
+
+export function clearMask({ session }: CanvasState): void {
+  if (session.mask.isEmpty) return
+  session.mask.clear()
+  session.acted('mask')
+}
+
+function cancelNewest({ session: { edits } }: CanvasState): void {
+  withJob(
+    edits.open().findLast((job) => edits.mine(job) && job.state !== 'staged') ?? null,
+    (job) => edits.cancel(job),
+  )
+}
+
+function discardOrClear(state: CanvasState): void {
+  const { session } = state
+  if (session.tools.drawing) return session.tools.abort()
+  const job = session.edits.current()
+  if (job === null) clearMask(state)
+  else session.edits.decide(job, false)
+}
+
+function withJob<T>(job: T | null, act: (job: T) => void): void {
+  if (job !== null) act(job)
+}

@@ -1,0 +1,112 @@
+// `window.nanobana`: what tests and benchmarks may look at. Reading it changes nothing.
+import { tilesOf } from '../protocol/geometry'
+import type { CanvasState } from './state.svelte'
+
+export interface Debug {
+  readonly position: unknown
+  readonly connection: string
+  readonly pill: string
+  readonly unsaved: number
+  readonly tileNames: Record<string, string>
+  readonly layers: unknown
+  readonly canvas: unknown
+  readonly jobs: unknown
+  readonly you: unknown
+  readonly role: string | null
+  readonly members: unknown
+  readonly cursors: unknown
+  readonly access: string
+  readonly complete: boolean
+  readonly othersMasks: number
+  readonly othersStrokes: number
+  readonly maskBox: unknown
+  readonly marks: Record<string, { firstPreview?: number; staged?: number }>
+  readonly lastStagedDrawn: { job: string; at: number } | null
+  readonly pending: number
+  readonly frames: number
+  readonly timeOrigin: number
+  readonly view: unknown
+  /** Page coordinates of a canvas point. */
+  toPage(x: number, y: number): { x: number; y: number }
+  tilesOf: typeof tilesOf
+}
+
+export function install(state: CanvasState): void {
+  const { session } = state
+  const { document: doc, results } = session
+  const debug: Debug = {
+    get position() {
+      return doc.position
+    },
+    get connection() {
+      return session.connection.state.kind
+    },
+    get pill() {
+      return state.pill
+    },
+    get unsaved() {
+      return session.sender.unsaved
+    },
+    get tileNames() {
+      return doc.tileNames()
+    },
+    get layers() {
+      return doc.layers
+    },
+    get canvas() {
+      return doc.canvas
+    },
+    get jobs() {
+      return [...doc.jobs.values()]
+    },
+    get you() {
+      return session.presence.you
+    },
+    get role() {
+      return session.role
+    },
+    get members() {
+      return session.presence.people()
+    },
+    get cursors() {
+      return [...session.presence.cursors.values()].map(({ id, member, x, y, toX, toY }) => ({ id, name: member.name, x, y, toX, toY }))
+    },
+    get access() {
+      return session.access
+    },
+    get complete() {
+      return state.ready && session.hasSize && session.picture.complete
+    },
+    get othersMasks() {
+      return session.overlay.otherMasks()
+    },
+    get othersStrokes() {
+      return session.overlay.strokes.size
+    },
+    get maskBox() {
+      return session.mask.box()
+    },
+    get marks() {
+      return Object.fromEntries(results.marks)
+    },
+    get lastStagedDrawn() {
+      let last: { job: string; at: number } | null = null
+      for (const [job, { staged }] of results.marks) if (staged !== undefined && staged >= (last?.at ?? 0)) last = { job, at: staged }
+      return last
+    },
+    get pending() {
+      return session.provisionals.size
+    },
+    get frames() {
+      return session.loop.frames
+    },
+    timeOrigin: performance.timeOrigin,
+    get view() {
+      const { scale, x, y } = session.view
+      return { scale, x, y }
+    },
+    toPage: (x, y) => session.view.toScreen({ x, y }),
+    tilesOf,
+  }
+  Object.assign(window, { nanobana: debug })
+}
