@@ -13,8 +13,10 @@ Bools = npt.NDArray[np.bool_]
 
 FEWEST = 64
 """Ring pixels below this say too little."""
-FARTHEST_SHIFT = 8.0
-"""A shift of more than this in L, a or b is content (a shadow, an object over the edge), not a colour cast."""
+CAST = 8.0
+"""Differences well above this in L, a or b are content (a shadow, an object over the edge), not a colour cast."""
+STEADY = 3.0
+"""A cast is the same everywhere: where differences scatter more than this around their median, it is trusted less."""
 CONTRAST = (0.9, 1.1)
 """Bounds of the contrast factor."""
 SHRINK = 4
@@ -38,20 +40,29 @@ def match_colour(generated: Floats, original: Floats, ring: Bools, *, smooth: fl
     lab = to_lab(generated)
     there, here = to_lab(original[ring]), lab[ring]
     # medians of the differences: a shadow or an object across a part of the ring must not drag the whole result
-    shift = np.clip(np.median(there - here, axis=0), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    difference = there - here
+    middle = np.median(difference, axis=0)
+    scatter = np.median(np.abs(difference - middle), axis=0)
+    shift = _likely(middle) / (1.0 + (scatter / STEADY) ** 2)
     centre = here.mean(axis=0)[0]
     spread = float(here[:, 0].std())
     contrast = float(np.clip(there[:, 0].std() / spread, *CONTRAST)) if spread > 0.5 else 1.0
     change = np.broadcast_to(shift, lab.shape).astype(np.float32).copy()
     change[..., 0] += (contrast - 1.0) * (lab[..., 0] - centre)
     left = np.zeros_like(lab)
-    left[ring] = np.clip(there - (here + change[ring]), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    left[ring] = _likely(there - (here + change[ring]))
     change += _carried_in(left, ring, smooth)
     if float(np.abs(change).max()) < 1e-3:
         return generated
     # as a difference of two conversions, so that a change of 0 leaves the very same value
     matched: Floats = np.clip(generated + from_lab(lab + change) - from_lab(lab), 0.0, 1.0).astype(np.float32)
     return matched
+
+
+def _likely(difference: Floats) -> Floats:
+    """Small differences as they are, those beyond CAST fading to nothing."""
+    likely: Floats = (difference * np.exp(-((difference / (1.5 * CAST)) ** 4))).astype(np.float32)
+    return likely
 
 
 def _carried_in(left: Floats, ring: Bools, smooth: float) -> Floats:

@@ -1,0 +1,120 @@
+"""Step-level batching: who takes part in a step, in which order, and what leaving changes (E7, E8)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanobana.protocol.geometry import Box
+from nanobana_engine.scheduler import Scheduler, Unit
+
+BOX = Box(0, 0, 10, 10)
+
+
+def scheduler(budget: float = 4.0) -> Scheduler:
+    return Scheduler(budget)
+
+
+def join(
+    on: Scheduler, edit: str, user: str, units: int = 1, cost: float = 1.0, *, lane: str = "live", alone: bool = False
+) -> None:
+    on.add(edit, user=user, canvas="c", box=BOX, lane=lane, alone=alone)  # type: ignore[arg-type]
+    on.extend(edit, [Unit(edit, index, cost) for index in range(units)])
+
+
+def edits(units: list[Unit]) -> list[str]:
+    return [unit.edit for unit in units]
+
+
+def test_e7_users_share_a_step_equally() -> None:
+    on = scheduler()
+    join(on, "a", "ana", units=9)
+    join(on, "b", "ben", units=9)
+    assert sorted(edits(on.next_step())) == ["a", "a", "b", "b"]
+
+
+def test_e7_what_one_user_leaves_goes_to_the_others() -> None:
+    on = scheduler()
+    join(on, "a", "ana", units=9)
+    join(on, "b", "ben", units=1)
+    assert sorted(edits(on.next_step())) == ["a", "a", "a", "b"]
+
+
+def test_e7_batch_runs_on_what_the_live_lane_leaves() -> None:
+    on = scheduler()
+    join(on, "night", "ana", units=9, lane="batch")
+    join(on, "now", "ben", units=3)
+    assert edits(on.next_step()) == ["now", "now", "now", "night"]
+
+
+def test_e7_a_unit_above_the_budget_still_runs_by_itself() -> None:
+    on = scheduler(1.0)
+    join(on, "big", "ana", cost=7.0)
+    join(on, "small", "ben")
+    assert [edits(on.next_step()) for _ in range(2)] == [["big"], ["small"]]
+
+
+@given(st.lists(st.floats(0.1, 6.0), min_size=1, max_size=8))
+def test_e7_everybody_gets_a_turn_within_one_round(costs: list[float]) -> None:
+    on = scheduler()
+    for index, cost in enumerate(costs):
+        join(on, f"e{index}", f"u{index}", cost=cost)
+    seen = {edit for _ in costs for edit in edits(on.next_step())}
+    assert seen == {f"e{index}" for index in range(len(costs))}
+
+
+def test_e7_edits_join_and_leave_between_steps() -> None:
+    on = scheduler()
+    join(on, "a", "ana")
+    (unit,) = on.next_step()
+    join(on, "b", "ben")
+    on.finished(unit)
+    assert edits(on.next_step()) == ["b"]
+    assert on.remove("a")
+    on.check_integrity()
+
+
+def test_e8_leaving_touches_only_its_own_edit() -> None:
+    on = scheduler()
+    join(on, "a", "ana")
+    join(on, "a2", "ana")
+    join(on, "b", "ben")
+    on.remove("a")
+    assert sorted(edits(on.next_step())) == ["a2", "b"]
+    assert not on.remove("a")
+    on.check_integrity()
+
+
+def test_e8_an_edit_that_runs_alone_shares_no_step() -> None:
+    on = scheduler()
+    join(on, "suspect", "ana", alone=True)
+    join(on, "b", "ben")
+    steps = [edits(on.next_step()) for _ in range(4)]
+    assert steps == [["suspect"], ["b"], ["suspect"], ["b"]]
+
+
+def test_e7_rivals_are_the_same_users_edits_on_the_region() -> None:
+    on = scheduler()
+    join(on, "a", "ana")
+    join(on, "b", "ben")
+    assert on.rivals(user="ana", canvas="c", box=Box(5, 5, 20, 20)) == ["a"]
+    assert on.rivals(user="ana", canvas="c", box=Box(10, 0, 20, 20)) == []
+
+
+def test_an_edit_joins_once() -> None:
+    on = scheduler()
+    join(on, "a", "ana")
+    with pytest.raises(ValueError, match="already"):
+        join(on, "a", "ana")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["ana", "ben"]), st.booleans(), st.booleans())))
+def test_the_books_agree_whatever_happens(history: list[tuple[str, str, bool, bool]]) -> None:
+    on = scheduler()
+    for edit, user, joins, alone in history:
+        if joins and edit not in on:
+            join(on, edit, user, units=2, alone=alone, lane="batch" if alone else "live")
+        else:
+            on.remove(edit)
+        for unit in on.next_step():
+            on.finished(unit)
+        on.check_integrity()
