@@ -2,9 +2,9 @@
 
     python benchmarks/first_fill.py [--edits 9] [--prompt "a red apple"]
 
-Two real browsers, a 256 x 256 region on a 1024 x 1024 canvas that holds a grainy photograph. `final_ms` ends when the other
-browser has drawn the staged result from full-quality bytes; `model_ms` is the wall time inside the adapter's encode,
-denoise and decode calls; `overhead_ms` is the difference.
+Two real browsers, a 256 x 256 region on a 1024 x 1024 canvas that holds a grainy photograph. `final_ms` ends when
+the other browser has drawn the staged result from full-quality bytes; `model_ms` is the wall time inside the adapter's
+encode, denoise and decode calls; `overhead_ms` is the difference.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from browsers import WAIT_MS, browsers, drag_rectangle, jobs, open_canvas
+from harness import median, product, report
 from pictures import grainy_photo, png, rgba
 from playwright.sync_api import Page
 from scipy.ndimage import distance_transform_edt
@@ -24,7 +25,6 @@ from nanobana.protocol.geometry import Box
 from nanobana.sdk import create_canvas, join
 from nanobana_engine.models.registry import load
 from nanobana_engine.planner.reach import reach_of
-from support import median, product, report
 
 SIDE, REGION = 1024, 256
 
@@ -105,7 +105,8 @@ def equal(a: Page, b: Page) -> bool:
                 for (const name of names) {
                     const bytes = new Uint8Array(await (await fetch(base + name)).arrayBuffer())
                     let text = ''
-                    for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
+                    for (let i = 0; i < bytes.length; i += 8192)
+                        text += String.fromCharCode(...bytes.subarray(i, i + 8192))
                     out.push(btoa(text))
                 }
                 return out

@@ -2,8 +2,8 @@
 
     python benchmarks/join.py [--rounds 3] [--ops 10000]
 
-`viewport_4k_ms`: navigation to every visible tile drawn, the worse of fit zoom and 100 %; `full_4k_ms`: until the bytes of
-all tiles are here; `history_ratio`: the visible viewport after `--ops` ops over that after 10 (C8: it does not depend on history).
+`viewport_4k_ms`: navigation to every visible tile drawn, the worse of fit zoom and 100 %; `full_4k_ms`: until
+all tiles are fetched and decoded; `history_ratio`: the viewport after `--ops` ops over that after 10 (C8).
 """
 
 import argparse
@@ -11,6 +11,7 @@ import asyncio
 
 import numpy as np
 from browsers import WAIT_MS, browsers
+from harness import median, product, report
 from pictures import grainy_photo, png
 from playwright.sync_api import Browser
 
@@ -18,7 +19,6 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
 from nanobana.raster.codec import encode_png
 from nanobana.sdk import create_canvas, join
-from support import median, product, report
 
 SIDE = 4096
 
@@ -71,7 +71,7 @@ FETCH_ALL = """async () => {
 
 
 def visit(browser: Browser, link: str, *, full_size: bool = False, everything: bool = False) -> float:
-    """Milliseconds from navigation to the viewport drawn (or every tile decoded); a fresh context, so nothing is cached."""
+    """Milliseconds from navigation to the viewport drawn (or every tile decoded); nothing is cached."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     try:
         page = context.new_page()
