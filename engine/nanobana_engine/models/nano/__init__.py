@@ -1,0 +1,1 @@
+"""The shipped inpainting model: small, retrieval-augmented, trained by the code in this folder."""

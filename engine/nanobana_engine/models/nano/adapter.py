@@ -1,0 +1,177 @@
+"""The adapter of nano: the seam `ModelAdapter`, with any region size answered by one pass at the network's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nanobana.protocol.errors import BadInput
+from nanobana_engine.assets.pack import AssetPack
+from nanobana_engine.assets.retrieve import Retriever, UnknownPrompt
+from nanobana_engine.models.base import Item, Pixels, Preset, Request
+from nanobana_engine.models.nano.around import AroundCache, planes
+from nanobana_engine.models.nano.codec import NATIVE, PATCH, patchify, to_model, to_pixels, unpatchify
+from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
+from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
+from nanobana_engine.models.nano.network import Condition, predict
+from nanobana_engine.models.nano.text import encode, token_ids
+
+PRESET = Preset(
+    name="nano",
+    family="nano",
+    licence="Apache-2.0",
+    native=NATIVE,
+    min_side=NATIVE,
+    max_side=2048,
+    multiple=16,
+    latent_stride=PATCH,
+    mask_share=0.62,
+    steps={"draft": 3, "balanced": 4, "best": 6},
+    guidance=1.0,
+    takes_references=True,
+    grow_scale=0.25,
+)
+"""Up to `max_side` the answer is composed at the region's own size, so nothing needs to be refined in tiles."""
+LEAST_STEPS = 3
+KEEPS_BELOW = 0.95
+"""Strength under which what stands in the hole is kept beneath what the prompt adds."""
+PREVIEW_SIDE = 256
+
+
+class NanoAdapter:
+    """Holds the weights and the asset pack; calls come from one thread, and no call changes what another returns."""
+
+    preset = PRESET
+
+    def __init__(self, parts: Parts, pack: AssetPack, device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._unet: Any = parts.unet.to(self._device, memory_format=torch.channels_last)
+        self._text: Any = parts.text_encoder.to(self._device)
+        self._tokenizer = parts.tokenizer
+        self._pack = pack
+        self.retriever = Retriever(pack)
+        self._around = AroundCache()
+        self._embed = lru_cache(maxsize=256)(self._embed_words)
+
+    @classmethod
+    def shipped(cls, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> NanoAdapter:
+        """The adapter with the weights and pictures that ship."""
+        return cls(load(folder), AssetPack(), device)
+
+    @torch.inference_mode()
+    def _embed_words(self, words: str) -> Tensor:
+        """(1, LENGTH, width)."""
+        return encode(self._text, token_ids(self._tokenizer, [words]).to(self._device))
+
+    def condition(self, request: Request) -> NanoConditioning:
+        """Retrieves, places and guesses for one variation of one edit.
+
+        Raises:
+            BadInput: ``unknown_prompt``, with the nearest names, where the model cannot draw what is asked.
+        """
+        try:
+            understood = understand(self.retriever, request.prompt, bool(request.references))
+        except UnknownPrompt as unknown:
+            raise BadInput(str(unknown), code="unknown_prompt") from unknown
+        if request.previous is not None:
+            around = self._around.look(request.previous, request.mask)
+            return condition(around, request.previous, request.user_mask, NOTHING, keeps=True)
+        wanted = wish(self._pack, understood, request.references, request.seed, request.variation)
+        around = self._around.look(request.pixels, request.mask)
+        return condition(around, request.pixels, request.user_mask, wanted, request.strength < KEEPS_BELOW)
+
+    def encode(self, pixels: Pixels) -> Tensor:
+        """[H, W, 3] in 0..1 → [48, H/4, W/4]; exact."""
+        return patchify(to_model(planes(pixels)))[0]
+
+    def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:  # noqa: ARG002 - the seam's
+        """Even steps from `strength` to 0, at least three."""
+        count = max(LEAST_STEPS, round(steps * strength))
+        return [float(s) for s in np.linspace(strength, 0.0, count + 1)]
+
+    def call_key(self, item: Item) -> tuple[object, ...]:
+        """The network's frame: regions of any size share a call if their shapes give one frame."""
+        return ("nano", *item.conditioning.frame_size)
+
+    def cost(self, item: Item) -> float:
+        """One network call at the native frame, and a little for composing a large region."""
+        height, width = item.conditioning.frame_size
+        large_height, large_width = item.conditioning.hole.shape[-2:]
+        return float(height * width / NATIVE**2 + 0.3 * large_height * large_width / 1024**2)
+
+    @torch.inference_mode()
+    def denoise(self, items: Sequence[Item]) -> list[Tensor]:
+        """The clean latents that the network sees behind each item's noise, at each item's own noise level."""
+        parts = [_to_frame(item) for item in items]
+        noisy = torch.stack([latents for latents, _ in parts])
+        levels = torch.tensor([sigma for _, sigma in parts])
+        frames = _joined([item.conditioning.frame for item in items])
+        words = torch.cat([self._embed(item.conditioning.words) for item in items])
+        clean, mixture = predict(
+            self._unet,
+            noisy.to(self._device, memory_format=torch.channels_last),
+            levels.to(self._device),
+            Condition(*(t.to(self._device) for t in (frames.guesses, frames.hole, frames.reference, frames.costs))),
+            words,
+        )
+        results = []
+        for n, item in enumerate(items):
+            given = item.conditioning
+            if given.hole.shape[-2:] == frames.hole.shape[-2:]:
+                results.append(clean[n].cpu())
+                continue
+            one = type(mixture)(*(t[n : n + 1].cpu() for t in (mixture.own, mixture.gates, mixture.gain)))
+            drawn = torch.where(given.hole > 0.5, one.compose(given.guesses), given.guesses[:, 0])
+            results.append(patchify(to_model(drawn))[0])
+        return results
+
+    def decode(self, latents: Tensor) -> Pixels:
+        """[48, h, w] → [4h, 4w, 3] in 0..1."""
+        picture: Pixels = to_pixels(unpatchify(latents[None]))[0].permute(1, 2, 0).contiguous().cpu().numpy()
+        return picture
+
+    def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
+        """The picture itself, at most PREVIEW_SIDE pixels a side."""
+        picture = to_pixels(unpatchify(latents[None]))
+        shrink = max(1, -(-max(picture.shape[-2:]) // PREVIEW_SIDE))
+        small = F.avg_pool2d(picture, shrink)[0] if shrink > 1 else picture[0]
+        result: npt.NDArray[np.uint8] = (small.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+        return result
+
+
+def _joined(conditions: Sequence[Condition]) -> Condition:
+    return Condition(
+        *(torch.cat([getattr(c, name) for c in conditions]) for name in ("guesses", "hole", "reference", "costs"))
+    )
+
+
+def _to_frame(item: Item) -> tuple[Tensor, float]:
+    """An item's noisy latents at the network's frame, and the noise level they have there.
+
+    Averaging k × k pixels divides white noise by k and leaves the picture: (1 − σ)·x + σ/k·n. Scaled by the sum of both
+    shares this is again a state of flow matching, at the lower level σ' = (σ/k) / (1 − σ + σ/k).
+    """
+    size = item.conditioning.frame_size
+    picture = unpatchify(item.latents[None])
+    if tuple(picture.shape[-2:]) == size:
+        return item.latents, item.sigma
+    small = F.interpolate(picture, size, mode="area")
+    left = item.sigma * _noise_left(int(picture.shape[-2]), size[0]) * _noise_left(int(picture.shape[-1]), size[1])
+    total = 1 - item.sigma + left
+    return patchify(small / total)[0], left / total
+
+
+@lru_cache(maxsize=256)
+def _noise_left(source: int, target: int) -> float:
+    """The deviation that unit white noise keeps along one axis when `source` samples are averaged down to `target`."""
+    unit = torch.eye(source)[:, None, :]
+    weights = F.interpolate(unit, target, mode="area")[:, 0]
+    return float((weights**2).sum(0).sqrt().mean())

@@ -1,0 +1,35 @@
+"""Trains nano a few minutes and fails unless it beats the prefill: `python -m nanobana_engine.models.nano.check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from nanobana_engine.models.nano.evaluate import HeldOut
+from nanobana_engine.models.nano.train import train
+
+MOST_OF_PREFILL = 0.85
+"""Share of the smooth prefill's error that is still too much, after the `check` schedule."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as work:
+        trainer = train(Path(work), "check", eval_every=10_000)
+    held_out = HeldOut(trainer.pack, 64, 48)
+    figures = held_out.figures(held_out.fill(trainer.mean_unet, trainer.mean_text, trainer.tokenizer))
+    beaten = figures.ratio < MOST_OF_PREFILL and figures.structured_ratio < MOST_OF_PREFILL / 2
+    verdict = "beats" if beaten else "does not beat"
+    sys.stdout.write(f"{trainer.facts()}\n{figures.row()}\nAfter {trainer.minutes:.1f} min it {verdict} the prefill.\n")
+    return 0 if beaten else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

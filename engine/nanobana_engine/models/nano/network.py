@@ -1,0 +1,118 @@
+"""The network of nano: a UNet that mixes, per pixel, three guesses from the surroundings with a picture of its own."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from nanobana_engine.models.nano.codec import LATENT_CHANNELS, NATIVE, PATCH, patchify, to_model, to_pixels, unpatchify
+
+GUESSES = 3
+PIXELS = PATCH * PATCH
+TEXT_WIDTH = 128
+OUT_CHANNELS = LATENT_CHANNELS + (GUESSES + 1) * PIXELS + 3
+"""A picture of its own (48), gate logits of guesses and picture for each pixel (64), a light gain per patch (3)."""
+IN_CHANNELS = LATENT_CHANNELS * (1 + GUESSES) + 5 * PIXELS + 2
+"""Noisy patches (48), guesses (144), hole (16), reference RGBA (64), how badly each copy fits (2)."""
+
+
+def make_unet() -> UNet2DConditionModel:
+    """The UNet with fresh weights; its last layer starts at zero, so it starts as the mean of the guesses."""
+    unet = UNet2DConditionModel(
+        sample_size=NATIVE // PATCH,
+        in_channels=IN_CHANNELS,
+        out_channels=OUT_CHANNELS,
+        block_out_channels=(96, 128, 192),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=32,
+        norm_num_groups=16,
+        flip_sin_to_cos=True,
+    )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.zeros_(unet.conv_out.bias)
+    return unet
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the network sees besides the noisy patches and the words; all colours in [0, 1]."""
+
+    guesses: Tensor
+    """(B, 3, 3, H, W): each guess, equal to the known picture outside the hole."""
+    hole: Tensor
+    """(B, 1, H, W): 1 where it must be filled."""
+    reference: Tensor
+    """(B, 4, H, W): premultiplied RGBA of what was retrieved."""
+    costs: Tensor
+    """(B, 2): how badly each copy fits the surroundings, 0 … 1."""
+
+    def tokens(self) -> Tensor:
+        """(B, IN_CHANNELS − 48, H/4, W/4): the network's constant inputs."""
+        batch, count, _, height, width = self.guesses.shape
+        planes = torch.cat(
+            [to_model(self.guesses.reshape(batch, count * 3, height, width)), self.hole, self.reference], 1
+        )
+        costs = self.costs[:, :, None, None].expand(batch, 2, height // PATCH, width // PATCH)
+        return torch.cat([patchify(planes), costs], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The network's answer, good at any resolution: it says how to mix the guesses, not only what to draw."""
+
+    own: Tensor
+    """(B, 3, H, W): its own picture, colours around [0, 1]."""
+    gates: Tensor
+    """(B, 4, H, W): shares of the three guesses and of its own picture; they sum to 1."""
+    gain: Tensor
+    """(B, 3, H/4, W/4): light on the guesses, 1 unchanged: shadows and tints."""
+
+    def compose(self, guesses: Tensor) -> Tensor:
+        """(B, 3, H, W) colours from guesses (B, 3, 3, H, W) of this or a larger size."""
+        size = guesses.shape[-2:]
+        own, gates = self.own, self.gates
+        if own.shape[-2:] != size:
+            own = F.interpolate(own, size, mode="bicubic", align_corners=False)
+            gates = F.interpolate(gates, size, mode="bilinear", align_corners=False)
+        gain = F.interpolate(self.gain, size, mode="bilinear", align_corners=False)
+        mixed = (guesses * gates[:, :GUESSES, None]).sum(1)
+        return mixed * gain + own * gates[:, GUESSES:]
+
+
+def read_output(output: Tensor) -> Mixture:
+    """(B, OUT_CHANNELS, h, w) of the UNet → the mixture it stands for."""
+    own, gates, gain = output.split([LATENT_CHANNELS, (GUESSES + 1) * PIXELS, 3], 1)
+    return Mixture(unpatchify(own) * 0.5 + 0.5, unpatchify(gates).softmax(1), 1 + torch.tanh(gain))
+
+
+def predict(unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor) -> tuple[Tensor, Mixture]:
+    """The clean patches (B, 48, h, w) that the network sees in `noisy` at each item's timestep (B,) in [0, 1].
+
+    Outside the hole the answer is the known picture. `words` is (B, L, TEXT_WIDTH).
+    """
+    output = unet(torch.cat([noisy, condition.tokens()], 1), timesteps * 1000, words, return_dict=False)[0]
+    mixture = read_output(output)
+    drawn = mixture.compose(condition.guesses)
+    known = condition.guesses[:, 0]
+    clean = torch.where(condition.hole > 0.5, drawn, known)
+    return patchify(to_model(clean)), mixture
+
+
+def sample(unet: Any, noise: Tensor, condition: Condition, words: Tensor, steps: int = 4) -> tuple[Tensor, Mixture]:
+    """Euler steps of flow matching from noise (B, 48, h, w): colours (B, 3, H, W) in [0, 1] and the last mixture."""
+    state, mixture = noise, None
+    for now, then in itertools.pairwise(torch.linspace(1, 0, steps + 1)):
+        clean, mixture = predict(unet, state, now.expand(len(state)), condition, words)
+        state = clean + (state - clean) * (then / now)
+    if mixture is None:
+        raise ValueError("at least one step")
+    return to_pixels(unpatchify(state)), mixture
