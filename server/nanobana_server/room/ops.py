@@ -3,7 +3,7 @@
 from nanobana.protocol import messages as m
 from nanobana_server import jobs
 from nanobana_server.store import Store, ops
-from nanobana_server.store.types import Author
+from nanobana_server.store.types import Author, Committed
 
 
 class Ops:
@@ -23,22 +23,24 @@ class Ops:
         Raises:
             NanobanaError: why not; nothing was changed then.
         """
+        return (await self._done(op)).seq
+
+    async def _done(self, op: m.Op) -> Committed:
         store, canvas, author = self._store, self._canvas, self._author
         match op:
             case m.Paint():
-                done = await ops.paint(store, canvas, author.user, op)
+                return await ops.paint(store, canvas, author.user, op)
             case m.LayerAdd() | m.LayerSet() | m.LayerMove() | m.LayerDelete():
-                done = await ops.layer_op(store, canvas, author.user, op)
+                return await ops.layer_op(store, canvas, author.user, op)
             case m.CanvasSet():
-                done = await ops.canvas_set(store, canvas, author.user, op)
+                return await ops.canvas_set(store, canvas, author.user, op)
             case m.Undo():
-                done = await ops.undo(store, canvas, author.user, op.op)
+                return await ops.undo(store, canvas, author.user, op.op)
             case m.Redo():
-                done = await ops.redo(store, canvas, author.user, op.op)
+                return await ops.redo(store, canvas, author.user, op.op)
             case m.Edit():
-                done = await jobs.submit(store, canvas, author, op)
+                return await jobs.submit(store, canvas, author, op)
             case m.Cancel():
-                done = await jobs.cancel(store, canvas, author, op)
+                return await jobs.cancel(store, canvas, author, op)
             case m.Decide():
-                done = await jobs.decide(store, canvas, author, op)
-        return done.seq
+                return await jobs.decide(store, canvas, author, op)

@@ -1,0 +1,79 @@
+"""A real server in the test's own event loop: real uvicorn, real sockets, a real store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import httpx
+from starlette.applications import Starlette
+
+from nanobana.sdk.link import Link
+from nanobana_server.api.serving import DrainingServer, config_of, listen
+from nanobana_server.app import create_app
+from nanobana_server.room.limits import Allowance
+from nanobana_server.room.pace import Pace
+from nanobana_server.room.rooms import Rooms
+from nanobana_server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Links:
+    """The three links of one canvas."""
+
+    owner: Link
+    edit: Link
+    view: Link
+
+
+class LiveServer:
+    """A server that listens."""
+
+    def __init__(self, app: Starlette, server: DrainingServer, port: int) -> None:
+        self.app = app
+        self.server = server
+        self.origin = f"http://127.0.0.1:{port}"
+
+    @property
+    def rooms(self) -> Rooms:
+        rooms = self.app.state.rooms
+        assert isinstance(rooms, Rooms)
+        return rooms
+
+    def http(self, **options: object) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.origin, timeout=15.0, **options)  # type: ignore[arg-type]
+
+    async def new_canvas(self, width: int | None = 512, height: int | None = 512) -> Links:
+        size = {} if width is None else {"width": width, "height": height}
+        async with self.http() as http:
+            answer = await http.post("/api/canvases", json=size)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        return Links(*(Link(self.origin, made["canvas"], made["links"][role]) for role in ("owner", "edit", "view")))
+
+    def stop(self) -> None:
+        """As SIGTERM would."""
+        self.server.should_exit = True
+
+
+@asynccontextmanager
+async def live_server(
+    redis_url: str, *, pace: Pace | None = None, allowance: Allowance | None = None, **settings: object
+) -> AsyncIterator[LiveServer]:
+    """A server on a free port, stopped at the end."""
+    told = Settings(redis_url=redis_url, port=0, drain=1.0, **settings)  # type: ignore[arg-type]
+    app = create_app(told, pace=pace, allowance=allowance)
+    listener = listen("127.0.0.1", 0)
+    server = DrainingServer(config_of(app), app, told.drain)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server._serve, [listener])
+        with anyio.fail_after(10):
+            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
+                await anyio.sleep(0.01)
+        live = LiveServer(app, server, int(listener.getsockname()[1]))
+        try:
+            yield live
+        finally:
+            live.stop()
