@@ -95,9 +95,10 @@ class Canvases(Base):
         )
 
     async def delete_canvas(self, canvas: str) -> None:
-        """Delete keys, blobs, links and open jobs of a canvas; nothing happens if there is none (C12)."""
+        """Delete keys, blobs, links and jobs of a canvas; nothing happens if there is none (C12)."""
         keys = CanvasKeys(canvas)
         jobs = await self.client.call("HKEYS", keys.open_jobs)
+        jobs += await self.client.call("ZRANGE", keys.ended_jobs, 0, -1)
         doomed = [keys.job(job.decode()) for job in jobs] + keys.all
         await self.client.call("UNLINK", *doomed)
         await self.client.call("SREM", names.CANVASES, canvas)

@@ -17,13 +17,16 @@ class Presence(Base):
 
     async def put_member(self, canvas: str, member: Member) -> None:
         """Show a member, or refresh it (every 10 s)."""
-        key = CanvasKeys(canvas)
-        await self.client.run("presence", [key.members], [member.id, msgspec.msgpack.encode(member), MEMBER_TTL_MS])
+        keys = CanvasKeys(canvas)
+        await self.client.run(
+            "presence", [keys.members, keys.meta], [member.id, msgspec.msgpack.encode(member), MEMBER_TTL_MS]
+        )
 
     async def drop_member(self, canvas: str, member: str) -> None:
         await self.client.call("HDEL", CanvasKeys(canvas).members, member)
 
     async def members(self, canvas: str) -> list[Member]:
         """Everybody who is there by the store's clock, in order of their IDs."""
-        found = await self.client.run("presence", [CanvasKeys(canvas).members], ["", "", MEMBER_TTL_MS])
+        keys = CanvasKeys(canvas)
+        found = await self.client.run("presence", [keys.members, keys.meta], ["", "", MEMBER_TTL_MS])
         return sorted((_member.decode(data) for data in found), key=lambda member: member.id)

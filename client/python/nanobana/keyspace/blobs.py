@@ -19,17 +19,25 @@ AT_ONCE = 4
 """Chunks under way at once."""
 
 
-async def put_blobs(client: Client, canvas: str, blobs: Sequence[bytes], *, over_budget: bool = False) -> list[str]:
+async def put_blobs(
+    client: Client,
+    canvas: str,
+    blobs: Sequence[bytes],
+    *,
+    names: Sequence[str] | None = None,
+    over_budget: bool = False,
+) -> list[str]:
     """Store bytes by their content names; idempotent, and renews the age of what is there already (C8).
 
     Args:
+        names: their `blob_name`s, where the caller has them already.
         over_budget: go on though the canvas's budget is used up; for undo only (C12).
 
     Raises:
         StorageFull: the budget does not hold them; whole chunks before may have been written, which harms nobody.
         NotFound: ``no_canvas``.
     """
-    names = [blob_name(data) for data in blobs]
+    names = [blob_name(data) for data in blobs] if names is None else list(names)
     limiter = anyio.Semaphore(AT_ONCE)
     keys = CanvasKeys(canvas)
 

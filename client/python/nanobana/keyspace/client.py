@@ -1,5 +1,6 @@
 """The one way to Redis, Valkey or a cluster of them for server and engine: RESP3, a bounded pool, our own errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -45,10 +46,11 @@ class Client:
         """
         Args:
             url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://host:port``.
-            connections: most connections at once (per node of a cluster); a caller beyond waits its turn.
+            connections: most commands at once; a caller beyond waits its turn.
         """
         self.url = url
         self.is_cluster = urlsplit(url).scheme == CLUSTER
+        self._turns = asyncio.Semaphore(connections)
         retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.3), 2)
         if self.is_cluster:
             self.redis: Any = RedisCluster.from_url(
@@ -73,7 +75,8 @@ class Client:
     async def call(self, *words: Word) -> Any:
         """One command, e.g. ``call("HGET", key, field)``; replies as redis-py shapes them under RESP3."""
         try:
-            return await self.redis.execute_command(*words)
+            async with self._turns:
+                return await self.redis.execute_command(*words)
         except exceptions.RedisError as error:
             raise translated(error) from error
         except OSError as error:
@@ -83,10 +86,11 @@ class Client:
         """A script by name: EVALSHA, and its whole text where the server does not know it yet."""
         lua = script(name)
         try:
-            try:
-                return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
-            except exceptions.NoScriptError:
-                return await self.redis.eval(lua.text, len(keys), *keys, *args)
+            async with self._turns:
+                try:
+                    return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
+                except exceptions.NoScriptError:
+                    return await self.redis.eval(lua.text, len(keys), *keys, *args)
         except exceptions.RedisError as error:
             raise translated(error) from error
         except OSError as error:
@@ -98,7 +102,8 @@ class Client:
             pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
             for words in commands:
                 pipe.execute_command(*words)
-            result: list[Any] = await pipe.execute()
+            async with self._turns:
+                result: list[Any] = await pipe.execute()
         except exceptions.RedisError as error:
             raise translated(error) from error
         except OSError as error:

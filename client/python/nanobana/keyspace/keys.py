@@ -86,6 +86,11 @@ class CanvasKeys:
         """Hash: job ID → msgpack Job of every open job, as the manifest shows it."""
         return self._key("public")
 
+    @property
+    def ended_jobs(self) -> str:
+        """Sorted set: job ID → when it ended, ms; as long as its record is kept, so that deletion finds it (C12)."""
+        return self._key("ended")
+
     def job(self, job: str) -> str:
         """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, public (msgpack Job), updated_ms."""
         return self._key(f"job:{job}")
@@ -126,6 +131,7 @@ class CanvasKeys:
             self.flips,
             self.open_jobs,
             self.public_jobs,
+            self.ended_jobs,
             self.bell,
         ]
 

@@ -11,7 +11,7 @@ from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict
 from nanobana.protocol.geometry import MAX_MIP, MAX_SIDE, Box, mip_key
 from nanobana.raster import coverage, mips, patches
-from nanobana.raster.codec import blob_name, encode_tile
+from nanobana.raster.codec import encode_tile
 from nanobana.raster.decode import decode_image
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import answered, land
@@ -121,11 +121,10 @@ async def _store_tiles(
     async def batch(some: Sequence[tuple[int, int, Rgba]]) -> None:
         async with limiter:
             encoded = await store.pool.run(_encode_all, [tile for _tx, _ty, tile in some])
-            await store.put_blobs(canvas, [data for data in encoded if data is not None])
+            names = iter(await store.put_blobs(canvas, [data for data in encoded if data is not None]))
         for (tx, ty, _tile), data in zip(some, encoded, strict=True):
             if data is not None:
-                key = (layer, tx, ty)
-                writes.append(TileWrite(key=key, before="", after=blob_name(data), coverage=coverage.WHOLE))
+                writes.append(TileWrite(key=(layer, tx, ty), before="", after=next(names), coverage=coverage.WHOLE))
         if progress is not None:
             await progress(len(writes), len(parts))
 

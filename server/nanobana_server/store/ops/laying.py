@@ -81,16 +81,16 @@ async def put_tiles(
 ) -> list[TileWrite]:
     """Store new tiles and coverage masks; returns the writes."""
     blobs = [data for item in laid for data in (item.data, item.cover) if data is not None]
-    await store.put_blobs(canvas, blobs, over_budget=over_budget)
+    stored = iter(await store.put_blobs(canvas, blobs, over_budget=over_budget))
     writes = []
     for item in laid:
-        after = "" if item.data is None else blob_name(item.data)
+        after = "" if item.data is None else next(stored)
+        cover = coverage.WHOLE if item.cover is None else next(stored)
         if after:
             store.cache.put(after, item.pixels)
         before = names.get(item.key, "")
         if not before and not after:
             continue
-        cover = coverage.WHOLE if item.cover is None else blob_name(item.cover)
         writes.append(TileWrite(key=item.key, before=before, after=after, coverage=cover))
     return writes
 
