@@ -12,6 +12,7 @@ export default defineConfig({
     outDir: '../../server/nanobana_server/static',
     emptyOutDir: true,
     assetsInlineLimit: 0,
+    sourcemap: process.env['NANOBANA_MAP'] === '1',
     target: 'es2022',
     chunkSizeWarningLimit: 700,
   },

@@ -192,7 +192,7 @@ export class Picture {
 
   /** Provisionals whose tiles are all on the screen have done their work. */
   #forget(visible: Box, level: number): void {
-    for (const item of [...this.provisionals.all()]) {
+    for (const item of this.provisionals.all()) {
       const { seq } = item
       if (seq === null) continue
       const waiting = tilesOf(intersect(item.box, visible), level).some(([tx, ty]) => {

@@ -284,7 +284,6 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
   }
 
   #message(samples: readonly (Point & { pressure?: number })[], done: boolean): Stroke {
-    const round = (n: number): number => Math.round(n * 10) / 10
     return {
       t: 'stroke',
       id: this.#id,
@@ -298,6 +297,8 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
     }
   }
 }
+
+const round = (n: number): number => Math.round(n * 10) / 10
 
 function cornersOf(box: Box): Point[] {
   const [x0, y0, x1, y1] = box

@@ -388,7 +388,7 @@ export class Session extends Emitter<Events> {
   }
 
   #onReset(): void {
-    for (const item of [...this.provisionals.all()]) if (!this.outbox.pending().some((p) => opKey(p.op.op) === item.key)) this.provisionals.drop(item.key)
+    for (const item of this.provisionals.all()) if (!this.outbox.pending().some((p) => opKey(p.op.op) === item.key)) this.provisionals.drop(item.key)
     this.#chooseLayer()
     this.#fitOnce()
     this.loop.dirty('picture')
