@@ -98,6 +98,8 @@ class Keeper:
             begun = anyio.current_time()
             code = await self._run()
             if self._stopping.is_set():
+                if code not in (0, -signal.SIGTERM):
+                    self._console.part(self.part.name, f"stopped, but {how_it_ended(code)}")
                 return
             failures = 1 if anyio.current_time() - begun > STEADY_S else failures + 1
             ended = how_it_ended(code)
