@@ -1,0 +1,89 @@
+"""What a tile looks like when ops change sides, without a store (C9)."""
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nanobana.raster import coverage
+from nanobana.raster.codec import blank_tile
+from nanobana_server.store.ops import resolve
+from nanobana_server.store.ops.resolve import Past
+
+Tile = npt.NDArray[np.uint8]
+
+
+def past(
+    seq: int, *, before: str = "", after: str = "x", cover: str = "*", in_force: bool = True, flipped: int = 0
+) -> Past:
+    return Past(seq, before, after, cover, in_force, flipped)
+
+
+def test_c9_the_newest_op_is_taken_back_by_name_without_touching_pixels() -> None:
+    history = [past(1, after="a"), past(2, before="a", after="b", in_force=False)]
+    assert resolve.shortcut(history, 2, undo=True) == "a"
+    assert resolve.shortcut([history[0], past(2, before="a", after="b")], 2, undo=False) == "b"
+
+
+def test_c9_a_later_op_in_force_needs_pixels() -> None:
+    assert resolve.shortcut([past(1, in_force=False), past(2)], 1, undo=True) is None
+    assert resolve.shortcut([past(1, in_force=False), past(2, in_force=False, flipped=3)], 1, undo=True) == ""
+
+
+def test_c9_an_earlier_op_that_changed_sides_since_needs_pixels() -> None:
+    history = [past(1, in_force=False, flipped=3), past(2, in_force=False)]
+    assert resolve.shortcut(history, 2, undo=True) is None
+
+
+def test_a_member_of_the_history_is_read_back() -> None:
+    assert resolve.parse(b"base/3/-1/0000000000000012//abc/*", "base/3/-1") == (12, "", "abc", "*")
+
+
+class World:
+    """A tile and its ops, replayed the slow way."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Tile] = {}
+        self.covers: dict[str, bytes] = {}
+        self.history: list[Past] = []
+        self.current = blank_tile()
+
+    def paint(self, x: int, y: int, size: int, colour: int) -> None:
+        seq = len(self.history) + 1
+        where = np.zeros((256, 256), np.bool_)
+        where[y : y + size, x : x + size] = True
+        before = f"before{seq}"
+        self.names[before] = self.current.copy()
+        self.current[where] = (colour, 0, 0, 255)
+        self.names[f"after{seq}"] = self.current.copy()
+        self.covers[f"cover{seq}"] = coverage.pack(where)
+        self.history.append(Past(seq, before, f"after{seq}", f"cover{seq}", True, 0))
+
+    def flip(self, index: int) -> None:
+        old = self.history[index]
+        self.history[index] = Past(old.seq, old.before, old.after, old.cover, not old.in_force, 99)
+        pixels = resolve.plan(self.history, old.seq, self.covers)
+        self.current = resolve.apply(self.current, pixels, self.names)
+
+    def expected(self, paints: list[tuple[int, int, int, int]]) -> Tile:
+        tile = blank_tile()
+        for (x, y, size, colour), op in zip(paints, self.history, strict=True):
+            if op.in_force:
+                tile[y : y + size, x : x + size] = (colour, 0, 0, 255)
+        return tile
+
+
+spot = st.tuples(st.integers(0, 200), st.integers(0, 200), st.integers(1, 120), st.integers(1, 255))
+
+
+@given(paints=st.lists(spot, min_size=1, max_size=6), flips=st.lists(st.integers(0, 5), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_c9_whatever_changes_sides_in_whatever_order_the_picture_is_of_those_in_force(
+    paints: list[tuple[int, int, int, int]], flips: list[int]
+) -> None:
+    world = World()
+    for paint in paints:
+        world.paint(*paint)
+    for flip in flips:
+        world.flip(flip % len(paints))
+    assert np.array_equal(world.current, world.expected(paints))
