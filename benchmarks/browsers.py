@@ -44,7 +44,7 @@ def browsers(count: int) -> Iterator[list[Browser]]:
 
 def open_canvas(browser: Browser, link: str, name: str, *, width: int = 1280, height: int = 800) -> Page:
     """A page of a person called `name` with the canvas complete on the screen."""
-    context = browser.new_context(viewport={"width": width, "height": height})
+    context = browser.new_context(viewport={"width": width, "height": height}, bypass_csp=True)
     context.add_init_script(f"localStorage.setItem('nb.bench.name', {name!r})")
     page = context.new_page()
     page.goto(link)
