@@ -1,0 +1,113 @@
+"""A cluster that loses a node for a while, and one that moves a slot: nothing acknowledged is lost (C7, R9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import pytest
+import redis
+from redis.crc import key_slot
+
+from nanobana.keyspace.keys import CanvasKeys
+from nanobana.protocol.errors import Unavailable
+from nanobana.protocol.geometry import Box
+from nanobana_server.store import Store, open_store
+from nanobana_server.store.types import Bell, Committed, Reconnected
+from support.cluster import cluster_url, private_cluster
+from support.strokes import RED, Easel
+from support.valkey import PrivateValkey
+
+pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.timeout(90)]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def nodes() -> Iterator[list[PrivateValkey]]:
+    with private_cluster(fsync="always") as nodes:
+        yield nodes
+
+
+@pytest.fixture
+async def store(nodes: list[PrivateValkey]) -> AsyncIterator[Store]:
+    store = await open_store(cluster_url(nodes[0]))
+    yield store
+    await store.aclose()
+
+
+def ask(node: PrivateValkey, *words: str | int) -> Any:
+    with redis.Redis.from_url(node.url) as client:
+        return client.execute_command(*words)
+
+
+def home_of(nodes: list[PrivateValkey], slot: int) -> PrivateValkey:
+    for node in nodes:
+        for first, last, (_host, port, *_rest), *_replicas in ask(nodes[0], "CLUSTER", "SLOTS"):
+            if first <= slot <= last and port == node.port:
+                return node
+    raise AssertionError(f"nobody serves slot {slot}")
+
+
+async def painted(easel: Easel, x: int) -> Committed:
+    """A stroke that is repeated until the store is there again, as a client does."""
+    with anyio.fail_after(30):
+        while True:
+            try:
+                return await easel.paint("ana", Box(x, 0, x + 10, 10), RED)
+            except Unavailable as error:
+                await anyio.sleep((error.retry_ms or 100) / 1000)
+
+
+async def test_c10_a_node_killed_and_restarted_has_kept_its_canvases(nodes: list[PrivateValkey], store: Store) -> None:
+    easel = await Easel.new(store)
+    home = home_of(nodes, key_slot(CanvasKeys(easel.id).meta.encode()))
+    await easel.paint("ana", Box(0, 0, 10, 10), RED)
+    before = await easel.look()
+    heard = store.subscribe(easel.id)
+    assert await anext(heard) == Reconnected()
+    home.kill()
+    with pytest.raises(Unavailable):
+        await easel.look()
+    home.start()
+    with anyio.fail_after(30):
+        assert await anext(heard) == Reconnected()
+        done = await painted(easel, 20)
+        while await anext(heard) != Bell(done.seq):
+            pass
+    await heard.aclose()
+    before[1].update(await easel.names())
+    assert await easel.look() == before
+    assert await easel.pixel(5, 5) == RED
+
+
+async def test_r9_a_slot_that_moves_takes_its_readers_and_writers_along(
+    nodes: list[PrivateValkey], store: Store
+) -> None:
+    easel = await Easel.new(store)
+    slot = key_slot(CanvasKeys(easel.id).meta.encode())
+    source = home_of(nodes, slot)
+    target = next(node for node in nodes if node is not source)
+    await easel.paint("ana", Box(0, 0, 10, 10), RED)
+    heard = store.subscribe(easel.id)
+    assert await anext(heard) == Reconnected()
+    ids = {node.port: ask(node, "CLUSTER", "MYID").decode() for node in nodes}
+    ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
+    ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
+    keys = ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1000)
+    ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    for node in (target, source, *nodes):
+        ask(node, "CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
+    with anyio.fail_after(30):
+        assert await anext(heard) == Reconnected()
+        done = await painted(easel, 20)
+        while await anext(heard) != Bell(done.seq):
+            pass
+    await heard.aclose()
+    assert [change.seq for change in await easel.log()] == [1, done.seq]
+    assert await easel.pixel(5, 5) == RED
+    assert await easel.pixel(25, 5) == RED
