@@ -1,51 +1,59 @@
 """Painting: the server composites, races are provoked, disjoint masks all survive (C5, C11)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 
 import anyio
 import numpy as np
 import pytest
 
-from nanobana.protocol.errors import BadInput, Conflict, NotFound, StorageFull
+from nanobana.protocol.errors import BadInput, NotFound, StorageFull
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import LayerDelete, Paint
 from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
-from nanobana_server.store.types import Commit, Committed, LayerGone
+from nanobana_server.store.types import Commit, Committed, LayerGone, Moved
 from support.strokes import BLUE, GREEN, RED, Easel, flat
 
 
-class Crossroads(Store):
-    """A store whose first commits wait for each other: everybody has read before anybody writes."""
+class Crossroads:
+    """Servers whose first commits wait for each other: everybody has read before anybody writes."""
 
     def __init__(self, store: Store, parties: int) -> None:
-        super().__init__(store.client, store.pool)
-        self.parties = parties
+        self.servers = [_Server(store, self) for _ in range(parties)]
         self.refused = 0
         self._here = 0
         self._go = anyio.Event()
 
+    async def meet(self) -> None:
+        self._here += 1
+        if self._here == len(self.servers):
+            self._go.set()
+        await self._go.wait()
+
+
+class _Server(Store):
+    def __init__(self, store: Store, crossroads: Crossroads) -> None:
+        super().__init__(store.client, store.pool)
+        self._crossroads = crossroads
+        self._met = False
+
     async def commit(self, canvas: str, commit: Commit) -> Committed:
-        if self._here < self.parties:
-            self._here += 1
-            if self._here == self.parties:
-                self._go.set()
-            await self._go.wait()
+        if not self._met:
+            self._met = True
+            await self._crossroads.meet()
         try:
             return await super().commit(canvas, commit)
-        except Conflict:
-            self.refused += 1
+        except Moved:
+            self._crossroads.refused += 1
             raise
 
 
-async def all_at_once(calls: list[Callable[[], object]]) -> None:
-    async def one(call: Callable[[], object]) -> None:
-        await call()  # type: ignore[misc]
-
+async def all_at_once(calls: Sequence[Callable[[], Coroutine[None, None, object]]]) -> None:
     async with anyio.create_task_group() as group:
         for call in calls:
-            group.start_soon(one, call)
+            group.start_soon(call)
 
 
 async def test_c11_a_stroke_lands_where_its_box_says(easel: Easel) -> None:
@@ -60,7 +68,9 @@ async def test_c5_simultaneous_edits_with_disjoint_masks_in_one_tile_all_survive
     crossroads = Crossroads(store, 8)
     boxes = [Box(n * 20, 0, n * 20 + 20, 200) for n in range(8)]
     strokes = [easel.stroke(f"user{n}", box, (n, 100, 200, 255)) for n, box in enumerate(boxes)]
-    await all_at_once([lambda s=s: ops.paint(crossroads, easel.id, "u", s) for s in strokes])  # type: ignore[misc]
+    await all_at_once(
+        [partial(ops.paint, server, easel.id, "u", s) for server, s in zip(crossroads.servers, strokes, strict=True)]
+    )
     shown = await visible_pixels(store, easel.id)
     for n, box in enumerate(boxes):
         assert (shown[box.y0 : box.y1, box.x0 : box.x1] == (n, 100, 200, 255)).all()
@@ -71,9 +81,9 @@ async def test_c5_where_masks_overlap_the_later_op_wins(store: Store, easel: Eas
     crossroads = Crossroads(store, 2)
     red = easel.stroke("ana", Box(0, 0, 100, 100), RED)
     blue = easel.stroke("ben", Box(50, 50, 150, 150), BLUE)
-    await all_at_once(
-        [lambda: ops.paint(crossroads, easel.id, "ana", red), lambda: ops.paint(crossroads, easel.id, "ben", blue)]
-    )
+    one, other = crossroads.servers
+    await all_at_once([partial(ops.paint, one, easel.id, "ana", red), partial(ops.paint, other, easel.id, "ben", blue)])
+    assert crossroads.refused == 1, "the race was real"
     log = await easel.log()
     last = RED if log[-1].user == "ana" else BLUE
     assert await easel.pixel(75, 75) == last
@@ -87,7 +97,8 @@ async def test_c5_strokes_from_many_people_at_once_leave_no_pixel_behind(store: 
     for n in range(24):
         x, y = int(rng.integers(0, 460)), int(rng.integers(0, 460))
         strokes.append((Box(x, y, x + 60, y + 60), (n * 10, 255 - n * 10, n, 255)))
-    await all_at_once([lambda s=s, n=n: easel.paint(f"u{n}", *s) for n, s in enumerate(strokes)])  # type: ignore[misc]
+    await all_at_once([partial(easel.paint, f"u{n}", *stroke) for n, stroke in enumerate(strokes)])
+    assert len(store.turns) == 0
     expected = np.zeros((768, 1024, 4), np.uint8)
     for change in await easel.log():
         box, colour = strokes[int(change.user[1:])]

@@ -132,8 +132,10 @@ async def _lay(
 ) -> Committed:
     """One part of the accepted patch; the first one brings the new layer if there is one."""
 
+    keys = keys_of(layer.id, box)
+
     async def attempt() -> Committed:
-        view = await store.look(canvas, keys_of(layer.id, box))
+        view = await store.look(canvas, keys)
         at = index_of(view.layers, layer.id)
         if at is None and layer.id != _own_layer(write.job):
             raise LayerGone(layer.id)
@@ -158,7 +160,8 @@ async def _lay(
         )
         return await store.commit(canvas, commit)
 
-    return await land(store, canvas, op, attempt)
+    async with store.turns.on(canvas, keys):
+        return await land(store, canvas, op, attempt)
 
 
 def _target(view: View, job: Job, *, new_layer: bool) -> Layer:

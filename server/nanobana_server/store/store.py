@@ -11,6 +11,7 @@ from nanobana_server.store.log import Log
 from nanobana_server.store.mips import Mips
 from nanobana_server.store.pool import Pool
 from nanobana_server.store.presence import Presence
+from nanobana_server.store.turns import Turns
 
 
 class Store(Canvases, Commits, Log, Bells, Mips, Access, Presence):
@@ -19,6 +20,10 @@ class Store(Canvases, Commits, Log, Bells, Mips, Access, Presence):
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise
     Unavailable while the store is away.
     """
+
+    def __init__(self, client: Client, pool: Pool) -> None:
+        super().__init__(client, pool)
+        self.turns = Turns()
 
     async def ping(self) -> None:
         """Answers if the store does. Raises Unavailable."""

@@ -47,8 +47,10 @@ async def _one(
     group: str,
     forget: str | None = None,
 ) -> Committed:
+    keys = keys_of(message.layer, box)
+
     async def attempt() -> Committed:
-        view = await store.look(canvas, keys_of(message.layer, box))
+        view = await store.look(canvas, keys)
         view.layer(message.layer)
         tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode)
         fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
@@ -64,7 +66,8 @@ async def _one(
         )
         return await store.commit(canvas, commit)
 
-    return await land(store, canvas, op, attempt)
+    async with store.turns.on(canvas, keys):
+        return await land(store, canvas, op, attempt)
 
 
 async def _patch(store: Store, canvas: str, message: Paint) -> tuple[Rgba, Box]:
