@@ -87,8 +87,8 @@ class Intake:
     async def leave(self) -> None:
         """Take this worker's name out of the group, unless tickets are still pending on it."""
         for stream in self._streams:
-            pending = await self._client.call("XPENDING", stream, JOB_GROUP, "-", "+", 1, self._worker)
-            if not pending:
+            pending = await self._client.call("XPENDING", stream, JOB_GROUP)
+            if self._worker not in {_text(each["name"]) for each in pending["consumers"]}:
                 await self._client.call("XGROUP", "DELCONSUMER", stream, JOB_GROUP, self._worker)
 
     async def _opened(self, stream: str, entries: Iterable[Any]) -> list[Delivery]:

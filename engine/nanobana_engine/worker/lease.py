@@ -60,8 +60,8 @@ class Lease:
             try:
                 async with self._client.sharded_channels(CanvasKeys(self.canvas).bell) as bell:
                     self.look_now()  # what rang before we listened
-                    while True:
-                        if await bell.get_sharded_message(ignore_subscribe_messages=True, timeout=None):
+                    async for message in bell.listen():
+                        if message["type"] == "smessage":
                             back_off.reset()
                             self.look_now()
             except Unavailable:
