@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nanobana.protocol import messages as m
-from nanobana.protocol.errors import BadInput, Conflict, NanobanaError
+from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import Box
 from nanobana.sdk import create_canvas, join, join_blocking
 from support.product import Product
@@ -22,7 +22,8 @@ def picture(width: int = 384, height: int = 320) -> npt.NDArray[np.uint8]:
     """A photo-like picture: a gradient with grain, so that every changed pixel shows."""
     grain = np.random.default_rng(7).integers(0, 40, (height, width, 3))
     ramp = np.linspace(40, 200, width)[None, :, None] + np.linspace(0, 15, height)[:, None, None]
-    return np.asarray((ramp + grain).clip(0, 255), np.uint8)
+    picture: npt.NDArray[np.uint8] = (ramp + grain).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def png_of(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -95,7 +96,7 @@ async def test_j5_the_first_decision_wins(product: Product) -> None:
         job = await ana.edit(disc(64), 100, 100)
         await ana.staged(job)
         await ana.accept(job)
-        with pytest.raises(Conflict) as told:
+        with pytest.raises(NanobanaError) as told:
             await owner.discard(job)
         assert told.value.code == "already_decided"
 

@@ -201,7 +201,7 @@ class Canvas:
         return await self._job(job, lambda now: now.state == "staged")
 
     async def accept(self, job: str, variation: int = 0, *, new_layer: bool = False) -> int:
-        """Burn one variation in; raises Conflict ``already_decided`` when somebody was first."""
+        """Burn one variation in; raises NanobanaError ``already_decided`` when somebody was first."""
         op = self.next_op()
         return await self._settled(m.Decide(op=op, job=job, accept=True, variation=variation, new_layer=new_layer))
 
