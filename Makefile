@@ -77,8 +77,7 @@ nano: $(VENV)/.installed $(PICTURES) ## Train the shipped model from nothing (ho
 	@$(PY) -m nanobana_engine.models.nano.train --schedule ship
 
 nano-check: $(VENV)/.installed $(PICTURES) ## Train a few minutes; must beat the prefill
-	@work="$$(mktemp -d)" && trap 'rm -rf "$$work"' EXIT && \
-	  $(PY) -m nanobana_engine.models.nano.train --schedule check --threads "$$(nproc)" --work "$$work/run" --export "$$work/nano"
+	@$(PY) -m nanobana_engine.models.nano.check
 
 assets: $(PICTURES) ## Pack the pictures and names that nano knows
 
