@@ -1,0 +1,44 @@
+// Small builders that the tests share.
+import type { Change, Job, Manifest } from '../src/protocol/types'
+
+export function manifest(change: Partial<Manifest> = {}): Manifest {
+  return {
+    position: [1, 10, ['c', 1]],
+    canvas: { id: 'x', title: '', width: 1024, height: 1024, used_bytes: 0, budget_bytes: 0 },
+    layers: [{ id: 'a', name: 'A', visible: true, opacity: 1 }],
+    tiles: [],
+    jobs: [],
+    ...change,
+  }
+}
+
+export function change(seq: number, rest: Partial<Change> = {}): Change {
+  return { seq, epoch: 1, op: ['c', seq], user: 'u', kind: 'paint', time_ms: 0, tiles: [], layers: null, canvas: null, job: null, undoes: null, ...rest }
+}
+
+export function job(id: string, rest: Partial<Job> = {}): Job {
+  return {
+    id,
+    state: 'queued',
+    user: 'u',
+    user_name: 'Ana',
+    color: '#0077bb',
+    mode: 'fill',
+    prompt: '',
+    negative: '',
+    seed: 1,
+    strength: 1,
+    quality: 'balanced',
+    variations: 1,
+    box: [0, 0, 10, 10],
+    mask: '',
+    layer: null,
+    result_box: null,
+    results: [],
+    timing: null,
+    error_code: '',
+    error: '',
+    created_ms: 0,
+    ...rest,
+  }
+}

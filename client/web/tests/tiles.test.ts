@@ -1,0 +1,48 @@
+import { expect, test, vi } from 'vitest'
+import { TileStore } from '../src/core/tiles'
+
+function bitmap(side = 256): ImageBitmap {
+  return { width: side, height: side, close: vi.fn() } as unknown as ImageBitmap
+}
+
+function slow() {
+  const open = new Map<string, (value: ImageBitmap) => void>()
+  const fetcher = (url: string, signal: AbortSignal): Promise<ImageBitmap> =>
+    new Promise((resolve, reject) => {
+      open.set(url, resolve)
+      signal.addEventListener('abort', () => reject(new Error('aborted')))
+    })
+  return { open, fetcher }
+}
+
+test('the nearest tiles are fetched first, a few at a time', async () => {
+  const { open, fetcher } = slow()
+  const store = new TileStore({ parallel: 2, fetcher })
+  store.want([{ url: 'far', priority: 9 }, { url: 'near', priority: 1 }, { url: 'mid', priority: 5 }])
+  expect([...open.keys()]).toEqual(['near', 'mid'])
+  open.get('near')?.(bitmap())
+  await vi.waitFor(() => expect(open.has('far')).toBe(true))
+  expect(store.get('near')).toBeDefined()
+})
+
+test('what is no longer wanted is given up', async () => {
+  const { open, fetcher } = slow()
+  const store = new TileStore({ parallel: 1, fetcher })
+  store.want([{ url: 'a', priority: 1 }])
+  store.want([{ url: 'b', priority: 1 }])
+  await vi.waitFor(() => expect(open.has('b')).toBe(true))
+  expect(store.get('a')).toBeUndefined()
+})
+
+test('the least recently used tiles make room, by bytes', () => {
+  const store = new TileStore({ budgetBytes: 2 * 256 * 256 * 4, fetcher: async () => bitmap() })
+  const [a, b, c] = [bitmap(), bitmap(), bitmap()]
+  store.put('a', a)
+  store.put('b', b)
+  store.get('a')
+  store.put('c', c)
+  expect(store.peek('b')).toBeUndefined()
+  expect(b.close).toHaveBeenCalled()
+  expect(store.peek('a')).toBe(a)
+  expect(store.bytes).toBe(2 * 256 * 256 * 4)
+})
