@@ -4,6 +4,7 @@ import anyio
 import msgspec
 import pytest
 
+from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change, Layer, OpId
 from nanobana.protocol.errors import Conflict, NotFound, StorageFull
 from nanobana_server.store import Store
@@ -132,3 +133,17 @@ async def test_c1_a_canvas_is_made_once_and_deleted_whole(store: Store, easel: E
         await store.put_blobs(easel.id, [b"x"])
     with pytest.raises(NotFound):
         await store.commit(easel.id, commit(easel.op()))
+
+
+async def test_c8_bytes_that_no_op_named_are_freed_and_no_others(store: Store, easel: Easel) -> None:
+    kept, orphan = await store.put_blobs(easel.id, [b"kept", b"orphan"])
+    await store.commit(easel.id, commit(easel.op(), tile("", kept)))
+    await store.commit(easel.id, commit(easel.op(), tile(kept, "")))
+    await store.put_blobs(easel.id, [b"kept"])
+    assert await store.sweep_blobs(easel.id) == 0, "within the grace period nothing goes"
+    await store.client.call("ZADD", CanvasKeys(easel.id).blob_ages, 1, orphan)
+    assert await store.sweep_blobs(easel.id) == len(b"orphan")
+    assert await store.get_blobs(easel.id, [kept, orphan]) == [b"kept", None]
+    assert (await store.info(easel.id)).used_bytes == len(b"kept")
+    again = (await store.put_blobs(easel.id, [b"orphan"]))[0]
+    await store.commit(easel.id, commit(easel.op(), tile("", again)))

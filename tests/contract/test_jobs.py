@@ -341,7 +341,7 @@ async def test_j1_the_index_of_outboxes_is_repaired_by_a_scan(store: Store, ease
     await queued(easel)
     index = canvas_index(shard_of(easel.id))
     await store.client.call("SREM", index, easel.id)
-    await sweeper.repair_index(store)
+    await sweeper.tidy(store)
     assert await store.client.call("SISMEMBER", index, easel.id)
 
 

@@ -16,8 +16,8 @@ from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, JobWrite, job_client
 
 EVERY_S = 1.0
-REPAIR_EVERY_S = 60.0
-"""How often all canvases are looked through for an outbox that the index does not know."""
+TIDY_EVERY_S = 60.0
+"""How often all canvases are looked through."""
 
 UNSENT_MS = 1_000
 """An unsent job is left to the server that made it for so long."""
@@ -38,13 +38,13 @@ _log = structlog.get_logger("nanobana.jobs")
 
 async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
     """Sweep for ever; of several servers one has the turn at a time."""
-    repaired = -REPAIR_EVERY_S
+    tidied = -TIDY_EVERY_S
     while True:
         try:
             if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
-                if time.monotonic() - repaired >= REPAIR_EVERY_S:
-                    await repair_index(store)
-                    repaired = time.monotonic()
+                if time.monotonic() - tidied >= TIDY_EVERY_S:
+                    await tidy(store)
+                    tidied = time.monotonic()
                 await sweep(store)
         except NanobanaError as error:
             _log.warning("sweep failed", code=error.code)
@@ -75,9 +75,12 @@ async def sweep_canvas(store: Store, canvas: str) -> None:
         await _sweep_job(store, canvas, kept, entry.decode(), now_ms)
 
 
-async def repair_index(store: Store) -> None:
-    """Put every canvas with a non-empty outbox on the index."""
+async def tidy(store: Store) -> None:
+    """Look through all canvases: put those with a non-empty outbox on the index, free bytes that nobody named (C8)."""
     for canvas in await store.canvases():
+        freed = await store.sweep_blobs(canvas)
+        if freed:
+            _log.info("orphaned blobs deleted", canvas=canvas, freed_bytes=freed)
         if await store.client.call("EXISTS", CanvasKeys(canvas).open_jobs):
             await store.client.call("SADD", canvas_index(shard_of(canvas)), canvas)
 

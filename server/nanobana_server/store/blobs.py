@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from nanobana.keyspace import blobs
 from nanobana.keyspace.client import Client
+from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import NotFound
 from nanobana.raster.codec import blob_name, decode_tile
 from nanobana.raster.pixels import Rgba
@@ -20,6 +21,13 @@ DECODE_BATCH = 8
 
 HASHED_HERE = 256 << 10
 """Bytes that are hashed on the event loop (a quarter of a millisecond); more go to the pool."""
+
+
+ORPHAN_MS = 3_600_000
+"""An uploaded blob that no op names is kept for an hour."""
+
+SWEPT_AT_ONCE = 200
+"""Blobs per script, so that nobody waits long."""
 
 
 class TileCache:
@@ -67,6 +75,21 @@ class Blobs(Base):
         if found is None:
             raise missing([name])
         return found
+
+    async def sweep_blobs(self, canvas: str, grace_ms: int = ORPHAN_MS) -> int:
+        """Delete the bytes that nobody's op named within `grace_ms` of their upload (C8).
+
+        Returns:
+            Bytes freed.
+        """
+        keys = CanvasKeys(canvas)
+        freed = 0
+        while True:
+            wanted = [keys.meta, keys.blobs, keys.blob_ages]
+            count, size = await self.client.run("sweep_blobs", wanted, [grace_ms, SWEPT_AT_ONCE])
+            freed += int(size)
+            if int(count) < SWEPT_AT_ONCE:
+                return freed
 
     async def get_tiles(self, canvas: str, names: Iterable[str]) -> dict[str, Rgba]:
         """Decoded tiles by name, "" left out; read-only arrays.

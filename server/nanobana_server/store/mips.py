@@ -65,7 +65,11 @@ class Mips(Blobs):
 
     async def _make(self, canvas: str, level: int, names: Sequence[str]) -> Rgba:
         """From the four tiles of the level below, each made and cached in turn."""
-        quarters = [await self._lower(canvas, level - 1, part) for part in _quarters(names)]
+        if level == 1:
+            tiles = await self.get_tiles(canvas, names)
+            quarters = [tiles.get(name) for name in names]
+        else:
+            quarters = [await self._lower(canvas, level - 1, part) for part in _quarters(names)]
         made = await self.pool.run(reduce_four, quarters)
         assert made is not None
         return made
@@ -73,8 +77,6 @@ class Mips(Blobs):
     async def _lower(self, canvas: str, level: int, names: Sequence[str]) -> Rgba | None:
         if not any(names):
             return None
-        if level == 0:
-            return (await self.get_tiles(canvas, names))[names[0]]
         key = mip_key(names)
         cached = await self._cached_mip(canvas, key)
         if cached is not None:

@@ -2,6 +2,8 @@
 
 import os
 
+import anyio
+
 from nanobana.keyspace.client import Client
 from nanobana_server.store.access import Access
 from nanobana_server.store.bells import Bells
@@ -12,6 +14,9 @@ from nanobana_server.store.mips import Mips
 from nanobana_server.store.pool import Pool
 from nanobana_server.store.presence import Presence
 from nanobana_server.store.turns import Turns
+
+WHOLE_PICTURES = 2
+"""Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
 class Store(Canvases, Commits, Log, Bells, Mips, Access, Presence):
@@ -24,6 +29,7 @@ class Store(Canvases, Commits, Log, Bells, Mips, Access, Presence):
     def __init__(self, client: Client, pool: Pool) -> None:
         super().__init__(client, pool)
         self.turns = Turns()
+        self.whole_pictures = anyio.Semaphore(WHOLE_PICTURES)
 
     async def ping(self) -> None:
         """Answers if the store does. Raises Unavailable."""

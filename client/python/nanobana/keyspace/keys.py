@@ -48,7 +48,7 @@ class CanvasKeys:
 
     @property
     def blob_ages(self) -> str:
-        """Sorted set: blob name → last upload, ms by the store's clock."""
+        """Sorted set: blob name → last upload, ms by the store's clock; infinity once an op has named the blob (C8)."""
         return self._key("blob_ages")
 
     @property
@@ -132,13 +132,14 @@ class CanvasKeys:
             self.open_jobs,
             self.public_jobs,
             self.ended_jobs,
+            self.blob_ages,
             self.bell,
         ]
 
     @property
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
-        kept = [self.blob_ages, self.links, self.members, self.mips, self.mip_ages]
+        kept = [self.links, self.members, self.mips, self.mip_ages]
         return [key for key in self.of_commit if key != self.bell] + kept
 
     @property

@@ -19,6 +19,7 @@ NAMES = (
     "put_blobs",
     "put_mip",
     "raise_epoch",
+    "sweep_blobs",
     "tail",
     "undo_top",
 )

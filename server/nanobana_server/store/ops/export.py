@@ -17,8 +17,9 @@ async def export_png(store: Store, canvas: str) -> bytes:
         BadInput: ``no_size`` for a canvas that has none yet.
         NotFound: ``no_canvas``.
     """
-    pixels = await visible_pixels(store, canvas)
-    return await store.pool.run(encode_png, pixels)
+    async with store.whole_pictures:
+        pixels = await visible_pixels(store, canvas)
+        return await store.pool.run(encode_png, pixels)
 
 
 async def visible_pixels(store: Store, canvas: str) -> Rgba:

@@ -14,7 +14,7 @@ from nanobana.raster import coverage, mips, patches
 from nanobana.raster.codec import encode_tile
 from nanobana.raster.decode import decode_image
 from nanobana.raster.pixels import Rgba
-from nanobana_server.store.ops.landing import answered, land
+from nanobana_server.store.ops.landing import land
 from nanobana_server.store.ops.layers import MAX_LAYERS, index_of, top_visible
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
@@ -63,15 +63,8 @@ async def import_image(
         Conflict: ``layer_exists``.
         StorageFull: the budget is used up.
     """
-    pixels = await store.pool.run(decode_image, data)
-    box = Box(x, y, x + pixels.shape[1], y + pixels.shape[0])
-    if max(abs(side) for side in (box.x0, box.y0, box.x1, box.y1)) > 2 * MAX_SIDE:
-        raise BadInput("The picture lies too far outside the canvas.", code="outside")
-    again = await answered(store, canvas, op)
-    if again is not None:
-        return Imported(seq=again, layer=layer, box=box)
-    tiles, writes = await _store_tiles(store, canvas, layer, pixels, box, progress)
-    await store_mips(store, canvas, tiles, {(write.key[1], write.key[2]): write.after for write in writes})
+    async with store.whole_pictures:
+        box, writes = await _stored(store, canvas, layer, data, (x, y), progress)
 
     async def attempt() -> Committed:
         view = await store.look(canvas)
@@ -109,6 +102,19 @@ def _commit(view: View, user: str, op: OpId, layer: Layer, box: Box, writes: lis
         canvas=sized,
         undo=UndoWrite(record=record),
     )
+
+
+async def _stored(
+    store: Store, canvas: str, layer: str, data: bytes, at: tuple[int, int], progress: Progress | None
+) -> tuple[Box, list[TileWrite]]:
+    """Tiles and mip levels of the picture as blobs, nothing committed yet."""
+    pixels = await store.pool.run(decode_image, data)
+    box = Box(0, 0, pixels.shape[1], pixels.shape[0]).shift(*at)
+    if max(abs(side) for side in (box.x0, box.y0, box.x1, box.y1)) > 2 * MAX_SIDE:
+        raise BadInput("The picture lies too far outside the canvas.", code="outside")
+    tiles, writes = await _store_tiles(store, canvas, layer, pixels, box, progress)
+    await store_mips(store, canvas, tiles, {(write.key[1], write.key[2]): write.after for write in writes})
+    return box, writes
 
 
 async def _store_tiles(

@@ -2,7 +2,7 @@
 -- One op, whole or not at all (C3): compare, then change tile names, layers, log, job records and undo records.
 --
 -- KEYS  1 meta  2 log  3 layers  4 tiles  5 blobs  6 answers  7 undo  8 history  9 stacks  10 flips
---       11 open_jobs  12 public_jobs  13 ended_jobs  14 bell  15… job records, as the entries refer to them
+--       11 open_jobs  12 public_jobs  13 ended_jobs  14 blob_ages  15 bell  16… job records, as the entries refer to them
 -- ARGV  1 request (msgpack, text and numbers only)  2… binary parts that the request refers to by index
 -- request
 --   client, n        the op ID; answer: keep and consult the client's answers (C6); forget: client whose answers go
@@ -24,7 +24,7 @@ local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, JOB_TTL_MS = 2000, 256, 100, 604800000
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local ENDED, BELL = KEYS[13], KEYS[14]
+local ENDED, AGES, BELL = KEYS[13], KEYS[14], KEYS[15]
 
 local R = cmsgpack.unpack(ARGV[1])
 local reads, writes, entries = R.reads or {}, R.writes or {}, R.entries
@@ -149,6 +149,9 @@ for e = 1, #entries do
   end
 end
 result[2] = seq
+
+-- what an op has named is no orphan any more, however long ago it was uploaded (C8)
+for _, name in ipairs(R.blobs or {}) do redis.call('ZADD', AGES, '+inf', name) end
 
 local stamp = string.format('/%016.0f/', seq)
 for i = 1, #writes, 3 do
