@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import anyio
+import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.websockets import WebSocket
 
 from nanobana.keyspace.keys import FamilyKeys
+from nanobana.keyspace.scripts import NAMES, script
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
@@ -79,6 +80,7 @@ def create_app(settings: Settings, *, pace: Pace | None = None, allowance: Allow
 
 
 async def _open(settings: Settings) -> Store:
+    await anyio.to_thread.run_sync(lambda: [script(name) for name in NAMES])  # files are not read on the event loop
     deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:

@@ -31,9 +31,9 @@ class Settings(BaseSettings):
     """So many viewers may watch a room that is full otherwise."""
     budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
     """Of each new canvas, history included (C12)."""
-    new_canvases_per_minute: Annotated[int, Field(ge=1)] = 30
+    new_canvases_per_minute: Annotated[int, Field(ge=1)] = 120
     """Per network address."""
-    tickets_per_minute: Annotated[int, Field(ge=1)] = 240
+    tickets_per_minute: Annotated[int, Field(ge=1)] = 600
     """Per network address."""
     upload_bytes: Annotated[int, Field(ge=1 << 16)] = 32 << 20
     """Largest picture or patch in one request."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from blockbuster import BlockBuster
 
 from support.live_server import Links, LiveServer, live_server
 from support.valkey import PrivateValkey, private_valkey
@@ -11,6 +12,21 @@ from support.valkey import PrivateValkey, private_valkey
 @pytest.fixture(scope="module")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def no_blocking() -> Iterator[None]:
+    """Anything that blocks the event loop, in the server or in the test, fails it."""
+    guard = BlockBuster()
+    for look in ("os.stat", "os.listdir", "os.scandir", "io.TextIOWrapper.read", "io.BufferedReader.read"):
+        guard.functions[look].can_block_in(
+            "importlib/metadata/__init__.py", {"search", "mtime", "read_text", "children"}
+        )
+    guard.activate()
+    try:
+        yield
+    finally:
+        guard.deactivate()
 
 
 @pytest.fixture(scope="module")

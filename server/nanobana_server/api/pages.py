@@ -24,7 +24,7 @@ class Pages:
     """Serves one folder of built files; what is not in it does not exist."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
+        self._folder = folder
 
     async def page(self, _request: Request) -> Response:
         """`index.html` for ``/`` and for every ``/c/…``: the client reads the address itself."""
@@ -43,7 +43,8 @@ class Pages:
         return FileResponse(path, headers={"cache-control": cache, "content-security-policy": CSP})
 
     def _find(self, name: str) -> Path:
-        path = (self._folder / name).resolve()
-        if not path.is_relative_to(self._folder) or not path.is_file():
+        folder = self._folder.resolve()
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
             raise NotFound(f"there is no {name} here", code="no_such_file")
         return path

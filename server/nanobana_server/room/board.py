@@ -5,6 +5,7 @@ what it has not seen, however long it slept.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nanobana.protocol import codec
@@ -112,26 +113,52 @@ class Board:
         self._cursors.pop(member, None)
         self._masks.pop(member, None)
 
-    def after(self, turn: int) -> list[bytes]:
-        """Everything shown after `turn`; 0 for a newcomer, who gets what stands now and no past strokes.
+    def after(self, turn: int, max_bytes: int) -> tuple[list[bytes], int]:
+        """What was shown after `turn`, oldest turns first where it is more than about `max_bytes`.
+
+        Args:
+            turn: 0 for a newcomer, who gets what stands now and no past events or strokes.
+
+        Returns:
+            Encoded messages, and the turn up to which they go.
 
         Raises:
             TooFarBehind: comings and goings since `turn` are forgotten.
         """
         if 0 < turn < self._forgotten_turn:
             raise TooFarBehind
-        now = self.turn
-        shown = [encoded for at, encoded in self._events if turn < at <= now] if turn else []
-        shown += [encoded for at, encoded in self._single.values() if turn < at <= now]
-        for progress in self._previews.values():
-            if turn < progress.first_turn <= now:
-                shown.append(progress.first)
-            if turn < progress.turn <= now and progress.turn != progress.first_turn:
-                shown.append(progress.latest)
-        shown += [encoded for at, _, encoded in self._masks.values() if turn < at <= now]
-        if turn:
-            shown += [encoded for at, encoded in self._strokes if turn < at <= now]
-        rows = [(member, x, y) for member, (at, x, y) in self._cursors.items() if turn < at <= now]
+        shown = [item for item in self._standing(turn) if turn < item[0] <= self.turn]
+        until = self.turn
+        if sum(len(encoded) for _, encoded in shown) > max_bytes:
+            shown.sort(key=lambda item: item[0])
+            until = _cut(shown, max_bytes)
+        rows = [(member, x, y) for member, (at, x, y) in self._cursors.items() if turn < at <= until]
+        messages = [encoded for at, encoded in shown if at <= until]
         if rows:
-            shown.append(codec.encode(m.Cursors(rows=rows)))
-        return shown
+            messages.append(codec.encode(m.Cursors(rows=rows)))
+        return messages, until
+
+    def _standing(self, turn: int) -> Iterator[tuple[int, bytes]]:
+        """Everything on the board but cursors, with its turn; events first, for others speak of their members."""
+        if turn:
+            yield from self._events
+        yield from self._single.values()
+        for progress in self._previews.values():
+            yield progress.first_turn, progress.first
+            if progress.turn != progress.first_turn:
+                yield progress.turn, progress.latest
+        for at, _, encoded in self._masks.values():
+            yield at, encoded
+        if turn:
+            yield from self._strokes
+
+
+def _cut(shown: Sequence[tuple[int, bytes]], max_bytes: int) -> int:
+    """The last turn that fits, the first one in any case; items are in order of turns."""
+    until, size = shown[0][0], 0
+    for at, encoded in shown:
+        size += len(encoded)
+        if size > max_bytes and at > until:
+            return until
+        until = at
+    return until

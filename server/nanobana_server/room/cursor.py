@@ -91,8 +91,9 @@ class Frames:
         seq = cursor.seq + len(entries)
         if len(entries) > self._pace.conflate_above:
             entries = conflate(entries)
-        parts = entries + self._board.after(cursor.turn)
-        until = Cursor(cursor.generation, seq, self._board.turn)
+        shown, turn = self._board.after(cursor.turn, self._pace.frame_bytes)
+        parts = entries + shown
+        until = Cursor(cursor.generation, seq, turn)
         if not parts:
             return None if until == cursor else Step(b"", until)
         frame = framed_messages(parts)

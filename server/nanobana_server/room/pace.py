@@ -10,7 +10,10 @@ class Pace:
     tick: float = 0.016
     """Between two frames of a lively room; the first one after a quiet spell goes out at once."""
     big_tick: float = 0.033
-    """The same for rooms above `big_members`, or where members lag."""
+    """The same for rooms above `big_members`, and where showing a turn takes a quarter of a tick.
+
+    A member whose socket lags is no reason: the others must not notice.
+    """
     big_members: int = 24
     volatile: float = 0.033
     """Cursors, strokes and masks go out at most this often (R6)."""
@@ -23,7 +26,7 @@ class Pace:
     hello: float = 5.0
     """The first message must come within this (R1)."""
     frame_bytes: int = 256 * 1024
-    """Durable entries in one frame, about."""
+    """Of durable entries, and of everything else, in one frame, about."""
     conflate_above: int = 32
     """A reader with more entries to catch up gets only the newest version of each tile."""
     resume_entries: int = 1024

@@ -193,9 +193,11 @@ class Room:
         while True:
             await self._stirred.wait()
             self._stirred = anyio.Event()
+            began = self._clock()
             self.show()
-            lively = len(self._readers) <= self.pace.big_members and not any(r.lags for r in self._readers.values())
-            await anyio.sleep(self.pace.tick if lively else self.pace.big_tick)
+            is_quick = self._clock() - began < self.pace.tick / 4
+            is_small = len(self._readers) <= self.pace.big_members
+            await anyio.sleep(self.pace.tick if is_quick and is_small else self.pace.big_tick)
 
     def show(self) -> None:
         """One turn: everything new in one frame for everybody."""
@@ -204,6 +206,8 @@ class Room:
             if now - self._volatile_at >= self.pace.volatile - 0.002:
                 self._volatile_at = now
                 shown = self._volatile.take(self.board)
+                if not self._volatile.is_empty:
+                    self.stir()
                 if self.presence.is_shared:
                     self._tell_others(*shown)
             else:

@@ -9,6 +9,9 @@ from nanobana_server.room.board import Board
 MAX_STROKES = 128
 """Between two turns; the rest is dropped."""
 
+MAX_MASK_BYTES = 256 * 1024
+"""In one turn, about."""
+
 
 class Volatile:
     """What local members showed since the last turn that carried volatile traffic."""
@@ -43,13 +46,23 @@ class Volatile:
         Returns:
             The same as messages, for the other servers.
         """
-        strokes, masks, cursors = self._strokes, self._masks, self._cursors
-        self._strokes, self._masks, self._cursors = [], {}, {}
+        strokes, masks, cursors = self._strokes, self._next_masks(), self._cursors
+        self._strokes, self._cursors = [], {}
         for stroke in strokes:
             board.stroke(codec.encode(stroke))
-        for mask in masks.values():
+        for mask in masks:
             board.mask(mask)
         for member, (x, y) in cursors.items():
             board.cursor(member, x, y)
         rows = [(member, x, y) for member, (x, y) in cursors.items()]
-        return [*strokes, *masks.values(), *([m.Cursors(rows=rows)] if rows else [])]
+        return [*strokes, *masks, *([m.Cursors(rows=rows)] if rows else [])]
+
+    def _next_masks(self) -> list[m.MemberMask]:
+        """As many masks as one turn should carry; the rest waits for the next."""
+        taken: list[m.MemberMask] = []
+        size = 0
+        while self._masks and size < MAX_MASK_BYTES:
+            mask = self._masks.pop(next(iter(self._masks)))
+            size += len(mask.png or b"")
+            taken.append(mask)
+        return taken

@@ -1,0 +1,113 @@
+"""The board shows each reader what it has not seen, and of latest-only things the newest (R3, R4, R6)."""
+
+import msgspec
+import pytest
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+from nanobana.protocol.geometry import Box
+from nanobana_server.room import board as boards
+from nanobana_server.room.board import Board, TooFarBehind
+
+ROOMY = 10**9
+
+
+def preview(step: int, job: str = "j", **fields: object) -> m.Preview:
+    return m.Preview(job=job, state="running", step=step, **fields)  # type: ignore[arg-type]
+
+
+def put(board: Board, *previews: m.Preview) -> None:
+    for one in previews:
+        board.preview(one, codec.encode(one))
+    board.advance()
+
+
+def after(board: Board, turn: int, max_bytes: int = ROOMY) -> list[msgspec.Struct]:
+    return list(codec.read_server(codec.join(board.after(turn, max_bytes)[0])))
+
+
+def test_r3_a_slow_reader_gets_only_the_newest_preview_of_each_job() -> None:
+    board = Board()
+    put(board, preview(1), preview(1, "k"))
+    seen = board.turn
+    for step in range(2, 9):
+        put(board, preview(step), preview(step, "k"))
+    assert after(board, seen) == [preview(8), preview(8, "k")]
+
+
+def test_r3_who_missed_a_jobs_first_preview_still_gets_its_alpha() -> None:
+    board = Board()
+    put(board, preview(1, alpha=b"A", box=Box(0, 0, 1, 1)))
+    seen = board.turn
+    put(board, preview(2))
+    assert after(board, 0) == [preview(1, alpha=b"A", box=Box(0, 0, 1, 1)), preview(2)]
+    assert after(board, seen) == [preview(2)]
+
+
+def test_a_preview_that_comes_after_its_job_ended_is_not_shown() -> None:
+    board = Board()
+    put(board, preview(1))
+    board.forget_job("j")
+    put(board, preview(2))
+    assert after(board, 0) == []
+
+
+def test_r6_cursors_of_a_turn_are_one_message() -> None:
+    board = Board()
+    turn = board.turn
+    board.cursor("a", 1.0, 2.0)
+    board.cursor("b", 3.0, None)
+    board.cursor("a", 5.0, 6.0)
+    board.advance()
+    assert after(board, turn) == [m.Cursors(rows=[("a", 5.0, 6.0), ("b", 3.0, None)])]
+
+
+def test_r3_a_newcomer_gets_the_masks_that_stand_and_no_old_strokes_or_comings() -> None:
+    board = Board()
+    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"old"))
+    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"new"))
+    board.stroke(codec.encode(m.Pong(n=1)))
+    board.event(codec.encode(m.Left(id="z")))
+    board.advance()
+    assert after(board, 0) == [m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"new")]
+
+
+def test_what_was_put_since_the_last_turn_is_not_shown_yet() -> None:
+    board = Board()
+    board.cursor("a", 1.0, 2.0)
+    assert after(board, board.turn) == []
+    board.advance()
+    assert len(after(board, board.turn - 1)) == 1
+
+
+def test_a_member_that_left_takes_its_cursor_and_mask_along() -> None:
+    board = Board()
+    board.cursor("a", 1.0, 2.0)
+    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"x"))
+    board.advance()
+    board.leave("a")
+    assert after(board, 0) == []
+
+
+def test_who_would_miss_a_coming_or_going_is_told_to_join_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "_EVENTS", 3)
+    board = Board()
+    seen = board.turn
+    for n in range(5):
+        board.event(codec.encode(m.Left(id=str(n))))
+        board.advance()
+    with pytest.raises(TooFarBehind):
+        board.after(seen, ROOMY)
+    assert [left.id for left in after(board, seen + 2) if isinstance(left, m.Left)] == ["2", "3", "4"]
+
+
+def test_r4_what_does_not_fit_in_one_frame_comes_in_several_oldest_first() -> None:
+    board = Board()
+    turn = board.turn
+    for n in range(4):
+        put(board, preview(n, f"j{n}", jpeg=bytes(1000)))
+    jobs = []
+    while turn < board.turn:
+        messages, turn = board.after(turn, 2500)
+        jobs.append([one.job for one in codec.read_server(codec.join(messages)) if isinstance(one, m.Preview)])
+    assert jobs == [["j0", "j1"], ["j2", "j3"]]
