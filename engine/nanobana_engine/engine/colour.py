@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
+from PIL import Image
 
 from nanobana_engine.engine.lab import from_lab, to_lab
 
@@ -77,6 +78,7 @@ def _carried_in(left: Floats, ring: Bools, smooth: float) -> Floats:
     weight = blurred[..., 3:4]
     fade = np.minimum(weight / 0.25, 1.0)
     low = blurred[..., :3] / np.maximum(weight, 1e-4) * fade
-    large = scipy.ndimage.zoom(low, (SHRINK, SHRINK, 1), order=1, grid_mode=True, mode="nearest")
-    carried: Floats = large[:height, :width].astype(np.float32)
+    size = (columns * SHRINK, rows * SHRINK)
+    large = [Image.fromarray(low[..., each]).resize(size, Image.Resampling.BILINEAR) for each in range(3)]
+    carried: Floats = np.stack([np.asarray(plane) for plane in large], axis=-1)[:height, :width]
     return carried

@@ -22,6 +22,11 @@ PREVIEW_SIDE = 512
 """Longest side of a preview's picture."""
 
 
+def _is_whole(part: tuple[float, float, float, float]) -> bool:
+    """Whether a part lies on whole pixels."""
+    return all(side == int(side) for side in part)
+
+
 @dataclass(slots=True)
 class _Shown:
     """The context at one stage's size."""
@@ -201,6 +206,8 @@ class EditRun:
         x0, y0, x1, y1 = scaled_box(plan.result_inside, plan.size, (stage.width, stage.height))
         across, down = width / stage.width, height / stage.height
         part = (x0 * across, y0 * down, min(float(width), x1 * across), min(float(height), y1 * down))
+        if _is_whole(part) and max(part[2] - part[0], part[3] - part[1]) <= PREVIEW_SIDE:
+            return picture[round(part[1]) : round(part[3]), round(part[0]) : round(part[2])]
         longest = max(part[2] - part[0], part[3] - part[1], 1.0)
         shrink = min(1.0, PREVIEW_SIDE / longest)
         size = (max(1, round((part[2] - part[0]) * shrink)), max(1, round((part[3] - part[1]) * shrink)))

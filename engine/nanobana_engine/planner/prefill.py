@@ -8,6 +8,9 @@ from PIL import Image
 
 Floats = npt.NDArray[np.float32]
 
+RIM = 16
+"""Pixels around a hole from which it is filled; more where less is known."""
+
 
 def prefill(pixels: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
     """The picture with its hole filled by a pyramid: known pixels are averaged down, unknown ones filled on the way up.
@@ -21,35 +24,45 @@ def prefill(pixels: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
     """
     if not hole.any():
         return pixels
-    known = (~hole).astype(np.float32)
-    if not known.any():
+    if hole.all():
         return np.full_like(pixels, 0.5)
-    filled = _fill(pixels * known[..., None], known)
-    return np.where(hole[..., None], filled, pixels).astype(np.float32)
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    # the hole and a rim around it: what lies farther away has no say
+    part = (
+        slice(max(0, int(rows[0]) - RIM), int(rows[-1]) + 1 + RIM),
+        slice(max(0, int(columns[0]) - RIM), int(columns[-1]) + 1 + RIM),
+    )
+    known = (~hole[part]).astype(np.float32)
+    colours = [np.ascontiguousarray(pixels[part][..., channel]) * known for channel in range(pixels.shape[2])]
+    filled = np.stack(_fill(colours, known), axis=-1)
+    result = pixels.copy()
+    np.copyto(result[part], filled, where=hole[part][..., None])
+    return result
 
 
-def _fill(weighted: Floats, weight: Floats) -> Floats:
+def _fill(weighted: list[Floats], weight: Floats) -> list[Floats]:
     """Colour times weight and weight → colour everywhere; push-pull by halves (Gortler et al. 1996)."""
     height, width = weight.shape
-    here = weighted / np.maximum(weight, 1e-6)[..., None]
+    here = [np.asarray(plane / np.maximum(weight, 1e-6), np.float32) for plane in weighted]
     if weight.min() >= 1.0 or max(height, width) <= 1:
-        return here.astype(np.float32)
-    odd = (height % 2, width % 2)
-    tall = np.pad(np.dstack([weighted, weight]), ((0, odd[0]), (0, odd[1]), (0, 0)))
-    coarse = tall[0::2, 0::2] + tall[1::2, 0::2] + tall[0::2, 1::2] + tall[1::2, 1::2]
+        return here
+    half = _halved(weight)
     # a cell with any known pixel counts as known: saturating the weight keeps far colours from washing it out
-    total = np.maximum(coarse[..., 3], 1e-6)
-    saturated = np.minimum(total, 1.0) * (coarse[..., 3] > 0)
-    below = _fill(coarse[..., :3] * (saturated / total)[..., None], saturated.astype(np.float32))
-    smooth = np.dstack(
-        [
-            np.asarray(
-                Image.fromarray(np.ascontiguousarray(plane)).resize(
-                    (width + odd[1], height + odd[0]), Image.Resampling.BILINEAR
-                )
-            )
-            for plane in np.moveaxis(below, -1, 0)
-        ]
-    )[:height, :width]
-    share = np.minimum(weight, 1.0)[..., None]
-    return (here * share + smooth * (1.0 - share)).astype(np.float32)
+    saturated = np.minimum(4.0 * half, 1.0).astype(np.float32)
+    gain = saturated / np.maximum(half, 1e-6)
+    below = _fill([_halved(plane) * gain for plane in weighted], saturated)
+    share = np.minimum(weight, 1.0)
+    return [
+        np.asarray(mine * share + _enlarged(smooth, width, height) * (1.0 - share), np.float32)
+        for mine, smooth in zip(here, below, strict=True)
+    ]
+
+
+def _halved(plane: Floats) -> Floats:
+    """Means of 2 x 2; at an odd border of what there is."""
+    return np.asarray(Image.fromarray(plane).reduce(2))
+
+
+def _enlarged(plane: Floats, width: int, height: int) -> Floats:
+    doubled = Image.fromarray(plane).resize((plane.shape[1] * 2, plane.shape[0] * 2), Image.Resampling.BILINEAR)
+    return np.asarray(doubled)[:height, :width]
