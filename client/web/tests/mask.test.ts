@@ -75,3 +75,17 @@ test('the outline of a ring is two closed loops', () => {
   expect(loops[0]).toHaveLength(4)
   expect(loops.flat()).toContainEqual({ x: 13, y: 13 })
 })
+
+test('a stroke that was none leaves the history alone', () => {
+  const mask = new Mask()
+  mask.begin()
+  mask.add(rectangle([10, 0, 20, 10]), ALL)
+  mask.finish()
+  mask.undo()
+  mask.begin()
+  mask.add(rectangle([500, 500, 520, 510]), ALL)
+  mask.abandon()
+  expect(mask.isEmpty).toBe(true)
+  expect(mask.redo()).toBe(true)
+  expect(mask.box()).toEqual([10, 0, 20, 10])
+})

@@ -47,6 +47,15 @@ export class Mask extends Emitter<{ change: Box | null }> {
     this.#before = null
   }
 
+  /** Takes back everything since `begin`, as if it had never been; the history stays as it was. */
+  abandon(): void {
+    const before = this.#before
+    this.#before = null
+    if (before === null || before.size === 0) return
+    this.#restore(before)
+    this.emit('change', null)
+  }
+
   add(coverage: Coverage, within: Box): void {
     this.#combine(coverage, within, (old, cover) => (cover > old ? cover : old))
   }
@@ -154,16 +163,20 @@ export class Mask extends Emitter<{ change: Box | null }> {
     const snapshot = from.pop()
     if (snapshot === undefined) return false
     const now: Snapshot = new Map()
+    for (const key of snapshot.keys()) now.set(key, this.tiles.get(key)?.data ?? null)
+    this.#restore(snapshot)
+    to.push(now)
+    this.emit('change', null)
+    return true
+  }
+
+  #restore(snapshot: Snapshot): void {
     for (const [key, data] of snapshot) {
-      now.set(key, this.tiles.get(key)?.data ?? null)
       const [tx, ty] = key.split(',').map(Number) as [number, number]
       if (data === null) this.tiles.delete(key)
       else this.tiles.set(key, { tx, ty, data })
     }
-    to.push(now)
     this.#box = undefined
-    this.emit('change', null)
-    return true
   }
 
   #measure(): Box | null {

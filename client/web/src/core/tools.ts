@@ -38,6 +38,8 @@ interface Events {
   stroke: Stroke
   /** A stroke over the mask began (true) or ended (false). */
   masking: boolean
+  /** A stroke over the mask was finished, as one step of history. */
+  masked: null
   painted: { outline: Point[]; mode: 'over' | 'erase'; brush: Brush; samples: Sample[] }
   pick: Point
   redraw: 'picture' | 'overlay'
@@ -168,7 +170,10 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
     }
     this.picture.live = null
     this.emit('redraw', 'picture')
-    if (MASK_TOOLS.has(tool)) this.emit('masking', false)
+    if (MASK_TOOLS.has(tool)) {
+      this.emit('masking', false)
+      this.emit('masked', null)
+    }
     this.emit('redraw', 'overlay')
   }
 
@@ -178,8 +183,7 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
     this.overlay.draft = null
     this.picture.live = null
     if (MASK_TOOLS.has(this.state.tool)) {
-      this.mask.finish()
-      if (this.state.tool === 'mask') this.mask.undo()
+      this.mask.abandon()
       this.emit('masking', false)
     }
     this.#samples = []

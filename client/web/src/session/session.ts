@@ -291,7 +291,7 @@ export class Session extends Emitter<Events> {
     this.tools.on('redo', () => this.redo())
     this.tools.on('refused', (text) => this.emit('toast', { tone: 'info', text }))
     this.tools.on('stroke', (stroke) => !this.readOnly && this.connection.sendVolatile(stroke))
-    this.tools.on('masking', (began) => !began && this.acted('mask'))
+    this.tools.on('masked', () => this.acted('mask'))
     this.tools.on('painted', (stroke) => {
       if (this.activeLayer !== null && this.painting.paint(stroke, this.activeLayer, this.bounds()) > 0) this.acted('op')
       picture()

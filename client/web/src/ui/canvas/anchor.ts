@@ -4,6 +4,12 @@ import type { Box } from '../../protocol/types'
 import type { View } from '../../core/view'
 
 export async function beside(bar: HTMLElement, box: Box, view: View): Promise<void> {
+  if (view.screenWidth < 640) {
+    // a phone has no room beside the mask: dock above the tools
+    const x = (view.screenWidth - bar.offsetWidth) / 2
+    bar.style.transform = `translate(${Math.round(x)}px, ${Math.round(view.screenHeight - view.insets.bottom - bar.offsetHeight)}px)`
+    return
+  }
   const at = view.boxToScreen(box)
   const left = Math.max(at.x, view.insets.left)
   const top = Math.max(at.y, view.insets.top)
