@@ -26,7 +26,7 @@ async def caller(server: LiveServer, link: Link) -> AsyncIterator[httpx.AsyncCli
         yield http
 
 
-def at(n: int, layer: str = "photo") -> dict[str, object]:
+def at(n: int, layer: str = "photo") -> dict[str, str | int]:
     return {"client": "tab", "n": n, "layer": layer, "name": layer}
 
 

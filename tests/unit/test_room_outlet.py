@@ -1,4 +1,4 @@
-"""A session writes when its socket has drained, holds nothing meanwhile, and then goes from its cursor to the present (R4)."""
+"""A session writes when its socket has drained, holds nothing meanwhile, and then catches up from its cursor (R4)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
