@@ -8,13 +8,14 @@ encode, denoise and decode calls; `overhead_ms` is the difference.
 """
 
 import argparse
-import asyncio
 import hashlib
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from anyio.from_thread import start_blocking_portal
 from browsers import WAIT_MS, browsers, drag_rectangle, jobs, open_canvas
 from harness import median, product, report
 from pictures import grainy_photo, png, rgba
@@ -22,24 +23,25 @@ from playwright.sync_api import Page
 from scipy.ndimage import distance_transform_edt
 
 from nanobana.protocol.geometry import Box
-from nanobana.sdk import create_canvas, join
+from nanobana.sdk import create_canvas, join_blocking
 from nanobana_engine.models.registry import load
 from nanobana_engine.planner.reach import reach_of
 
 SIDE, REGION = 1024, 256
 
 
-async def prepare(origin: str) -> str:
+def prepare(origin: str) -> str:
     """A canvas with the photograph; its edit link."""
-    links = await create_canvas(origin, title="first fill")
-    async with join(links.edit, name="setup") as canvas:
-        await canvas.add_image(png(grainy_photo(SIDE)))
-    return links.edit
+    with start_blocking_portal() as portal:
+        links = portal.call(partial(create_canvas, origin, title="first fill"))
+    with join_blocking(links.edit, name="setup") as canvas:
+        canvas.add_image(png(grainy_photo(SIDE)))
+    return str(links.edit)
 
 
-async def picture(link: str) -> npt.NDArray[np.uint8]:
-    async with join(link, name="measure") as canvas:
-        return rgba(await canvas.export())
+def picture(link: str) -> npt.NDArray[np.uint8]:
+    with join_blocking(link, name="measure") as canvas:
+        return rgba(canvas.export())
 
 
 def one_edit(author: Page, other: Page, box: Box, prompt: str, *, exact: bool) -> dict[str, Any]:
@@ -65,7 +67,11 @@ def one_edit(author: Page, other: Page, box: Box, prompt: str, *, exact: bool) -
     author.wait_for_function("id => window.nanobana.marks[id]?.staged !== undefined", arg=job_id, timeout=WAIT_MS)
     author.get_by_test_id("accept").click()
     for page in (author, other):
-        page.wait_for_function("id => !window.nanobana.jobs.some(job => job.id === id)", arg=job_id, timeout=WAIT_MS)
+        page.wait_for_function(
+            "id => window.nanobana.jobs.some(job => job.id === id && job.state === 'accepted')",
+            arg=job_id,
+            timeout=WAIT_MS,
+        )
     return {
         "first": origin + marks["firstPreview"] - clicked if "firstPreview" in marks else None,
         "final": origin + marks["staged"] - clicked,
@@ -124,16 +130,16 @@ def main() -> None:
     parser.add_argument("--prompt", default="a red apple")
     options = parser.parse_args()
     with product() as origin, browsers(2) as (one, two):
-        link = asyncio.run(prepare(origin))
+        link = prepare(origin)
         grow_scale = load().preset.grow_scale
         author, other = open_canvas(one, link, "Ana"), open_canvas(two, link, "Ben")
         rows, outside, outside_exact, halo = [], 0, 0, 0
         for index in range(options.edits + 1):
             exact = index % 3 == 2
             x, y = 96 + (index % 3) * 280, 96 + (index // 3 % 3) * 280
-            before = asyncio.run(picture(link))
+            before = picture(link)
             row = one_edit(author, other, Box(x, y, x + REGION, y + REGION), options.prompt, exact=exact)
-            changed = (asyncio.run(picture(link)) != before).any(axis=-1)
+            changed = (picture(link) != before).any(axis=-1)
             reach = reach_of(row["mask"], (SIDE, SIDE), scale=grow_scale)
             stray = int((changed & ~allowed(row["mask"], exact=exact, reach=reach.farthest)).sum())
             outside += 0 if exact else stray

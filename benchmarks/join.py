@@ -10,6 +10,7 @@ import argparse
 import asyncio
 
 import numpy as np
+from anyio.from_thread import start_blocking_portal
 from browsers import WAIT_MS, browsers
 from harness import median, product, report
 from pictures import grainy_photo, png
@@ -99,14 +100,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ops", type=int, default=10_000)
     options = parser.parse_args()
-    with product() as origin, browsers(1) as (browser,):
-        link = asyncio.run(prepare(origin))
-        asyncio.run(paint(link, 10))
+    with product() as origin, start_blocking_portal() as portal, browsers(1) as (browser,):
+        link = portal.call(prepare, origin)
+        portal.call(paint, link, 10)
         first_ever = visit(browser, link)  # makes the mip tiles
         young = viewport_ms(browser, link, options.rounds)
         full = median([visit(browser, link, everything=True) for _ in range(options.rounds)])
         print(f"after 10 ops: {young}, first visit ever {first_ever:.0f} ms, everything {full:.0f} ms", flush=True)
-        asyncio.run(paint(link, options.ops - 10))
+        portal.call(paint, link, options.ops - 10)
         visit(browser, link)
         old = viewport_ms(browser, link, options.rounds)
         print(f"after {options.ops} ops: {old}", flush=True)

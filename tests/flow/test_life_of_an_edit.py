@@ -38,7 +38,7 @@ def exported(png: bytes) -> npt.NDArray[np.uint8]:
 
 def disc(side: int) -> npt.NDArray[np.uint8]:
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    return ((x * x + y * y <= (side / 2) ** 2) * np.uint8(PAINTED)).astype(np.uint8)
+    return np.where(x * x + y * y <= (side / 2) ** 2, np.uint8(PAINTED), np.uint8(0))
 
 
 async def test_e5_a_fill_reaches_both_members_and_changes_nothing_outside_an_exact_mask(product: Product) -> None:
