@@ -13,7 +13,7 @@ import numpy as np
 from anyio.from_thread import start_blocking_portal
 from browsers import WAIT_MS, browsers
 from harness import median, product, report
-from pictures import grainy_photo, png
+from pictures import grainy_photo, jpeg
 from playwright.sync_api import Browser
 
 from nanobana.protocol import messages as m
@@ -27,7 +27,7 @@ SIDE = 4096
 async def prepare(origin: str) -> str:
     links = await create_canvas(origin, title="join")
     async with join(links.edit, name="setup") as canvas:
-        await canvas.add_image(png(grainy_photo(SIDE)))
+        await canvas.add_image(jpeg(grainy_photo(SIDE)))
     return links.edit
 
 

@@ -21,5 +21,12 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+def jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """As a camera would write it."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
 def rgba(encoded: bytes) -> npt.NDArray[np.uint8]:
     return np.array(Image.open(io.BytesIO(encoded)).convert("RGBA"))

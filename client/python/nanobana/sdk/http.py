@@ -28,7 +28,7 @@ _BY_CODE: dict[str, type[NanobanaError]] = {kind.code: kind for kind in _BY_STAT
 
 def error_from_wire(code: str, message: str, retry_ms: int | None = None, status: int = 500) -> NanobanaError:
     """The exception for a wire code; a finer code keeps its text and gets the class of its HTTP status, if known."""
-    kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or NanobanaError
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or (BadInput if 400 <= status < 500 else NanobanaError)
     return kind(message, code=code, retry_ms=retry_ms)
 
 
