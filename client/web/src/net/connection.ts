@@ -87,6 +87,14 @@ export class Connection extends Emitter<Events> {
     else this.retry()
   }
 
+  /** Breaks the socket, as a bad network would. */
+  drop(): void {
+    const socket = this.#socket
+    if (socket === null) return
+    this.#lost(4000, '')
+    socket.close(1000)
+  }
+
   readonly #wake = (): void => {
     if (document.visibilityState === 'visible') this.retry()
   }

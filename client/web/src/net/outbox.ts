@@ -48,6 +48,7 @@ export class Outbox {
   readonly #items = new Map<string, Pending>()
   readonly #shelf: Shelf
   #last = 0
+  #kept = 0
 
   constructor(
     readonly canvas: string,
@@ -62,6 +63,11 @@ export class Outbox {
     return this.#items.size
   }
 
+  /** How many of them are written to the shelf. */
+  get kept(): number {
+    return this.#kept
+  }
+
   /** The next op ID: rising over reloads, because it is never below the clock (C6). */
   nextId(): OpId {
     this.#last = Math.max(this.#last + 1, this.now())
@@ -72,6 +78,7 @@ export class Outbox {
   restore(found: Pending[]): void {
     for (const item of found.filter((p) => p.client === this.client).sort((a, b) => a.n - b.n)) {
       this.#items.set(opKey(item.op.op), item)
+      this.#kept++
       this.#last = Math.max(this.#last, item.n)
     }
   }
@@ -79,7 +86,10 @@ export class Outbox {
   add(op: Op, upload?: Pending['upload']): Pending {
     const item: Pending = { canvas: this.canvas, client: this.client, n: op.op[1], op, ...(upload === undefined ? {} : { upload }) }
     this.#items.set(opKey(op.op), item)
-    void this.#shelf.put(item).catch(() => undefined)
+    void this.#shelf.put(item).then(
+      () => this.#kept++,
+      () => undefined,
+    )
     return item
   }
 
@@ -92,6 +102,7 @@ export class Outbox {
     const item = this.#items.get(opKey(op))
     if (item === undefined) return undefined
     this.#items.delete(opKey(op))
+    this.#kept = Math.max(0, this.#kept - 1)
     void this.#shelf.drop(item).catch(() => undefined)
     return item
   }

@@ -3,7 +3,6 @@ import type { Overlay } from '../core/overlay'
 import type { Picture } from '../core/picture'
 
 const MARCH_MS = 110
-const STROKE_MS = 33
 
 export interface LoopParts {
   picture: Picture
@@ -11,8 +10,8 @@ export interface LoopParts {
   /** Whether anything dashed is on the screen. */
   marches(): boolean
   glide(now: number): boolean
-  /** 30 times a second while it is asked for. */
-  tick(): void
+  /** Sends what is due 30 times a second; true while something is held back. */
+  tick(now: number): boolean
   drawn(): void
 }
 
@@ -23,7 +22,6 @@ export class Loop {
   #overlayDirty = true
   #frame = 0
   #marched = 0
-  #ticked = 0
   readonly #calm = typeof matchMedia === 'undefined' ? null : matchMedia('(prefers-reduced-motion: reduce)')
   readonly #timer: ReturnType<typeof setInterval>
   frames = 0
@@ -58,10 +56,7 @@ export class Loop {
 
   #step(now: number): void {
     this.#frame = 0
-    if (now - this.#ticked > STROKE_MS) {
-      this.#ticked = now
-      this.parts.tick()
-    }
+    const held = this.parts.tick(now)
     if (now - this.#marched > MARCH_MS && this.#calm?.matches !== true) {
       this.#marched = now
       this.parts.overlay.phase = (this.parts.overlay.phase - 1.5) % 1000
@@ -76,6 +71,6 @@ export class Loop {
       this.#overlayDirty = false
       this.parts.overlay.draw(this.#overlay)
     }
-    if (this.parts.glide(now)) this.wake()
+    if (this.parts.glide(now) || held) this.wake()
   }
 }

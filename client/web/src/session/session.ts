@@ -25,6 +25,9 @@ import { Loop } from './loop'
 import { Painting } from './painting'
 import { Presence } from './presence'
 
+/** Strokes and cursors go out 30 times a second at the most (R6). */
+const TICK_MS = 33
+
 export type Tone = 'info' | 'error'
 
 interface Events {
@@ -67,7 +70,7 @@ export class Session extends Emitter<Events> {
   #fitted = false
   #maskTimer: ReturnType<typeof setTimeout> | undefined
   #cursor: Point | null = null
-  #cursorSent = 0
+  #ticked = 0
 
   private constructor(
     readonly id: string,
@@ -101,7 +104,7 @@ export class Session extends Emitter<Events> {
       overlay: this.overlay,
       marches: () => (!this.mask.isEmpty && this.overlay.maskVisible) || this.overlay.frames.some((frame) => frame.dashed),
       glide: (now) => this.presence.glide(now),
-      tick: () => this.#tick(),
+      tick: (now) => this.#tick(now),
       drawn: () => this.emit('frame', null),
     })
     this.#wire()
@@ -258,18 +261,15 @@ export class Session extends Emitter<Events> {
     return this.activeLayer === null ? 'There is no layer to work on.' : null
   }
 
-  #tick(): void {
+  #tick(now: number): boolean {
+    if (now - this.#ticked < TICK_MS) return this.tools.drawing || this.#cursor !== null
+    this.#ticked = now
     this.tools.tick()
-    if (this.#cursor === null) return
-    const now = performance.now()
-    if (now - this.#cursorSent < 33) {
-      this.loop.wake()
-      return
-    }
-    this.#cursorSent = now
+    if (this.#cursor === null) return false
     const { x, y } = this.#cursor
     this.#cursor = null
     this.connection.sendVolatile({ t: 'cursor', x: Math.round(x * 10) / 10, y: Math.round(y * 10) / 10 })
+    return false
   }
 
   #wire(): void {

@@ -1,4 +1,4 @@
-// `window.nanobana`: what tests and benchmarks may look at. Reading it changes nothing.
+// `window.nanobana`: what tests and benchmarks may look at. Reading it changes nothing; `drop` alone acts.
 import { tilesOf } from '../protocol/geometry'
 import type { CanvasState } from './state.svelte'
 
@@ -22,13 +22,18 @@ export interface Debug {
   readonly maskBox: unknown
   readonly marks: Record<string, { firstPreview?: number; staged?: number }>
   readonly lastStagedDrawn: { job: string; at: number } | null
+  /** Strokes and results that are still drawn from this page's own pixels. */
   readonly pending: number
+  /** Ops that lie in IndexedDB. */
+  readonly kept: number
   readonly frames: number
   readonly timeOrigin: number
   readonly view: unknown
   /** Page coordinates of a canvas point. */
   toPage(x: number, y: number): { x: number; y: number }
   tilesOf: typeof tilesOf
+  /** Breaks the socket, as a bad network would. */
+  drop(): void
 }
 
 export function install(state: CanvasState): void {
@@ -97,6 +102,9 @@ export function install(state: CanvasState): void {
     get pending() {
       return session.provisionals.size
     },
+    get kept() {
+      return session.outbox.kept
+    },
     get frames() {
       return session.loop.frames
     },
@@ -107,6 +115,7 @@ export function install(state: CanvasState): void {
     },
     toPage: (x, y) => session.view.toScreen({ x, y }),
     tilesOf,
+    drop: () => session.connection.drop(),
   }
   Object.assign(window, { nanobana: debug })
 }

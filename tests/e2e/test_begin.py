@@ -1,0 +1,71 @@
+"""Step 2: the empty state, and pictures coming in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from e2e.conftest import Invite
+
+
+def test_the_start_page_offers_a_picture_a_blank_canvas_and_a_sample(invite: Invite) -> None:
+    ana = invite("Ana").start()
+    for choice in ("drop-zone", "blank-canvas", "sample-picture"):
+        assert ana.shows(choice)
+
+
+def test_a_12_megapixel_jpeg_with_exif_rotation_comes_in_upright_as_a_layer(invite: Invite, tmp_path: Path) -> None:
+    pixels = np.zeros((3000, 4000, 3), np.uint8)
+    pixels[:, :2000] = (200, 30, 30)  # stored left half red; orientation 6 turns it to the top
+    pixels[:, 2000:] = (30, 30, 200)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "big.jpg", quality=85, exif=exif.tobytes())
+    ana = invite("Ana").start()
+    ana.page.get_by_test_id("file-input").set_input_files(tmp_path / "big.jpg")
+    ana.see("import-progress")
+    ana.wait("nb.complete", 60_000)
+    canvas = ana.nb("canvas")
+    assert (canvas["width"], canvas["height"]) == (3000, 4000)
+    assert [layer["name"] for layer in ana.nb("layers")] == ["big.jpg"]
+    picture = ana.picture()
+    top, bottom = picture.getpixel((1500, 500)), picture.getpixel((1500, 3500))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert top[0] > 150 > top[2]
+    assert bottom[2] > 150 > bottom[0]
+
+
+def test_a_blank_canvas_is_a_white_sheet_of_the_chosen_size(invite: Invite) -> None:
+    ana = invite("Ana").start()
+    ana.tap("blank-canvas")
+    ana.tap("size-1024x1024")
+    ana.wait("nb.complete && nb.layers.length === 1")
+    assert ana.picture().getcolors() == [(1024 * 1024, (255, 255, 255, 255))]
+
+
+def test_what_is_no_picture_is_refused_in_words_and_the_canvas_goes_on(invite: Invite, tmp_path: Path) -> None:
+    (tmp_path / "note.png").write_bytes(b"not a picture at all")
+    ana = invite("Ana").start_with_sample()
+    before = ana.seq
+    ana.page.get_by_test_id("layer-image-input").set_input_files(tmp_path / "note.png")
+    assert "note.png was not added" in ana.see("toast").inner_text()
+    assert ana.seq == before
+
+
+def test_a_second_picture_becomes_a_layer_of_its_own(invite: Invite, tmp_path: Path) -> None:
+    Image.new("RGB", (100, 60), (0, 255, 0)).save(tmp_path / "green.png")
+    ana = invite("Ana").start_with_sample()
+    ana.page.get_by_test_id("layer-image-input").set_input_files(tmp_path / "green.png")
+    ana.wait("nb.layers.length === 2 && nb.complete")
+    middle = (ana.nb("canvas.width") // 2, ana.nb("canvas.height") // 2)
+    assert ana.picture().getpixel(middle) == (0, 255, 0, 255)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_page_follows_the_system_theme(invite: Invite, theme: str) -> None:
+    ana = invite("Ana", color_scheme=theme).start()
+    assert ana.page.evaluate("document.documentElement.dataset.theme") == theme

@@ -1,0 +1,165 @@
+"""Steps 4 to 7: generate, watch, decide, undo; erase."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from e2e.conftest import Invite
+from e2e.person import ENGINE_MS, Person, same_canvas
+
+BOX = (270, 130, 390, 330)
+
+
+def changed(before: Image.Image, after: Image.Image) -> np.ndarray:
+    """Which pixels differ, [h, w]."""
+    return np.any(np.asarray(before) != np.asarray(after), axis=-1)
+
+
+def outside(shape: tuple[int, ...], box: tuple[int, int, int, int], reach: int = 0) -> np.ndarray:
+    mask = np.ones(shape, bool)
+    mask[max(0, box[1] - reach) : box[3] + reach, max(0, box[0] - reach) : box[2] + reach] = False
+    return mask
+
+
+def staged(person: Person) -> None:
+    person.wait("nb.jobs.some(j => j.state === 'staged') && nb.lastStagedDrawn !== null", ENGINE_MS)
+
+
+def over(person: Person, state: str) -> None:
+    person.wait(f"nb.jobs.every(j => j.state === '{state}') && nb.unsaved === 0 && nb.complete && nb.pending === 0")
+
+
+def test_a_fill_from_mask_to_accepted_in_two_browsers(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    before = ana.picture()
+
+    ana.mask_box(BOX)
+    ana.see("prompt").fill("a banana")
+    ana.tap("variations-2")
+    ana.tap("generate")
+    label = ben.see("job-label")
+    assert "Ana is generating" in label.inner_text()
+    assert "You are generating" in ana.see("job-label").inner_text()
+    assert ana.nb("maskBox") is None
+
+    # Ben goes on painting meanwhile
+    ben.paint((30, 30), (120, 50))
+
+    for person in (ana, ben):
+        person.wait("Object.values(nb.marks).some(m => m.firstPreview !== undefined || m.staged !== undefined)", ENGINE_MS)
+        staged(person)
+    assert not ben.shows("staged-bar"), "the decision is the author's"
+
+    ana.see("staged-bar")
+    assert ana.see("variation-count").inner_text() == "1/2"
+    ana.press("ArrowRight")
+    assert ana.see("variation-count").inner_text() == "2/2"
+    ana.press("ArrowLeft")
+    ana.press("Enter")
+    for person in (ana, ben):
+        over(person, "accepted")
+    ben.wait(f"nb.position[1] >= {ana.seq}")
+    assert same_canvas(ana, ben)
+
+    difference = changed(before, ana.picture())
+    difference[:80, :160] = False  # Ben's stroke
+    assert difference[BOX[1] : BOX[3], BOX[0] : BOX[2]].mean() > 0.5
+    diagonal = float(np.hypot(BOX[2] - BOX[0], BOX[3] - BOX[1]))
+    feather = max(0.10 * diagonal, 32.0)
+    reach = int(np.ceil(4 + feather / 2 + feather))
+    assert not difference[outside(difference.shape, BOX, reach)].any(), "E5: C = 0 there"
+
+    # each undoes only their own
+    ana.press("Control+z")
+    ana.wait(f"nb.position[1] > {ana.seq} && nb.unsaved === 0")
+    undone = changed(before, ana.picture())
+    assert undone[:80, :160].any(), "Ben's stroke stays"
+    undone[:80, :160] = False
+    assert not undone.any()
+    ana.press("Control+Shift+z")
+    ana.wait(f"nb.position[1] > {ana.seq} && nb.unsaved === 0")
+    assert changed(before, ana.picture())[BOX[1] : BOX[3], BOX[0] : BOX[2]].any()
+    ben.press("Control+z")
+    ben.wait(f"nb.position[1] > {ben.seq} && nb.unsaved === 0")
+    assert not changed(before, ben.picture())[:80, :160].any()
+
+
+def test_e5_exact_edge_changes_nothing_outside_the_mask_itself(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.picture()
+    ana.mask_box((100, 60, 200, 160))
+    ana.tap("advanced")
+    ana.see("exact-edge").check()
+    ana.see("quality-draft").click()
+    ana.press("Control+Enter")
+    staged(ana)
+    ana.tap("accept")
+    over(ana, "accepted")
+    difference = changed(before, ana.picture())
+    assert difference.any()
+    assert not difference[outside(difference.shape, (100, 60, 200, 160))].any()
+
+
+def test_a_discarded_result_leaves_the_canvas_as_it_was(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.tiles()
+    ana.mask_box((100, 60, 180, 140))
+    ana.tap("generate")
+    staged(ana)
+    ana.page.mouse.move(500, 400)
+    ana.press("Escape")
+    over(ana, "discarded")
+    assert ana.tiles() == before
+    assert not ana.shows("staged-bar")
+
+
+def test_e8_a_cancelled_edit_ends_at_once_for_both(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    ana.mask_box((100, 60, 420, 380))
+    ana.tap("variations-3")
+    ana.tap("advanced")
+    ana.see("quality-best").click()
+    ana.tap("generate")
+    ben.see("job-label")
+    assert not ben.shows("cancel-job"), "somebody else's edit is not Ben's to cancel"
+    ana.press("Shift+X")
+    for person in (ana, ben):
+        person.wait("nb.jobs.length > 0 && nb.jobs.every(j => j.state === 'cancelled')")
+    assert not ana.shows("job-label")
+
+
+def test_erase_takes_the_rocket_away_and_changes_nothing_farther_out(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.picture()
+    box = (355, 110, 395, 330)
+    ana.mask_box(box)
+    ana.tap("erase")
+    assert "erasing" in ana.see("job-label").inner_text()
+    staged(ana)
+    ana.press("Enter")
+    over(ana, "accepted")
+    difference = changed(before, ana.picture())
+    assert difference[box[1] : box[3], box[0] : box[2]].mean() > 0.3
+    assert not difference[outside(difference.shape, box, 64)].any()
+
+
+def test_the_history_gives_prompt_and_seed_back(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ana.mask_box((100, 60, 180, 140))
+    ana.see("prompt").fill("a red apple")
+    ana.tap("generate")
+    staged(ana)
+    ana.tap("discard")
+    over(ana, "discarded")
+    ana.tap("tab-history")
+    item = ana.see("history-item")
+    assert "a red apple" in item.inner_text()
+    seed = ana.nb("jobs")[0]["seed"]
+    item.get_by_text("All").click()
+    ana.mask_box((200, 60, 280, 140))
+    assert ana.see("prompt").input_value() == "a red apple"
+    ana.tap("advanced")
+    assert ana.see("seed").input_value() == str(seed)
