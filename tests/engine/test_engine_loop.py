@@ -26,13 +26,26 @@ def test_e7_every_step_is_told_with_a_picture_of_the_result() -> None:
     with Watched(adapter) as watched:
         watched.finish(source)
     steps = watched.steps("edit")
-    assert [each.step for each in steps] == [1, 2, 3, 4]
+    assert [each.step for each in steps] == [0, 1, 2, 3, 4]
     assert {each.of for each in steps} == {4}
     picture = steps[-1].picture
     assert picture is not None
     box = source.plan.result
     assert picture.shape == (box.height, box.width, 3)
     assert np.array_equal(picture, PICTURE[box.y0 : box.y1, box.x0 : box.x1, :3])
+
+
+def test_e4_the_first_look_is_the_prefilled_hole() -> None:
+    adapter = PaintAdapter((1.0, 0.0, 0.0))
+    flat = PICTURE.copy()
+    flat[..., :3] = 100
+    hidden = flat.copy()
+    hidden[80:110, 80:120, :3] = 0
+    with Watched(adapter) as watched:
+        watched.finish(source_of(hidden, MASK, adapter.preset))
+    first = watched.steps("edit")[0].picture
+    assert first is not None
+    assert np.abs(first.astype(int) - 100).max() <= 1
 
 
 def test_e3_a_large_region_shows_layout_rough_and_detail() -> None:

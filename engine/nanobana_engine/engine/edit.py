@@ -70,6 +70,13 @@ class EditRun:
     def is_done(self) -> bool:
         return self.stage_index >= len(self.source.plan.stages)
 
+    def first_look(self) -> EditProgress:
+        """The prefilled hole (E4), at once: everybody sees where something begins while the model still encodes."""
+        stage = self.stage
+        self._shown = self._show(stage)
+        picture = np.rint(self._shown.prefilled * 255.0).astype(np.uint8)
+        return EditProgress(self.source.id, stage.name, 0, self._total, self._cut(picture, stage))
+
     def begin_stage(self) -> list[Unit]:
         """Encode every variation and tile of the next stage.
 
@@ -77,7 +84,7 @@ class EditRun:
             nanobana.protocol.errors.BadInput: what the adapter refuses, e.g. ``unknown_prompt``.
         """
         stage, edit = self.stage, self.source.edit
-        shown = self._shown = self._show(stage)
+        shown = self._shown = self._shown or self._show(stage)
         self.parts = {}
         units = []
         guidance = self.runner.adapter.preset.guidance if edit.guidance is None else edit.guidance
@@ -134,9 +141,13 @@ class EditRun:
             picture = np.rint(blend(base, shown, max(1, self.runner.adapter.preset.native // 4)) * 255.0).astype(
                 np.uint8
             )
-        total = sum(each.steps * len(each.tiles) for each in self.source.plan.stages)
-        done = self.steps_done // self.source.edit.variations
-        return EditProgress(self.source.id, stage.name, min(done, total), total, self._cut(picture, stage))
+        done = min(self._total, self.steps_done // self.source.edit.variations)
+        return EditProgress(self.source.id, stage.name, done, self._total, self._cut(picture, stage))
+
+    @property
+    def _total(self) -> int:
+        """Steps of one variation."""
+        return sum(stage.steps * len(stage.tiles) for stage in self.source.plan.stages)
 
     def finished(self) -> EditFinished:
         model_s = self.runner.take_spent(self.source.id)

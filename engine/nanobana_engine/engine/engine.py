@@ -99,7 +99,11 @@ class Engine:
             alone=source.alone,
         )
         self._runs[source.id] = run
-        self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
+        self._guarded(run, lambda: self._begin(run))
+
+    def _begin(self, run: EditRun) -> None:
+        self._tell(run.first_look())
+        self._scheduler.extend(run.source.id, run.begin_stage())
 
     def _leave(self, edit: str) -> None:
         self._scheduler.remove(edit)

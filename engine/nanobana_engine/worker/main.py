@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -42,6 +43,7 @@ def run(settings: WorkerSettings | None = None, load: Load | None = None) -> Non
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("httpx", "httpx2", "huggingface_hub", "diffusers", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw progress bars into the log while they load weights
     try:
         settings = settings or read()
         if settings.parent is not None:
@@ -68,6 +70,7 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
         tasks.start_soon(_listen, draining)
         try:
             adapter = await to_thread.run_sync(load, settings)
+            log.info("engine %s: warming up after %.1f s", settings.worker, time.perf_counter() - began)
             await _with_model(settings, adapter, draining, began)
         finally:
             tasks.cancel_scope.cancel()
@@ -87,8 +90,9 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
     bridge.engine.start()
     eraser = Eraser()
     try:
-        await eraser.warm_up()
-        await _warm_up(bridge, adapter)
+        async with anyio.create_task_group() as warming:
+            warming.start_soon(eraser.warm_up)
+            warming.start_soon(_warm_up, bridge, adapter)
         tools = Tools(
             client=client,
             worker=settings.worker,
@@ -117,14 +121,18 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
 
 async def _warm_up(bridge: Bridge, adapter: ModelAdapter) -> None:
     from nanobana_engine.engine import EditFailed
-    from nanobana_engine.worker.warm import warm_source
+    from nanobana_engine.worker.warm import PROMPTS, warm_source
 
-    source = await to_thread.run_sync(warm_source, adapter.preset)
-    with bridge.submit(source, lambda _: None) as ended:
-        end = await ended.wait()
-    if isinstance(end, EditFailed):
-        raise NanobanaError(f"The model {adapter.preset.name} fails at its warm-up: {end.message}", code="bad_model")
-    await to_thread.run_sync(end.patches)
+    for prompt in PROMPTS:
+        source = await to_thread.run_sync(warm_source, adapter.preset, prompt)
+        with bridge.submit(source, lambda _: None) as ended:
+            end = await ended.wait()
+        if not isinstance(end, EditFailed):
+            await to_thread.run_sync(end.patches)
+        elif not prompt:
+            raise NanobanaError(
+                f"The model {adapter.preset.name} fails at its warm-up: {end.message}", code="bad_model"
+            )
 
 
 async def _listen(draining: anyio.Event) -> None:
