@@ -103,6 +103,18 @@ async def test_r7_an_op_under_another_tabs_client_id_is_refused(canvas: Links) -
         assert (await ana.until(m.Reject)).code == "not_yours"
 
 
+async def test_r7_a_client_id_stays_with_the_user_who_came_with_it_first(canvas: Links) -> None:
+    async with member(canvas.edit, client="tab") as (_, ana):
+        pass
+    ticket = (await ticket_of(canvas.edit))["ticket"]
+    async with socket_of(canvas.edit) as socket:
+        thief = RawMember(socket, "tab")
+        await thief.send(m.Hello(protocol=PROTOCOL_VERSION, ticket=ticket, client="tab"))
+        assert (await thief.until(m.Problem)).code == "client_taken"
+        assert await thief.closed() == m.CLOSE_PROTOCOL
+    assert ana.you.user
+
+
 async def test_r7_a_revoked_link_closes_its_sockets_within_a_second(server: LiveServer, canvas: Links) -> None:
     access = (await ticket_of(canvas.owner))["access"]
     async with server.http(headers={"authorization": f"Bearer {access}"}) as http:

@@ -65,6 +65,7 @@ class Pictures:
             raise BadInput(f"where should this picture go? {error}", code="bad_query") from error
         if place.client.startswith(("srv-", "grp-")):
             raise BadInput("client IDs with this beginning are the server's own", code="bad_client")
+        await self._store.bind_client(access.canvas, place.client, access.user)
         body = await read_body(request, self._settings.upload_bytes)
         pixels = self._settings.upload_pixels
         await self._store.pool.run(lambda: probe(body, max_pixels=pixels))

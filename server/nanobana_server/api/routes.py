@@ -64,6 +64,8 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
     blobs, pictures = handlers.blobs, handlers.pictures
     assert ROUTES["socket"] is Need.TICKET
     return [
+        guarded("get_blob", f"{_CANVAS}/blobs/{{name}}", blobs.get),  # asked for most, so looked at first
+        guarded("get_mip", f"{_CANVAS}/mips/{{layer}}/{{level:int}}/{{tx:int}}/{{ty:int}}/{{key}}", blobs.get_mip),
         public("page", "/", pages.page),
         public("canvas_page", "/c/{canvas}", pages.page),
         public("healthz", "/healthz", health.healthz),
@@ -73,9 +75,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         public("create_canvas", "/api/canvases", canvases.create, "POST"),
         public("issue_ticket", f"{_CANVAS}/tickets", canvases.issue_ticket, "POST"),
         WebSocketRoute(f"{_CANVAS}/ws", handlers.socket, name="socket"),
-        guarded("get_blob", f"{_CANVAS}/blobs/{{name}}", blobs.get),
         guarded("put_blob", f"{_CANVAS}/blobs", blobs.put, "PUT"),
-        guarded("get_mip", f"{_CANVAS}/mips/{{layer}}/{{level:int}}/{{tx:int}}/{{ty:int}}/{{key}}", blobs.get_mip),
         guarded("get_manifest", f"{_CANVAS}/manifest", pictures.manifest),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),

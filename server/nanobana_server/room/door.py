@@ -9,7 +9,7 @@ import structlog
 
 from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.errors import BadInput, NanobanaError, NotFound
+from nanobana.protocol.errors import BadInput, NanobanaError, NotAllowed, NotFound
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.links import LinkWatch
 from nanobana_server.policy.tokens import Access
@@ -101,6 +101,10 @@ class Door:
             raise _expelled(m.CLOSE_TICKET, "ticket", "this ticket is used up or too old: get another", retry_ms=0)
         if not (await self._links.links(canvas)).get(access.link, False):
             raise _expelled(m.CLOSE_REVOKED, "revoked", "the link by which you came was revoked")
+        try:
+            await self._store.bind_client(canvas, hello.client, access.user)
+        except NotAllowed as error:
+            raise _expelled(m.CLOSE_PROTOCOL, error.code, error.message) from error
         return access
 
     async def _admit(self, wire: Wire, room: Room, hello: m.Hello, access: Access, began: float) -> None:
@@ -109,9 +113,6 @@ class Door:
         if here >= seats:
             text = f"this canvas has {here} members already" + ("" if access.role == "viewer" else ": watch instead")
             raise _expelled(m.CLOSE_ROOM_FULL, "room_full", text)
-        for user, client in (reader.author for reader in room.readers):
-            if client == hello.client and user != access.user:
-                raise _expelled(m.CLOSE_PROTOCOL, "bad_client", "this client ID belongs to somebody else")
         member = new_member(access, access.color or colour_of(access.user, room.presence.everybody))
         session = Session(
             wire, room, member, access, hello.client,

@@ -19,7 +19,7 @@ class Pace:
     """Cursors, strokes and masks go out at most this often (R6)."""
     poll: float = 1.0
     """The log is read this often even if no bell rang (R9)."""
-    beat: float = 8.0
+    beat: float = 5.0
     """Presence is renewed and compared with the store's this often."""
     stall: float = 15.0
     """A socket that takes nothing for this long is cut off with CLOSE_SLOW (R4)."""

@@ -35,11 +35,6 @@ class Reader(Protocol):
         ...
 
     @property
-    def author(self) -> tuple[str, str]:
-        """User and client ID: a client ID belongs to one user (R7)."""
-        ...
-
-    @property
     def lags(self) -> bool: ...
 
     def push(self) -> None:

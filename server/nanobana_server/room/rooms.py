@@ -20,6 +20,9 @@ from nanobana_server.store import Store
 LINGER_S = 5.0
 """A room outlives its last member by this, so that a reload finds it open."""
 
+SUBSCRIBE_S = 3.0
+"""How long opening a room waits for its subscription."""
+
 _log = structlog.get_logger("nanobana.room")
 
 
@@ -138,7 +141,7 @@ class Rooms:
         except* Exception:  # noqa: BLE001 - logged whole; only this room ends
             _log.exception("room failed", canvas=canvas)
         finally:
-            self._slots.pop(canvas, None)
+            self._forget(canvas, slot)
             self._metrics.rooms.set(len(self._slots))
             slot.settled.set()
             if slot.room is not None:
@@ -151,7 +154,8 @@ class Rooms:
         follower = Follower(room, self._store, self.server, self._metrics, lambda: self._links.forget(canvas))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follower.listen)
-            await follower.subscribed()
+            with anyio.move_on_after(SUBSCRIBE_S):  # without it the log is still polled
+                await follower.subscribed()
             for task in (follower.read, follower.relay, follower.keep_presence, room.tick):
                 tasks.start_soon(task)
             tasks.start_soon(self._watch_links, room)
@@ -161,8 +165,13 @@ class Rooms:
             slot.settled.set()
             await self._until_empty(slot)
             slot.room = None
-            self._slots.pop(canvas, None)
+            self._forget(canvas, slot)
             tasks.cancel_scope.cancel()
+
+    def _forget(self, canvas: str, slot: _Slot) -> None:
+        """Let the next member open the canvas anew; while this slot was closing somebody may have done so already."""
+        if self._slots.get(canvas) is slot:
+            del self._slots[canvas]
 
     @staticmethod
     async def _until_empty(slot: _Slot) -> None:

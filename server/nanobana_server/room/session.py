@@ -55,7 +55,6 @@ class Session:
     ) -> None:
         self.member = member
         self.link = access.link
-        self.author = (access.user, client)
         self._wire = wire
         self._room = room
         self._ops = ops

@@ -11,7 +11,7 @@ from nanobana.keyspace import keys as names
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Role
-from nanobana.protocol.errors import NotFound
+from nanobana.protocol.errors import NotAllowed, NotFound
 from nanobana_server.store.base import Base
 from nanobana_server.store.pool import Pool
 
@@ -94,6 +94,17 @@ class Access(Base):
             kept = _kept.decode(data)
             links.append(Link(id=link.decode(), role=kept.role, created_ms=kept.created_ms, revoked=kept.revoked))
         return sorted(links, key=lambda link: (link.created_ms, ROLES.index(link.role)))
+
+    async def bind_client(self, canvas: str, client: str, user: str) -> None:
+        """A client ID belongs to the first user who comes with it; its op IDs are nobody else's (C6, R7).
+
+        Raises:
+            NotAllowed: ``client_taken``.
+        """
+        key = CanvasKeys(canvas).clients
+        _, owner = await self.client.pipeline([("HSETNX", key, client, user), ("HGET", key, client)])
+        if owner != user.encode():
+            raise NotAllowed("This client ID belongs to somebody else; reload the page.", code="client_taken")
 
     async def issue_ticket(self, claims: dict[str, Any], ttl_s: int = TICKET_TTL_S) -> str:
         """A ticket that opens a room once, within `ttl_s` (60 s at most)."""

@@ -6,7 +6,7 @@ from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.messages import Member
 from nanobana_server.store.base import Base
 
-MEMBER_TTL_MS = 30_000
+MEMBER_TTL_MS = 15_000
 """A server refreshes its members three times in that; after a kill -9 they fade out."""
 
 _member = msgspec.msgpack.Decoder(Member)
@@ -16,7 +16,7 @@ class Presence(Base):
     """The part of the store that knows the members."""
 
     async def put_member(self, canvas: str, member: Member) -> None:
-        """Show a member, or refresh it (every 10 s)."""
+        """Show a member, or refresh it (every 5 s)."""
         keys = CanvasKeys(canvas)
         await self.client.run(
             "presence", [keys.members, keys.meta], [member.id, msgspec.msgpack.encode(member), MEMBER_TTL_MS]

@@ -139,8 +139,13 @@ class CanvasKeys:
     @property
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
-        kept = [self.links, self.members, self.mips, self.mip_ages]
+        kept = [self.links, self.members, self.clients, self.mips, self.mip_ages]
         return [key for key in self.of_commit if key != self.bell] + kept
+
+    @property
+    def clients(self) -> str:
+        """Hash: client (a tab) → the user who used it first and whose it stays (C6, R7)."""
+        return self._key("clients")
 
     @property
     def bell(self) -> str:
