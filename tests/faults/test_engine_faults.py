@@ -30,6 +30,7 @@ from nanobana_server.room.relay import opened
 from nanobana_server.store import Store, open_store
 from nanobana_server.store.ops import import_image
 from nanobana_server.store.types import Author
+from support.cluster import cluster_url, private_cluster
 from support.edits import photo
 from support.engine_process import PYTHONPATH, READY, running_engine
 from support.valkey import PrivateValkey, private_valkey
@@ -53,9 +54,9 @@ def valkey() -> Iterator[PrivateValkey]:
 
 
 @asynccontextmanager
-async def room(valkey: PrivateValkey) -> AsyncIterator[Store]:
+async def room(valkey: PrivateValkey | str) -> AsyncIterator[Store]:
     """A store with a canvas ``c`` that has a picture, and a server's result and sweep loops beside it."""
-    store = await open_store(valkey.url)
+    store = await open_store(valkey if isinstance(valkey, str) else valkey.url)
     await store.create_canvas("c")
     await import_image(store, "c", "ana", OpId("ana", 1), encode_png(photo(SIZE, SIZE)), layer="photo")
     async with anyio.create_task_group() as tasks:
@@ -138,6 +139,18 @@ async def test_e8_a_killed_engines_job_is_finished_by_another_with_exactly_one_r
             assert await store.client.call("XLEN", RESULTS) == 0
 
 
+async def test_e8_an_edit_at_which_engines_died_alone_three_times_fails_for_good(
+    valkey: PrivateValkey, tmp_path: Path
+) -> None:
+    async with room(valkey) as store:
+        job = await generate(store, 2)
+        await store.client.call("HSET", CanvasKeys("c").job(job), "attempt", 4)
+        with running_engine(valkey.url, tmp_path / "log"):
+            failed = await job_until(store, job, lambda _job, state, _n: state == "failed")
+        assert failed.error_code == "engine_died"
+        assert "Nothing was changed" in failed.error
+
+
 async def test_e8_cancel_stops_the_job_within_a_step(valkey: PrivateValkey, tmp_path: Path) -> None:
     async with room(valkey) as store:
         with running_engine(valkey.url, tmp_path / "log", step_s=0.2) as engine:
@@ -204,6 +217,20 @@ async def test_an_edit_that_cannot_be_done_fails_with_a_sentence(valkey: Private
             job = await job_until(store, "ana-2", lambda _job, state, _n: state == "failed")
             assert job.error_code == "model_away"
             assert "other" in job.error
+
+
+@pytest.mark.cluster
+async def test_c7_the_same_worker_serves_a_cluster_and_takes_over_there(tmp_path: Path) -> None:
+    with private_cluster() as nodes:
+        url = cluster_url(nodes[0])
+        async with room(url) as store:
+            with running_engine(url, tmp_path / "one", step_s=0.5) as one:
+                job = await generate(store, 2)
+                await job_until(store, job, lambda _job, state, _n: state == "running")
+                one.kill()
+            with running_engine(url, tmp_path / "two"):
+                await staged(store, job)
+                await staged(store, await generate(store, 3, mode="erase", box=Box(10, 10, 30, 30)))
 
 
 async def test_erase_goes_the_same_way(valkey: PrivateValkey, tmp_path: Path) -> None:
