@@ -24,6 +24,8 @@ from nanobana_engine.assets.pack import (
 )
 
 MOST_THINGS = 6
+NEVER_INSTEAD = ("derelict", "no ", "broken", "person", "wilted", "crying", "pouting", "weary", "guide", "service")
+"""First words of names that are no variation of the plain thing."""
 LONGEST_PHRASE = 5
 """Words of a name that is looked up as one."""
 
@@ -289,6 +291,8 @@ class Retriever:
     def _alike(self, posting: Posting, top: PictureInfo) -> bool:
         """Whether a picture can stand in for the best one: the same kind of thing by name, or its face."""
         info = self._pack.pictures[posting.picture]
+        if info.name.startswith(NEVER_INSTEAD):
+            return False
         if info.name == f"{top.name} face":
             return True
         return info.subgroup == top.subgroup and posting.weight >= NAMED_KEYWORD

@@ -20,8 +20,6 @@ FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""
 HOLE_FROM = 0.02
 """Mask value from which a pixel counts as part of the hole."""
-REPEATS_BELOW = 0.2
-"""Cost of the second shift under which the surroundings repeat themselves well; else PatchMatch takes its place."""
 PATCHMATCH_AREA = 224**2
 """Pixels on which PatchMatch runs at the most (about half a second); larger holes get its fill scaled up."""
 
@@ -85,15 +83,12 @@ def look_around(pixels: Floats, mask: Floats) -> Around:
     known = shrunk((~hole)[..., None].astype(np.float32), size)
     small = np.where(small_hole[..., None], 0, shrunk(image, size) / np.maximum(known, 1e-3)).astype(np.float32)
     found = prefill.surroundings(small, small_hole)
-    small_guesses = (found.smooth, *found.copies)
-    guesses = small_guesses if hole.shape == size else _at_full_size(image, hole, found, size)
-    costs = found.costs
-    matched = _patchmatch(image, hole, guesses[1]) if costs[1] > REPEATS_BELOW else None
+    guesses = (found.smooth, *found.copies) if hole.shape == size else _at_full_size(image, hole, found, size)
+    matched = _patchmatch(image, hole, guesses[1]) if found.shows_seams else None
     if matched is not None:
-        costs = (costs[0], prefill.PATCHMATCH_COST)
-        guesses = (guesses[0], guesses[1], matched)
-        small_guesses = (*small_guesses[:2], np.where(small_hole[..., None], shrunk(matched, size), small))
-    return Around(hole, image, guesses, small_hole, small, small_guesses, costs)
+        guesses = (guesses[0], matched, guesses[1])
+        found = found.with_patchmatch(np.where(small_hole[..., None], shrunk(matched, size), small))
+    return Around(hole, image, guesses, small_hole, small, (found.smooth, *found.copies), found.costs)
 
 
 def _at_full_size(
@@ -121,7 +116,7 @@ def _patchmatch(image: Floats, hole: Bools, copy: Floats) -> Floats | None:
         return None
     large = shrunk(filled, (height, width))
     blur = 0.6 / scale
-    detail = copy - scipy.ndimage.gaussian_filter(copy, (blur, blur, 0))
+    detail = np.clip(copy - scipy.ndimage.gaussian_filter(copy, (blur, blur, 0)), -0.1, 0.1)
     return np.where(hole[..., None], np.clip(large + detail, 0, 1), image).astype(np.float32)
 
 

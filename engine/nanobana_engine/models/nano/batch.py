@@ -40,14 +40,14 @@ def collate(scenes: Sequence[Scene]) -> Batch:
 
 
 def drop_guesses(condition: Condition, rng: np.random.Generator) -> Condition:
-    """Hides guesses so that the network learns to draw: all of them in 22 %, the smooth in 8 %, the copies in 12 %."""
+    """Hides guesses so that the network learns to draw: all of them in 12 %, the smooth in 8 %, the copies in 8 %."""
     guesses = condition.guesses.clone()
     costs = condition.costs.clone()
     for item in range(len(guesses)):
         chance = rng.random()
-        if chance > 0.42:
+        if chance > 0.28:
             continue
-        hidden = [0, 1, 2] if chance < 0.22 else [0] if chance < 0.30 else [1, 2]
+        hidden = [0, 1, 2] if chance < 0.12 else [0] if chance < 0.20 else [1, 2]
         empty = torch.full_like(guesses[item, 0], 0.5) * condition.hole[item]
         for guess in hidden:
             guesses[item, guess] = guesses[item, guess] * (1 - condition.hole[item]) + empty

@@ -13,13 +13,17 @@ from nanobana_engine.models.nano import backgrounds, photos
 from nanobana_engine.models.nano.arrays import Bools, Floats, Picture
 from nanobana_engine.models.nano.layout import over, place, random_pose
 from nanobana_engine.models.nano.masks import bounding_box, random_mask
-from nanobana_engine.models.nano.prefill import surroundings
+from nanobana_engine.models.nano.prefill import patchmatch, surroundings
 from nanobana_engine.models.nano.recolour import recolour
 from nanobana_engine.models.nano.words import COLOURS
 
 Rng = np.random.Generator
 FLAT_GROUPS = ("flags", "symbols", "component")
 """Groups shown less often: flat signs teach little."""
+
+
+PATCHMATCH_SHARE = 0.4
+"""How often training spends the time on PatchMatch where the engine always does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,11 @@ class SceneMaker:
                 pictures = shown if rng.random() < 0.5 else pictures
             truth, things = self._with_things(rng, truth, hole, pictures, shown, stance)
             layer = things + layer * (1 - things[..., 3:])
-        matched = rng.random() < (0.55 if kind == "photo" else 0.05)
-        around = surroundings(np.where(hole[..., None], 0, known), hole, int(rng.integers(2**31)) if matched else None)
+        around = surroundings(np.where(hole[..., None], 0, known), hole)
+        matched_seed = int(rng.integers(2**31))
+        if around.shows_seams and rng.random() < PATCHMATCH_SHARE:
+            matched = patchmatch(around.smooth, hole, matched_seed)
+            around = around if matched is None else around.with_patchmatch(matched)
         guesses = tuple(
             over(layer, g) * hole[..., None] + known * ~hole[..., None] for g in (around.smooth, *around.copies)
         )

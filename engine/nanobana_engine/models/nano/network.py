@@ -15,6 +15,8 @@ from nanobana_engine.models.nano.codec import LATENT_CHANNELS, NATIVE, PATCH, pa
 
 GUESSES = 3
 PIXELS = PATCH * PATCH
+GATE_PRIOR = (0.0, 2.0, 0.0, -1.0)
+"""Added to the gates' logits (three guesses, own picture): without a reason against it, the likelier copy is right."""
 TEXT_WIDTH = 128
 OUT_CHANNELS = LATENT_CHANNELS + (GUESSES + 1) * PIXELS + 3
 """A picture of its own (48), gate logits of guesses and picture for each pixel (64), a light gain per patch (3)."""
@@ -91,7 +93,8 @@ class Mixture:
 def read_output(output: Tensor) -> Mixture:
     """(B, OUT_CHANNELS, h, w) of the UNet → the mixture it stands for."""
     own, gates, gain = output.split([LATENT_CHANNELS, (GUESSES + 1) * PIXELS, 3], 1)
-    return Mixture(unpatchify(own) * 0.5 + 0.5, unpatchify(gates).softmax(1), 1 + torch.tanh(gain))
+    prior = torch.tensor(GATE_PRIOR, dtype=gates.dtype, device=gates.device)[:, None, None]
+    return Mixture(unpatchify(own) * 0.5 + 0.5, (unpatchify(gates) + prior).softmax(1), 1 + torch.tanh(gain))
 
 
 def predict(unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor) -> tuple[Tensor, Mixture]:

@@ -167,8 +167,34 @@ def copy_by(image: Floats, smooth: Floats, shifts: ShiftMap) -> Floats:
     return result
 
 
+SEAMS_FROM = 0.04
+"""Seam energy from which shifted copies show seams: skylines, roads, photographs; walls and tiles stay below."""
 PATCHMATCH_COST = -1.0
-"""Stands for the second copy's cost where it is no shifted copy but PatchMatch's."""
+"""Stands for the first copy's cost where it is no shifted copy but PatchMatch's."""
+
+
+def seam_energy(image: Floats, copy: Floats, shifts: ShiftMap) -> float:
+    """How visibly the pieces of a shifted copy fail to meet, per pixel of the hole's outline.
+
+    Where neighbouring pixels come from different shifts, what stands at one is compared with what the other's shift
+    would have put there (the smoothness term of shift-map editing, Pritch et al. 2009), cut off at 0.15.
+    """
+    hole = shifts.filled
+    height, width = hole.shape
+    y, x = np.nonzero(hole)
+    total = 0.0
+    for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        qy, qx = y + down, x + right
+        ok = (qy >= 0) & (qy < height) & (qx >= 0) & (qx < width)
+        py, px, qy, qx = y[ok], x[ok], qy[ok], qx[ok]
+        differs = (shifts.dy[py, px] != shifts.dy[qy, qx]) | (shifts.dx[py, px] != shifts.dx[qy, qx])
+        py, px, qy, qx = py[differs], px[differs], qy[differs], qx[differs]
+        sy, sx = qy + shifts.dy[py, px], qx + shifts.dx[py, px]
+        ok = (sy >= 0) & (sy < height) & (sx >= 0) & (sx < width)
+        ok[ok] = ~hole[sy[ok], sx[ok]]
+        squares = ((copy[qy[ok], qx[ok]] - image[sy[ok], sx[ok]]) ** 2).sum(-1)
+        total += float(np.minimum(squares, 0.15).sum())
+    return total / (4 * max(1.0, float(np.sqrt(len(y)))))
 
 
 def patchmatch(image: Floats, hole: Bools, seed: int) -> Floats | None:
@@ -192,25 +218,29 @@ class Surroundings:
 
     smooth: Floats
     copies: tuple[Floats, Floats]
+    """The likelier first."""
     costs: tuple[float, float]
     shifts: tuple[Shift, Shift]
+    shows_seams: bool
+    """Whether the shifted copies do: PatchMatch is the better guess then."""
+
+    def with_patchmatch(self, matched: Floats) -> Surroundings:
+        """PatchMatch's fill as the first copy, the better shifted one as the second."""
+        costs = (PATCHMATCH_COST, self.costs[0])
+        return Surroundings(self.smooth, (matched, self.copies[0]), costs, self.shifts, self.shows_seams)
 
 
-def surroundings(image: Floats, hole: Bools, patchmatch_seed: int | None = None) -> Surroundings:
-    """All guesses for one image (H, W, 3) in [0, 1] and its hole (H, W); by a seed the second copy is PatchMatch's."""
+def surroundings(image: Floats, hole: Bools) -> Surroundings:
+    """The guesses for one image (H, W, 3) in [0, 1] and its hole (H, W), without PatchMatch's."""
     smooth = diffuse(image, hole)
     if not hole.any():
-        return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)))
+        return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False)
     shifts, costs = best_shifts(image, hole)
     first, second = shifts
-    copies = (
-        copy_by(image, smooth, lattice_map(hole, first, second)),
-        copy_by(image, smooth, lattice_map(hole, second, first)),
-    )
-    matched = None if patchmatch_seed is None else patchmatch(image, hole, patchmatch_seed)
-    if matched is not None:
-        return Surroundings(smooth, (copies[0], matched), (costs[0], PATCHMATCH_COST), (first, second))
-    return Surroundings(smooth, copies, (costs[0], costs[1]), (first, second))
+    best = lattice_map(hole, first, second)
+    copies = copy_by(image, smooth, best), copy_by(image, smooth, lattice_map(hole, second, first))
+    seams = seam_energy(image, copies[0], best) > SEAMS_FROM
+    return Surroundings(smooth, copies, (costs[0], costs[1]), (first, second), seams)
 
 
 def refine_shift(image: Floats, hole: Bools, shift: Shift, radius: int) -> Shift:
