@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import httpx
+import httpx2 as httpx
 from starlette.applications import Starlette
 
 from nanobana.sdk.link import Link
