@@ -217,3 +217,26 @@ async def test_c9_interleaved_undos_of_two_people_converge(easel: Easel) -> None
         for user in reversed(order):
             await easel.redo(user)
         assert await easel.look() == present
+
+
+async def test_c9_a_stroke_redone_while_its_layer_is_gone_comes_back_with_the_layer(store: Store, easel: Easel) -> None:
+    await ops.layer_op(store, easel.id, "ben", LayerAdd(op=easel.op("ben"), layer="ink", name="Ink"))
+    await easel.paint("ana", Box(0, 0, 10, 10), RED, layer="ink")
+    painted = await easel.look()
+    await easel.undo("ana")
+    await easel.undo("ben")
+    assert [layer.id for layer in (await easel.manifest()).layers] == ["base"]
+    await easel.redo("ana")
+    assert await easel.names() == {}
+    await easel.redo("ben")
+    assert await easel.look() == painted
+
+
+async def test_c9_undo_of_a_deletion_brings_back_what_was_redone_meanwhile(store: Store, easel: Easel) -> None:
+    await easel.paint("ana", Box(600, 0, 610, 10), RED)
+    painted = await easel.look()
+    await easel.undo("ana")
+    await ops.layer_op(store, easel.id, "ben", LayerDelete(op=easel.op("ben"), layer="base"))
+    await easel.redo("ana")
+    await easel.undo("ben")
+    assert await easel.look() == painted

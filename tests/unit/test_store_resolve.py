@@ -21,18 +21,18 @@ def past(
 
 def test_c9_the_newest_op_is_taken_back_by_name_without_touching_pixels() -> None:
     history = [past(1, after="a"), past(2, before="a", after="b", in_force=False)]
-    assert resolve.shortcut(history, 2, undo=True) == "a"
-    assert resolve.shortcut([history[0], past(2, before="a", after="b")], 2, undo=False) == "b"
+    assert resolve.shortcut(history, 2) == "a"
+    assert resolve.shortcut([history[0], past(2, before="a", after="b")], 2) == "b"
 
 
 def test_c9_a_later_op_in_force_needs_pixels() -> None:
-    assert resolve.shortcut([past(1, in_force=False), past(2)], 1, undo=True) is None
-    assert resolve.shortcut([past(1, in_force=False), past(2, in_force=False, flipped=3)], 1, undo=True) == ""
+    assert resolve.shortcut([past(1, in_force=False), past(2)], 1) is None
+    assert resolve.shortcut([past(1, in_force=False), past(2, in_force=False, flipped=3)], 1) == ""
 
 
 def test_c9_an_earlier_op_that_changed_sides_since_needs_pixels() -> None:
     history = [past(1, in_force=False, flipped=3), past(2, in_force=False)]
-    assert resolve.shortcut(history, 2, undo=True) is None
+    assert resolve.shortcut(history, 2) is None
 
 
 def test_a_member_of_the_history_is_read_back() -> None:

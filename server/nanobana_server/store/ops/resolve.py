@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nanobana.protocol.geometry import TILE
 from nanobana.raster import coverage
 from nanobana.raster.codec import blank_tile
 from nanobana.raster.pixels import Covered, Rgba
@@ -50,20 +51,26 @@ def parse(member: bytes, field: str) -> tuple[int, str, str, str]:
     return int(seq), before, after, cover
 
 
-def shortcut(history: Sequence[Past], mine: int, *, undo: bool) -> str | None:
-    """The tile's name, where it needs no pixels: nobody in force came later, and no earlier op changed sides since.
+def shortcut(history: Sequence[Past], mine: int | None) -> str | None:
+    """The tile's name where it needs no pixels, else None.
 
     Args:
-        history: oldest first.
-        mine: seq of the op that is taken back or done again.
+        history: oldest first, not empty, with the new sides.
+        mine: seq of the op that changes sides; None for a tile that comes back with its layer.
     """
-    own = next(past for past in history if past.seq == mine)
+    own = _last_in_force(history) if mine is None else next(past for past in history if past.seq == mine)
+    if own is None:
+        return history[0].before
     for past in history:
-        if past.seq > mine and past.in_force:
+        if past.seq > own.seq and past.in_force:
             return None
-        if past.seq < mine and past.flipped > mine:
+        if past.seq < own.seq and past.flipped > own.seq:
             return None
-    return own.before if undo else own.after
+    return own.after if own.in_force else own.before
+
+
+def _last_in_force(history: Sequence[Past]) -> Past | None:
+    return next((past for past in reversed(history) if past.in_force), None)
 
 
 def covers_needed(history: Sequence[Past]) -> list[str]:
@@ -71,11 +78,12 @@ def covers_needed(history: Sequence[Past]) -> list[str]:
     return list(dict.fromkeys(past.cover for past in history if past.cover != coverage.WHOLE))
 
 
-def plan(history: Sequence[Past], mine: int, covers: Mapping[str, bytes]) -> Pixels:
-    """Which pixels of the tile come from which tile, for an op that changes sides.
+def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes]) -> Pixels:
+    """Which pixels of the tile come from which tile.
 
     Args:
-        history: oldest first, with the op's new side.
+        history: oldest first, with the new sides.
+        mine: seq of the op that changes sides; None for a tile that comes back with its layer.
         covers: packed coverage masks by name.
     """
     masks = {name: coverage.unpack(data) for name, data in covers.items()}
@@ -83,13 +91,16 @@ def plan(history: Sequence[Past], mine: int, covers: Mapping[str, bytes]) -> Pix
     def mask(past: Past) -> Covered:
         return coverage.whole() if past.cover == coverage.WHOLE else masks[past.cover]
 
-    left = mask(next(past for past in history if past.seq == mine)).copy()
+    left = np.zeros((TILE, TILE), np.bool_)
+    for past in history:
+        if mine in (None, past.seq):
+            left |= mask(past)
     parts: list[Painted] = []
     for past in reversed(history):
         if not past.in_force or not left.any():
             continue
         where = left & mask(past)
-        if past.seq <= mine and where.any():
+        if (mine is None or past.seq <= mine) and where.any():
             parts.append(Painted(where, past.after))
         left &= ~where
     for past in history:

@@ -155,8 +155,8 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
     writes: list[TileWrite] = []
     mine = set(top.seqs)
     for key, history in top.histories.items():
-        own = max(past.seq for past in history if past.seq in mine)
-        name = resolve.shortcut(history, own, undo=top.side == "undo")
+        own = max((past.seq for past in history if past.seq in mine), default=None)
+        name = resolve.shortcut(history, own) if history else top.names[key]
         if name is not None:
             writes.append(TileWrite(key=key, before=top.names[key], after=name))
             continue
@@ -168,7 +168,7 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
 
 
 async def _mixed(
-    store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: int
+    store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: int | None
 ) -> list[TileWrite]:
     names = resolve.covers_needed(history)
     covers = {
@@ -206,8 +206,11 @@ def _with_layers(commit: Commit, top: _Top) -> Commit:
             source, target = both if top.side == "undo" else both[::-1]
             canvas = relayer.canvas_after(top.canvas, source, target, has_layers=bool(layers))
             extra |= {"canvas": canvas, "layers_version": top.layers_version}
+    present = {layer.id for layer in layers}
+    tiles = [write for write in commit.tiles if write.key[0] in present or write.after == ""]
+    extra["tiles"] = tiles  # what was in a layer that is gone comes back with the layer
     if "layers" not in extra:
-        extra["need_layers"] = tuple({write.key[0] for write in commit.tiles if write.after != ""})
+        extra["need_layers"] = tuple({write.key[0] for write in tiles if write.after != ""})
     return msgspec.structs.replace(commit, **extra)
 
 
