@@ -19,13 +19,10 @@ from nanobana_engine.assets.pack import (
     NAMED_KEYWORD,
     SHORT_NAME,
     AssetPack,
-    PictureInfo,
     Posting,
 )
 
 MOST_THINGS = 6
-NEVER_INSTEAD = ("derelict", "no ", "broken", "person", "wilted", "crying", "pouting", "weary", "guide", "service")
-"""First words of names that are no variation of the plain thing."""
 LONGEST_PHRASE = 5
 """Words of a name that is looked up as one."""
 
@@ -284,18 +281,13 @@ class Retriever:
         best = [p for p in found if p.weight == found[0].weight] if found else []
         shared = Counter(self._subgroup(p) for p in best)
         ranked = sorted(found, key=lambda p: (-p.weight, -shared[self._subgroup(p)], p.picture))
-        top = self._pack.pictures[ranked[0].picture] if ranked else None
-        alike = [p.picture for p in ranked if top and self._alike(p, top)]
-        return tuple(alike[:6]) or tuple(p.picture for p in self._pack.lookup(term)[:1])
+        return tuple(p.picture for p in ranked[:6]) or tuple(p.picture for p in self._pack.lookup(term)[:1])
 
-    def _alike(self, posting: Posting, top: PictureInfo) -> bool:
-        """Whether a picture can stand in for the best one: the same kind of thing by name, or its face."""
-        info = self._pack.pictures[posting.picture]
-        if info.name.startswith(NEVER_INSTEAD):
-            return False
-        if info.name == f"{top.name} face":
-            return True
-        return info.subgroup == top.subgroup and posting.weight >= NAMED_KEYWORD
+    def _variations(self, picture: int) -> tuple[int, ...]:
+        """Other pictures that mean the same."""
+        emoji = self._pack.pictures[picture].emoji
+        others = words.VARIATIONS.get(emoji) or words.VARIATIONS.get(emoji.strip("\ufe0f"), "")
+        return tuple(self._pack.by_emoji[found] for found in self._emoji.findall(others))
 
     def _subgroup(self, posting: Posting) -> str:
         return self._pack.pictures[posting.picture].subgroup
@@ -310,16 +302,25 @@ class Retriever:
             if token.text not in words.COLOURS and token.text not in words.FILLERS:
                 break
             colour = colour or words.COLOURS.get(token.text)
-        picture, *others = match.pictures
-        info = self._pack.pictures[picture]
-        name_words = {words.COLOURS.get(w) for w in normalise(info.name).split()} - {None}
-        coloured = [p for p in others if colour in normalise(self._pack.pictures[p].name).split()]
-        if colour is not None and colour not in name_words and coloured and info.name != "cat":
-            picture, others, colour = coloured[0], [], None
-        elif colour in name_words:
-            colour, others = None, []
+        picture = match.pictures[0]
+        if colour in self._colours_of(picture):
+            colour = None
+            others: tuple[int, ...] = ()
+        elif colour is not None and (
+            coloured := [p for p in match.pictures if colour in self._colours_of(p) and self._same_kind(p, picture)]
+        ):
+            picture, others, colour = coloured[0], (), None
+        else:
+            others = self._variations(picture) if segment[match.begin].picture is None else ()
         name = self._pack.pictures[picture].name
-        return Thing(picture, name, count or (3 if match.plural else 1), colour, size, tuple(others))
+        return Thing(picture, name, count or (3 if match.plural else 1), colour, size, others)
+
+    def _colours_of(self, picture: int) -> set[str | None]:
+        """Colours that the picture's own name says it has."""
+        return {words.COLOURS.get(w) for w in normalise(self._pack.pictures[picture].name).split()} - {None}
+
+    def _same_kind(self, picture: int, other: int) -> bool:
+        return self._pack.pictures[picture].subgroup == self._pack.pictures[other].subgroup
 
 
 def _phrase(tokens: Sequence[_Token], begin: int, end: int) -> str:

@@ -43,5 +43,7 @@ NOTHING = _list("nothing")
 """Words of prompts that ask for the surroundings to go on."""
 PREFERRED: Mapping[str, str] = MappingProxyType({normalise(w): emoji for w, emoji in _FILE["preferred"].items()})
 """English words that several pictures share, or none is named by → the picture meant most."""
+VARIATIONS: Mapping[str, str] = MappingProxyType(dict(_FILE["variations"]))
+"""A picture's emoji → the emoji of others that mean the same."""
 IRREGULAR: Mapping[str, str] = MappingProxyType({normalise(w): normalise(s) for w, s in _FILE["irregular"].items()})
 """Plurals that no rule makes → their singulars."""
