@@ -57,5 +57,9 @@ class LinkWatch:
     async def changed(self, canvas: str, timeout: float) -> None:
         """Return when `forget` is called for the canvas, or after `timeout` seconds."""
         event = self._waiting.setdefault(canvas, anyio.Event())
-        with anyio.move_on_after(timeout):
-            await event.wait()
+        try:
+            with anyio.move_on_after(timeout):
+                await event.wait()
+        finally:
+            if self._waiting.get(canvas) is event:
+                del self._waiting[canvas]

@@ -27,6 +27,8 @@ class Pace:
     """The first message must come within this (R1)."""
     frame_bytes: int = 256 * 1024
     """Of durable entries, and of everything else, in one frame, about."""
+    ring_entries: int = 2048
+    """Changes that a room keeps encoded; a reader farther behind gets the manifest."""
     conflate_above: int = 32
     """A reader with more entries to catch up gets only the newest version of each tile."""
     resume_entries: int = 1024

@@ -59,7 +59,7 @@ class Room:
         self.position = manifest.position
         self.board = Board()
         self.presence = Presence(self.board)
-        self.ring = Ring(manifest.position.seq)
+        self.ring = Ring(manifest.position.seq, max_entries=pace.ring_entries)
         self.frames = Frames(self.ring, self.board, pace, metrics.frame_bytes.observe)
         self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}
         self._metrics = metrics
@@ -137,7 +137,7 @@ class Room:
     def restart(self, manifest: Manifest) -> None:
         """The log is another one now: drop the ring; everybody gets the manifest (C4)."""
         self._metrics.resynced.inc()
-        self.ring = Ring(manifest.position.seq)
+        self.ring = Ring(manifest.position.seq, max_entries=self.pace.ring_entries)
         self.position = manifest.position
         self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}
         self.frames.restart(self.ring)
