@@ -109,7 +109,7 @@ class ModelAdapter(Protocol):
         ...
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:
-        """Noise levels from the first to 0.0: steps + 1 values, the first scaled down for strength < 1; at least 3 real steps (E4)."""
+        """Noise levels from the first to 0.0: steps + 1 values, the first lower for strength < 1; >= 3 steps (E4)."""
         ...
 
     def call_key(self, item: Item) -> tuple[object, ...]:
