@@ -125,6 +125,12 @@ class Person:
         self.page.keyboard.press(keys)
         return self
 
+    def press_durably(self, keys: str) -> Person:
+        """Press, and wait until what it did is in the log and on the screen."""
+        before = self.seq
+        self.press(keys)
+        return self.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.complete")
+
     def at(self, point: Point) -> tuple[float, float]:
         """Page coordinates of a canvas point."""
         place = self.page.evaluate("([x, y]) => window.nanobana.toPage(x, y)", list(point))

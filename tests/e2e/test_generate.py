@@ -48,7 +48,9 @@ def test_a_fill_from_mask_to_accepted_in_two_browsers(invite: Invite) -> None:
     ben.paint((30, 30), (120, 50))
 
     for person in (ana, ben):
-        person.wait("Object.values(nb.marks).some(m => m.firstPreview !== undefined || m.staged !== undefined)", ENGINE_MS)
+        person.wait(
+            "Object.values(nb.marks).some(m => m.firstPreview !== undefined || m.staged !== undefined)", ENGINE_MS
+        )
         staged(person)
     assert not ben.shows("staged-bar"), "the decision is the author's"
 
@@ -72,17 +74,14 @@ def test_a_fill_from_mask_to_accepted_in_two_browsers(invite: Invite) -> None:
     assert not difference[outside(difference.shape, BOX, reach)].any(), "E5: C = 0 there"
 
     # each undoes only their own
-    ana.press("Control+z")
-    ana.wait(f"nb.position[1] > {ana.seq} && nb.unsaved === 0")
+    ana.press_durably("Control+z")
     undone = changed(before, ana.picture())
     assert undone[:80, :160].any(), "Ben's stroke stays"
     undone[:80, :160] = False
     assert not undone.any()
-    ana.press("Control+Shift+z")
-    ana.wait(f"nb.position[1] > {ana.seq} && nb.unsaved === 0")
+    ana.press_durably("Control+Shift+z")
     assert changed(before, ana.picture())[BOX[1] : BOX[3], BOX[0] : BOX[2]].any()
-    ben.press("Control+z")
-    ben.wait(f"nb.position[1] > {ben.seq} && nb.unsaved === 0")
+    ben.press_durably("Control+z")
     assert not changed(before, ben.picture())[:80, :160].any()
 
 

@@ -70,7 +70,7 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
   #active = false
   #subtract = false
   #frozen: Brush | null = null
-  #lastEnd: Point | null = null
+  #lastEnd: { tool: ToolName; at: Point } | null = null
   #constrain: 'x' | 'y' | null = null
 
   constructor(
@@ -130,8 +130,8 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
     this.#id = crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10)
     const pressed = sample.pressure !== 0.5
     this.#frozen = tool === 'erase' ? { size: this.state.eraserSize, color: '#000000', opacity: 1, pressed: false } : { ...this.state.brush, pressed }
-    const straight = modifiers.shift && this.#lastEnd !== null && (tool === 'mask' || tool === 'paint' || tool === 'erase')
-    this.#samples = straight && this.#lastEnd !== null ? [...line(this.#lastEnd, sample)] : [sample]
+    const from = modifiers.shift && this.#lastEnd?.tool === tool ? this.#lastEnd.at : null
+    this.#samples = from === null ? [sample] : line(from, sample)
     if (MASK_TOOLS.has(tool)) {
       this.mask.begin()
       this.emit('masking', true)
@@ -156,7 +156,8 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
   up(modifiers: Modifiers): void {
     if (!this.#active) return
     const { tool } = this.state
-    this.#lastEnd = this.#samples.at(-1) ?? null
+    const end = this.#samples.at(-1)
+    this.#lastEnd = end === undefined || tool === 'rect' || tool === 'lasso' ? null : { tool, at: end }
     if (tool === 'rect') this.#shape(this.#rectangle(modifiers))
     if (tool === 'lasso') this.#shape(polygon(this.#samples, this.around.bounds()))
     if (MASK_TOOLS.has(tool)) this.mask.finish()

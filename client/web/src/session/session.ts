@@ -8,7 +8,7 @@ import { Input } from '../core/input'
 import { Mask } from '../core/mask'
 import { Overlay } from '../core/overlay'
 import { Picture } from '../core/picture'
-import { encodePng } from '../core/png'
+import { encodePng, warm } from '../core/png'
 import { Provisionals } from '../core/provisional'
 import { Results } from '../core/results'
 import { TileStore } from '../core/tiles'
@@ -117,6 +117,7 @@ export class Session extends Emitter<Events> {
     const outbox = new Outbox(id, client, shelf as Shelf)
     outbox.restore(found)
     const session = new Session(id, secret, outbox)
+    warm()
     session.connection.start()
     return session
   }
@@ -285,6 +286,7 @@ export class Session extends Emitter<Events> {
       this.emit('state', null)
     })
     this.presence.on('redraw', overlay)
+    this.presence.on('cursors', () => this.loop.wake())
     this.presence.on('said', (text) => this.emit('said', text))
     this.tools.on('redraw', (what) => this.loop.dirty(what))
     this.tools.on('undo', () => this.undo())
