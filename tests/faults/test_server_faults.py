@@ -138,6 +138,13 @@ async def test_r8_sigterm_sends_members_away_to_come_back_and_exits_with_0(serve
         assert await code == 0
 
 
+def test_a_port_that_is_taken_is_a_clear_error(server: ServerProcess, tmp_path: Path) -> None:
+    second = ServerProcess(server.redis_url, tmp_path / "second.log")
+    second.port = server.port
+    assert second.run_to_its_end() == 75
+    assert f"cannot listen on 127.0.0.1:{server.port}" in second.log.read_text("utf-8")
+
+
 async def test_r4_a_paused_reader_costs_the_server_at_most_2_mib(server: ServerProcess, valkey: PrivateValkey) -> None:
     links = await create_canvas(server.origin, width=512, height=512)
     store = await open_store(valkey.url)

@@ -37,6 +37,18 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it is ready; raises RuntimeError with its log."""
+        process = self._launch()
+        deadline = time.monotonic() + READY_S
+        while not self._is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{self.log.read_text('utf-8', 'replace')[-3000:]}")
+            time.sleep(0.02)
+
+    def run_to_its_end(self) -> int:
+        """For a server that cannot run: its exit code."""
+        return self._launch().wait(timeout=READY_S)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "PYTHONPATH": PYTHONPATH,
@@ -47,11 +59,7 @@ class ServerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nanobana.cli", "server"], env=environment, stdout=output, stderr=output
             )
-        deadline = time.monotonic() + READY_S
-        while not self._is_ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start:\n{self.log.read_text('utf-8', 'replace')[-3000:]}")
-            time.sleep(0.02)
+        return self.process
 
     def kill(self) -> None:
         """As a crash would."""

@@ -44,6 +44,13 @@ def test_r3_who_missed_a_jobs_first_preview_still_gets_its_alpha() -> None:
     assert after(board, seen) == [preview(2)]
 
 
+def test_r3_a_jobs_first_preview_and_a_newer_one_of_the_same_turn_are_both_shown() -> None:
+    board = Board()
+    turn = board.turn
+    put(board, preview(1, alpha=b"A"), preview(2), preview(3))
+    assert after(board, turn) == [preview(1, alpha=b"A"), preview(3)]
+
+
 def test_a_preview_that_comes_after_its_job_ended_is_not_shown() -> None:
     board = Board()
     put(board, preview(1))

@@ -145,7 +145,7 @@ class Board:
         yield from self._single.values()
         for progress in self._previews.values():
             yield progress.first_turn, progress.first
-            if progress.turn != progress.first_turn:
+            if progress.latest is not progress.first:
                 yield progress.turn, progress.latest
         for at, _, encoded in self._masks.values():
             yield at, encoded

@@ -58,6 +58,5 @@ class EngineWatch:
         for room, job in waiting:
             place = places.get(job, 0)
             if place > 0 and self._places.get(job) != place:
-                preview = m.Preview(job=job, state="queued", place=place)
-                room.hear(preview)
+                room.show_place(job, place)
         self._places = {job: places.get(job, 0) for _, job in waiting}

@@ -17,6 +17,8 @@ from nanobana_server.room.presence import Presence
 from nanobana_server.room.ring import Ring
 from nanobana_server.room.volatile import Volatile
 
+RECENTLY_S = 2.0
+
 MAX_OUTGOING = 512
 """Messages that wait for the relay; while the store is away the oldest are dropped."""
 
@@ -64,6 +66,7 @@ class Room:
         self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}
         self._metrics = metrics
         self._clock = clock
+        self._worked_on: dict[str, float] = {}
         self._readers: dict[str, Reader] = {}
         self._volatile = Volatile()
         self._volatile_at = 0.0
@@ -130,6 +133,7 @@ class Room:
     def _follow_job(self, job: str, state: str) -> None:
         if state in TERMINAL or state == "staged":
             self.open_jobs.discard(job)
+            self._worked_on.pop(job, None)
             self.board.forget_job(job)
         else:
             self.open_jobs.add(job)
@@ -146,7 +150,8 @@ class Room:
     def hear(self, message: m.ServerMessage) -> None:
         """Volatile or latest-only traffic from an engine or another server."""
         match message:
-            case m.Preview():
+            case m.Preview(job=job):
+                self._worked_on[job] = self._clock()
                 self.board.preview(message, codec.encode(message))
             case m.Cursors(rows=rows):
                 for member, x, y in rows:
@@ -163,6 +168,13 @@ class Room:
             case _:
                 return
         self.stir()
+
+    def show_place(self, job: str, place: int) -> None:
+        """An edit's place in the queue, unless an engine has just been heard to work on it: then this is old news."""
+        if self._clock() - self._worked_on.get(job, -RECENTLY_S) >= RECENTLY_S:
+            waiting = m.Preview(job=job, state="queued", place=place)
+            self.board.preview(waiting, codec.encode(waiting))
+            self.stir()
 
     def engines(self, engines: m.Engines) -> None:
         self.board.single("engines", codec.encode(engines))
