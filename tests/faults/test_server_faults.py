@@ -158,11 +158,11 @@ async def test_r4_a_paused_reader_costs_the_server_at_most_2_mib(server: ServerP
     try:
         async with member(link) as (ben, _):
             drain = asyncio.create_task(_read_on(ben))
-            await show(15)
+            await show(8)
             before = server.memory_bytes
             async with member(link) as (asleep, _):
                 asleep.socket.transport.pause_reading()
-                await show(25)
+                await show(12)
                 assert server.memory_bytes - before <= 2 * 2**20
             drain.cancel()
     finally:
