@@ -156,3 +156,9 @@ def test_distance_is_zero_on_the_mask_and_euclidean_outside() -> None:
     field = distance(mask_in(20, 20, Box(5, 5, 6, 6)))
     assert field[5, 5] == 0
     assert field[8, 9] == pytest.approx(5.0)
+
+
+def test_e3_a_small_region_is_enlarged_not_mirrored() -> None:
+    picture = np.broadcast_to(np.linspace(0, 1, 80, dtype=np.float32)[None, :, None], (80, 80, 3)).copy()
+    large = fit(picture, (128, 128))
+    assert np.abs(large[60, :, 0] - np.linspace(0, 1, 128)).max() < 0.02

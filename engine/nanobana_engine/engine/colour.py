@@ -8,6 +8,7 @@ import scipy.ndimage
 from PIL import Image
 
 from nanobana_engine.engine.lab import from_lab, to_lab
+from nanobana_engine.planner.prefill import prefill
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -18,19 +19,21 @@ CAST = 8.0
 """Differences well above this in L, a or b are content (a shadow, an object over the edge), not a colour cast."""
 STEADY = 3.0
 """A cast is the same everywhere: where differences scatter more than this around their median, it is trusted less."""
+ALONG = 2.0
+"""Quarter pixels over which the leftover difference is averaged along the ring."""
 CONTRAST = (0.9, 1.1)
 """Bounds of the contrast factor."""
 SHRINK = 4
 """The residual is smooth: it is computed at a quarter of the size."""
 
 
-def match_colour(generated: Floats, original: Floats, ring: Bools, *, smooth: float) -> Floats:
+def match_colour(generated: Floats, original: Floats, ring: Bools, *, far: float) -> Floats:
     """The generated picture with the ring's statistics made those of the original.
 
     Args:
         generated, original: [h, w, 3] in 0..1.
         ring: [h, w]; outside the user's mask and inside D > 0: both pictures show the same thing there.
-        smooth: pixels over which the leftover difference is averaged and faded inwards.
+        far: pixels from the ring at which half of the leftover difference is still added.
 
     Returns:
         [h, w, 3]; exactly `generated` where nothing differs in the ring. Mean of L, a and b and the spread of L are
@@ -52,7 +55,7 @@ def match_colour(generated: Floats, original: Floats, ring: Bools, *, smooth: fl
     change[..., 0] += (contrast - 1.0) * (lab[..., 0] - centre)
     left = np.zeros_like(lab)
     left[ring] = _likely(there - (here + change[ring]))
-    change += _carried_in(left, ring, smooth)
+    change += _carried_in(left, ring, far)
     if float(np.abs(change).max()) < 1e-3:
         return generated
     # as a difference of two conversions, so that a change of 0 leaves the very same value
@@ -66,19 +69,26 @@ def _likely(difference: Floats) -> Floats:
     return likely
 
 
-def _carried_in(left: Floats, ring: Bools, smooth: float) -> Floats:
-    """The low frequencies of what is left in the ring, everywhere: normalised convolution, fading with distance."""
+def _carried_in(left: Floats, ring: Bools, far: float) -> Floats:
+    """What is left in the ring, smoothed, carried across the inside like a membrane and fading with the distance.
+
+    Computed at a quarter of the size: it is smooth.
+    """
     height, width = ring.shape
     padded = ((0, -height % SHRINK), (0, -width % SHRINK), (0, 0))
     planes = np.pad(np.dstack([left * ring[..., None], ring.astype(np.float32)]), padded)
     rows, columns = planes.shape[0] // SHRINK, planes.shape[1] // SHRINK
     small = planes.reshape(rows, SHRINK, columns, SHRINK, 4).mean(axis=(1, 3))
-    sigma = max(0.5, smooth / SHRINK)
-    blurred = scipy.ndimage.gaussian_filter(small, (sigma, sigma, 0), truncate=2.5)
-    weight = blurred[..., 3:4]
-    fade = np.minimum(weight / 0.25, 1.0)
-    low = blurred[..., :3] / np.maximum(weight, 1e-4) * fade
+    known = small[..., 3] > 0
+    blurred = scipy.ndimage.gaussian_filter(small, (ALONG, ALONG, 0), truncate=2.5)
+    low = (blurred[..., :3] / np.maximum(blurred[..., 3:4], 1e-4)).astype(np.float32)
+    away = scipy.ndimage.distance_transform_edt(~known) * SHRINK
+    fade = 1.0 / (1.0 + (away / max(far, 1.0)) ** 2)
+    membrane = prefill(low * known[..., None], ~known) * fade[..., None].astype(np.float32)
     size = (columns * SHRINK, rows * SHRINK)
-    large = [Image.fromarray(low[..., each]).resize(size, Image.Resampling.BILINEAR) for each in range(3)]
+    large = [
+        Image.fromarray(np.ascontiguousarray(membrane[..., each])).resize(size, Image.Resampling.BILINEAR)
+        for each in range(3)
+    ]
     carried: Floats = np.stack([np.asarray(plane) for plane in large], axis=-1)[:height, :width]
     return carried

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,9 @@ from nanobana_engine.planner import Plan
 from nanobana_engine.planner.resample import fit, unfit
 
 Floats = npt.NDArray[np.float32]
+
+INWARDS = 0.15
+"""Part of the mask's diagonal over which colour differences at its edge fade inwards."""
 
 
 def stitch(plan: Plan, generated: Floats, original: Floats) -> Rgba:
@@ -30,7 +35,9 @@ def stitch(plan: Plan, generated: Floats, original: Floats) -> Rgba:
     ring = (plan.denoise > 0) & (plan.user_mask == 0)
     box = plan.result_inside.union(_bounds(plan.denoise > 0)).intersect(Box(0, 0, *size))
     part = (slice(box.y0, box.y1), slice(box.x0, box.x1))
-    matched = match_colour(full[part], original[part], ring[part], smooth=max(4.0, plan.reach.farthest / 2))
+    matched = match_colour(
+        full[part], original[part], ring[part], far=INWARDS * math.hypot(plan.mask_box.width, plan.mask_box.height)
+    )
     inner = plan.result_inside.shift(-box.x0, -box.y0)
     return make_patch(matched[inner.y0 : inner.y1, inner.x0 : inner.x1], plan.composite)
 

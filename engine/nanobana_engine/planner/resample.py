@@ -13,14 +13,16 @@ from nanobana.protocol.geometry import Box
 Floats = npt.NDArray[np.float32]
 _Item = TypeVar("_Item", np.float32, np.uint8)
 
-PADDED = 64
-"""A size that is larger by less than this on both sides is reached by mirroring the border, not by stretching."""
+PADDED, PADDED_PART = 15, 8
+"""A size that is larger by at most these pixels or this part is reached by mirroring the border, not by stretching."""
 
 
 def is_padding(size: tuple[int, int], target: tuple[int, int]) -> bool:
     """Whether a picture of `size` reaches `target` at scale 1, by a mirrored margin right and below at the most."""
-    right, below = target[0] - size[0], target[1] - size[1]
-    return 0 <= right < min(PADDED, size[0]) and 0 <= below < min(PADDED, size[1])
+    return all(
+        0 <= there - here <= max(PADDED, here // PADDED_PART) and there < 2 * here
+        for here, there in zip(size, target, strict=True)
+    )
 
 
 def fit(picture: npt.NDArray[_Item], target: tuple[int, int]) -> npt.NDArray[_Item]:

@@ -11,6 +11,9 @@ from nanobana_engine.planner.reach import Reach
 
 Plane = npt.NDArray[np.float32]
 
+ERODED = 0.25
+"""Part of the reach, at its outer end, in which the model works but nothing is taken from it."""
+
 
 def distance(mask: Gray) -> Plane:
     """Pixels to the nearest masked pixel, [h, w]; 0 on the mask. The mask must not be empty."""
@@ -37,11 +40,13 @@ def composite_mask(away: Plane, mask: Gray, reach: Reach, *, exact_edge: bool) -
         exact_edge: C is the mask itself, so that nothing outside it changes.
 
     Returns:
-        [h, w]; 255 on the mask, 0 from grow + feather on: D > 0 eroded by half of `blend` and blurred by it.
+        [h, w]; 255 on the mask, 0 well before D's own end: D > 0 is eroded by a quarter of the reach, for a model's
+        newest pixels are worst where its region ends, and then falls over `blend`.
     """
     if exact_edge:
         return mask
-    quantised: Gray = np.rint(_fall(away, reach.farthest - reach.blend, reach.farthest) * 255.0).astype(np.uint8)
+    end = (1.0 - ERODED) * reach.farthest
+    quantised: Gray = np.rint(_fall(away, max(0.0, end - reach.blend), end) * 255.0).astype(np.uint8)
     return quantised
 
 
