@@ -29,10 +29,9 @@ class Person:
         self.context = context
         self.origin = origin
         self.errors: list[str] = []
-        me = {"name": name, "named": True, "user": "", "userKey": ""}
-        context.add_init_script(
-            f"localStorage.getItem('nanobana.identity') ?? localStorage.setItem('nanobana.identity', '{json.dumps(me)}')"
-        )
+        me = json.dumps({"name": name, "named": True, "user": "", "userKey": ""})
+        key = "nanobana.identity"
+        context.add_init_script(f"localStorage.getItem('{key}') ?? localStorage.setItem('{key}', '{me}')")
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -87,9 +86,8 @@ class Person:
         except Exception as error:
             if "Timeout" not in str(error):
                 raise
-            state = self.page.evaluate(
-                "() => { const n = window.nanobana; return n && [n.connection, n.pill, n.unsaved, n.position, n.pending, n.complete, n.jobs] }"
-            )
+            facts = ["connection", "pill", "unsaved", "position", "pending", "complete", "jobs"]
+            state = {fact: self.nb(fact) for fact in facts}
             raise AssertionError(f"{self.name} never saw {condition}: {state}, errors {self.errors}") from None
         return self
 

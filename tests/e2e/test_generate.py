@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from e2e.conftest import Invite
@@ -11,12 +12,12 @@ from e2e.person import ENGINE_MS, Person, same_canvas
 BOX = (270, 130, 390, 330)
 
 
-def changed(before: Image.Image, after: Image.Image) -> np.ndarray:
+def changed(before: Image.Image, after: Image.Image) -> NDArray[np.bool_]:
     """Which pixels differ, [h, w]."""
-    return np.any(np.asarray(before) != np.asarray(after), axis=-1)
+    return np.asarray(np.asarray(before) != np.asarray(after)).any(axis=-1)
 
 
-def outside(shape: tuple[int, ...], box: tuple[int, int, int, int], reach: int = 0) -> np.ndarray:
+def outside(shape: tuple[int, ...], box: tuple[int, int, int, int], reach: int = 0) -> NDArray[np.bool_]:
     mask = np.ones(shape, bool)
     mask[max(0, box[1] - reach) : box[3] + reach, max(0, box[0] - reach) : box[2] + reach] = False
     return mask

@@ -7,14 +7,15 @@ import type { Op } from '../src/protocol/types'
 
 const NOWHERE: Shelf = { all: async () => [], put: async () => undefined, drop: async () => undefined }
 
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
+
 function setUp(live = true) {
   const sent: Op[] = []
   const line = { live, send: (messages: readonly Op[]) => line.live && (sent.push(...messages), true) }
   const outbox = new Outbox('x', 'tab', NOWHERE, () => 1000)
   const upload = vi.fn(async () => 'f'.repeat(32))
   const sender = new Sender(outbox, line, upload)
-  const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
-  return { sent, line, outbox, sender, upload, settled }
+  return { sent, line, outbox, sender, upload }
 }
 
 const undo = (sender: Sender): Op => ({ t: 'undo', op: sender.nextId() })
@@ -28,7 +29,7 @@ test('C6 op IDs rise, also when the clock stands still or goes back', () => {
 })
 
 test('R2 unanswered ops go again after a reconnect, in order, under the same IDs', async () => {
-  const { sent, line, sender, settled } = setUp()
+  const { sent, line, sender } = setUp()
   await sender.push(undo(sender))
   await sender.push(undo(sender))
   line.live = false
@@ -43,22 +44,22 @@ test('R2 unanswered ops go again after a reconnect, in order, under the same IDs
 })
 
 test('a slow preparation holds back what was drawn later, so that IDs rise on the wire', async () => {
-  const { sent, sender, settled } = setUp()
-  let release = (): void => undefined
+  const { sent, sender } = setUp()
+  let release: (() => void) | undefined
   const slow = { t: 'undo', op: sender.nextId() } as const
   void sender.push(() => new Promise((resolve) => (release = () => resolve({ op: slow }))))
   const later = sender.push(undo(sender))
   await settled()
   expect(sent).toHaveLength(0)
   expect(sender.unsaved).toBe(2)
-  release()
+  release?.()
   await later
   await settled()
   expect(sent.map((op) => op.op[1])).toEqual([1000, 1001])
 })
 
 test('C11 a patch too big to travel inside is uploaded first and named', async () => {
-  const { sent, sender, upload, settled } = setUp()
+  const { sent, sender, upload } = setUp()
   const op: Op = { t: 'paint', op: sender.nextId(), layer: 'a', box: [0, 0, 9, 9] }
   await sender.push(async () => ({ op, upload: { bytes: new Uint8Array(9), field: 'blob' } }))
   await settled()
@@ -67,7 +68,7 @@ test('C11 a patch too big to travel inside is uploaded first and named', async (
 })
 
 test('an upload that is refused for good is reported and does not block the rest', async () => {
-  const { sent, sender, upload, settled } = setUp()
+  const { sent, sender, upload } = setUp()
   upload.mockRejectedValueOnce(new ApiError(400, 'bad_image', 'this is no picture'))
   const refused = vi.fn()
   sender.on('refused', refused)

@@ -71,6 +71,8 @@ export class Input {
 
   #down(event: PointerEvent): void {
     event.preventDefault()
+    // no mouse events follow, so the focus would stay in a field and keep the shortcuts to itself
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
     this.#element?.setPointerCapture?.(event.pointerId)
     const at = this.#point(event)
     if (event.pointerType === 'pen') this.#penSeen = true

@@ -1,27 +1,14 @@
 // The tools in hand: mask brush, rectangle, lasso, paint, eraser, hand, picker; pointer samples in, masks and strokes out.
-import type { Box, Stroke, StrokeKind } from '../protocol/types'
+import type { Box, Stroke } from '../protocol/types'
 import { intersect, isEmpty, type Point } from '../protocol/geometry'
 import { outline, toPath, type Brush, type Sample } from './brush'
 import { Emitter } from './emitter'
+import { cornersOf, MASK_TOOLS, straight, strokeMessage, type ToolName } from './strokes'
 import type { Modifiers, StrokeTarget } from './input'
 import type { Mask } from './mask'
 import type { Overlay } from './overlay'
 import type { Picture } from './picture'
 import { capsule, polygon, rectangle, type Coverage } from './raster'
-
-export type ToolName = 'mask' | 'rect' | 'lasso' | 'paint' | 'erase' | 'hand' | 'pick'
-
-const KINDS: Record<ToolName, StrokeKind | null> = {
-  mask: 'mask-brush',
-  rect: 'mask-rect',
-  lasso: 'mask-lasso',
-  paint: 'paint',
-  erase: 'erase',
-  hand: null,
-  pick: null,
-}
-
-export const MASK_TOOLS: ReadonlySet<ToolName> = new Set(['mask', 'rect', 'lasso'])
 
 export interface ToolState {
   tool: ToolName
@@ -131,7 +118,7 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
     const pressed = sample.pressure !== 0.5
     this.#frozen = tool === 'erase' ? { size: this.state.eraserSize, color: '#000000', opacity: 1, pressed: false } : { ...this.state.brush, pressed }
     const from = modifiers.shift && this.#lastEnd?.tool === tool ? this.#lastEnd.at : null
-    this.#samples = from === null ? [sample] : line(from, sample)
+    this.#samples = from === null ? [sample] : straight(from, sample)
     if (MASK_TOOLS.has(tool)) {
       this.mask.begin()
       this.emit('masking', true)
@@ -289,39 +276,6 @@ export class Tools extends Emitter<Events> implements StrokeTarget {
   }
 
   #message(samples: readonly (Point & { pressure?: number })[], done: boolean): Stroke {
-    return {
-      t: 'stroke',
-      id: this.#id,
-      kind: KINDS[this.state.tool] ?? 'mask-brush',
-      // a rectangle sends its four corners each time; whoever receives it keeps the newest four
-      points: samples.flatMap((s) => [round(s.x), round(s.y), round(s.pressure ?? 0.5)]),
-      size: this.size,
-      color: this.state.brush.color,
-      subtract: this.#subtract,
-      done,
-    }
+    return strokeMessage(this.#id, this.state.tool, samples, { size: this.size, color: this.state.brush.color, subtract: this.#subtract, done })
   }
 }
-
-const round = (n: number): number => Math.round(n * 10) / 10
-
-function cornersOf(box: Box): Point[] {
-  const [x0, y0, x1, y1] = box
-  return [
-    { x: x0, y: y0 },
-    { x: x1, y: y0 },
-    { x: x1, y: y1 },
-    { x: x0, y: y1 },
-  ]
-}
-
-/** Samples along a straight line, close enough for a smoothed brush to keep it straight. */
-function line(from: Point, to: Sample): Sample[] {
-  const steps = Math.max(2, Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / 8))
-  return Array.from({ length: steps + 1 }, (_, i) => ({
-    x: from.x + ((to.x - from.x) * i) / steps,
-    y: from.y + ((to.y - from.y) * i) / steps,
-    pressure: to.pressure,
-  }))
-}
-

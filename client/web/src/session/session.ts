@@ -1,8 +1,8 @@
 // One open canvas: the replica, the camera, the tools and the socket, joined together.
-import { type Box, INLINE, type Job, MAX_SIDE, type Op, type Role, type ServerMessage } from '../protocol/types'
-import { height, width, type Point } from '../protocol/geometry'
+import { type Box, type Job, MAX_SIDE, type Op, type Role } from '../protocol/types'
+import { type Point } from '../protocol/geometry'
 import { opKey } from '../protocol/codec'
-import { Document, TERMINAL } from '../core/document'
+import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
 import { Input } from '../core/input'
 import { Mask } from '../core/mask'
@@ -14,19 +14,20 @@ import { Results } from '../core/results'
 import { TileStore } from '../core/tiles'
 import { Tools } from '../core/tools'
 import { View } from '../core/view'
-import { ApiError, putBlob, ticket, type Ticket } from '../net/api'
+import { putBlob } from '../net/api'
 import { Connection } from '../net/connection'
-import { hold, identity, randomId, remember } from '../net/identity'
+import { randomId } from '../net/identity'
 import { openShelf, Outbox, type Shelf } from '../net/outbox'
 import { Sender } from '../net/sender'
+import { receive } from './arrivals'
 import { Edits } from './edits'
+import { clientId, enter } from './entry'
 import { Imports, sizeOf } from './imports'
 import { Loop } from './loop'
 import { Painting } from './painting'
 import { Presence } from './presence'
-
-/** Strokes and cursors go out 30 times a second at the most (R6). */
-const TICK_MS = 33
+import { Showing } from './showing'
+import { type Step, Steps } from './steps'
 
 export type Tone = 'info' | 'error'
 
@@ -60,17 +61,14 @@ export class Session extends Emitter<Events> {
   readonly edits: Edits
   readonly painting: Painting
   readonly imports: Imports
+  readonly showing: Showing
+  readonly steps: Steps
   role: Role | null = null
   access = ''
   model = ''
   engines = 0
   activeLayer: string | null = null
-  #actions: ('mask' | 'op')[] = []
-  #undone: ('mask' | 'op')[] = []
   #fitted = false
-  #maskTimer: ReturnType<typeof setTimeout> | undefined
-  #cursor: Point | null = null
-  #ticked = 0
 
   private constructor(
     readonly id: string,
@@ -90,7 +88,12 @@ export class Session extends Emitter<Events> {
     })
     this.input = new Input(this.view, this.tools)
     this.connection = new Connection({
-      ticket: () => this.#ticket(),
+      ticket: async () => {
+        const got = await enter(id, secret)
+        this.role = got.role
+        this.access = got.access
+        return got
+      },
       open: () => new WebSocket(`${location.origin.replace(/^http/, 'ws')}${base}/ws`),
       client: outbox.client,
       position: () => (this.document.position[0] === 0 ? null : this.document.position),
@@ -99,12 +102,19 @@ export class Session extends Emitter<Events> {
     this.edits = new Edits(this.document, this.mask, this.results, this.sender, () => this.presence.you)
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
+    this.showing = new Showing(this.connection, this.tools, this.mask)
+    this.steps = new Steps({
+      undoMask: () => this.mask.undo(),
+      redoMask: () => this.mask.redo(),
+      undoOp: () => void this.sender.push({ t: 'undo', op: this.sender.nextId() }),
+      redoOp: () => void this.sender.push({ t: 'redo', op: this.sender.nextId() }),
+    })
     this.loop = new Loop({
       picture: this.picture,
       overlay: this.overlay,
       marches: () => (!this.mask.isEmpty && this.overlay.maskVisible) || this.overlay.frames.some((frame) => frame.dashed),
       glide: (now) => this.presence.glide(now),
-      tick: (now) => this.#tick(now),
+      tick: (now) => this.showing.tick(now),
       drawn: () => this.emit('frame', null),
     })
     this.#wire()
@@ -113,28 +123,13 @@ export class Session extends Emitter<Events> {
   static async open(id: string, secret: string): Promise<Session> {
     const shelf = await openShelf()
     const found = await shelf.all(id)
-    const client = await Session.#client(found.map((item) => item.client))
+    const client = await clientId(found.map((item) => item.client))
     const outbox = new Outbox(id, client, shelf as Shelf)
     outbox.restore(found)
     const session = new Session(id, secret, outbox)
     warm()
     session.connection.start()
     return session
-  }
-
-  /** This tab's ID; one with unsent ops whose tab is gone is taken over, so that they go out under their own names. */
-  static async #client(unsent: string[]): Promise<string> {
-    const mine = sessionStorage.getItem('nanobana.client')
-    for (const client of new Set([...unsent, ...(mine === null ? [] : [mine])])) {
-      if (await hold(client)) {
-        sessionStorage.setItem('nanobana.client', client)
-        return client
-      }
-    }
-    const fresh = randomId(12)
-    await hold(fresh)
-    sessionStorage.setItem('nanobana.client', fresh)
-    return fresh
   }
 
   close(): void {
@@ -170,26 +165,21 @@ export class Session extends Emitter<Events> {
     void this.sender.push(op)
   }
 
-  acted(what: 'mask' | 'op'): void {
-    this.#actions.push(what)
-    if (this.#actions.length > 200) this.#actions.shift()
-    this.#undone = []
+  acted(step: Step): void {
+    this.steps.did(step)
   }
 
   undo(): void {
-    this.#step(this.#actions, this.#undone, () => this.mask.undo(), 'undo')
+    if (!this.readOnly) this.steps.undo()
   }
 
   redo(): void {
-    this.#step(this.#undone, this.#actions, () => this.mask.redo(), 'redo')
+    if (!this.readOnly) this.steps.redo()
   }
 
-  #step(from: ('mask' | 'op')[], to: ('mask' | 'op')[], onMask: () => boolean, op: 'undo' | 'redo'): void {
-    if (this.readOnly) return
-    let last = from.pop()
-    while (last === 'mask' && !onMask()) last = from.pop()
-    if (last !== 'mask') void this.sender.push({ t: op, op: this.sender.nextId() })
-    to.push(last ?? 'op')
+  cursor(at: Point | null): void {
+    this.showing.cursor(at)
+    this.loop.wake()
   }
 
   /** Makes a layer and selects it. */
@@ -225,33 +215,6 @@ export class Session extends Emitter<Events> {
     if (done !== null) this.setActiveLayer(done.layer)
   }
 
-  cursor(at: Point | null): void {
-    this.#cursor = at
-    this.loop.wake()
-    if (at === null) this.connection.sendVolatile({ t: 'cursor' })
-  }
-
-  async #ticket(): Promise<Ticket> {
-    const got = await this.#exchange()
-    if (got.user_key != null && got.user_key !== '') remember({ user: got.user, userKey: got.user_key })
-    this.role = got.role
-    this.access = got.access
-    return got
-  }
-
-  /** The link's secret for a ticket. A server with a new key ring does not know this browser's ID: take a new one. */
-  async #exchange(): Promise<Ticket> {
-    const { name, user, userKey } = identity()
-    const { secret } = this
-    if (userKey === '') return ticket(this.id, { secret, name })
-    try {
-      return await ticket(this.id, { secret, name, user, user_key: userKey })
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'user_key_wrong') return ticket(this.id, { secret, name })
-      throw error
-    }
-  }
-
   #whyNot(tool: string): string | null {
     if (this.readOnly) return 'You are watching: this link does not let you change the canvas.'
     if (!this.hasSize) return 'The canvas has no size yet: add a picture or start a blank one.'
@@ -260,17 +223,6 @@ export class Session extends Emitter<Events> {
     const layer = this.document.layers.find((item) => item.id === this.activeLayer)
     if (layer !== undefined && !layer.visible) return `“${layer.name}” is hidden: show it or choose another layer.`
     return this.activeLayer === null ? 'There is no layer to work on.' : null
-  }
-
-  #tick(now: number): boolean {
-    if (now - this.#ticked < TICK_MS) return this.tools.drawing || this.#cursor !== null
-    this.#ticked = now
-    this.tools.tick()
-    if (this.#cursor === null) return false
-    const { x, y } = this.#cursor
-    this.#cursor = null
-    this.connection.sendVolatile({ t: 'cursor', x: Math.round(x * 10) / 10, y: Math.round(y * 10) / 10 })
-    return false
   }
 
   #wire(): void {
@@ -292,19 +244,15 @@ export class Session extends Emitter<Events> {
     this.tools.on('undo', () => this.undo())
     this.tools.on('redo', () => this.redo())
     this.tools.on('refused', (text) => this.emit('toast', { tone: 'info', text }))
-    this.tools.on('stroke', (stroke) => !this.readOnly && this.connection.sendVolatile(stroke))
     this.tools.on('masked', () => this.acted('mask'))
     this.tools.on('painted', (stroke) => {
       if (this.activeLayer !== null && this.painting.paint(stroke, this.activeLayer, this.bounds()) > 0) this.acted('op')
       picture()
     })
-    this.mask.on('change', () => {
-      overlay()
-      this.#shareMaskSoon()
-    })
+    this.mask.on('change', overlay)
     this.document.on('reset', () => this.#onReset())
     this.connection.on('welcome', () => this.sender.reconnected())
-    this.connection.on('message', (message) => this.#receive(message))
+    this.connection.on('message', (message) => receive(this, message))
     this.sender.on('unsaved', (count) => this.emit('unsaved', count))
     this.sender.on('renamed', ({ from, to }) => {
       const item = [...this.provisionals.all()].find((p) => p.key === from)
@@ -320,91 +268,22 @@ export class Session extends Emitter<Events> {
     })
   }
 
-  #receive(message: ServerMessage): void {
-    switch (message.t) {
-      case 'welcome':
-        this.presence.welcome(message.you, message.members)
-        this.role = message.you.role
-        this.model = message.model ?? ''
-        this.engines = this.model === '' ? 0 : Math.max(1, this.engines)
-        this.overlay.maskColor = message.you.color
-        this.document.canvas = message.canvas
-        if (message.manifest != null) this.document.load(message.manifest)
-        this.#shareMaskSoon()
-        break
-      case 'resync':
-        this.document.load(message.manifest)
-        break
-      case 'ack':
-        this.sender.acked(message.op)
-        break
-      case 'reject':
-        this.sender.rejected(message.op, message.code, message.message, message.retry_ms ?? null)
-        break
-      case 'change':
-        this.#change(message.change)
-        break
-      case 'preview':
-        void this.results.receive(message)
-        break
-      case 'import':
-        this.imports.receive(message)
-        break
-      case 'engines':
-        this.engines = message.count
-        this.model = message.model ?? this.model
-        break
-      case 'problem':
-        if (message.code !== 'not_allowed') this.emit('said', message.message)
-        break
-      default:
-        this.presence.receive(message)
-        return
-    }
-    this.emit('state', null)
-  }
-
-  #change(change: Parameters<Document['apply']>[0]): void {
-    const { job } = change
-    const before = job === null ? undefined : this.document.jobs.get(job.id)?.state
-    const ghost = job?.state === 'accepted' ? this.#ghost(change) : null
-    if (!this.document.apply(change)) return
-    this.provisionals.settle(opKey(change.op), change.seq)
-    if (ghost !== null) this.provisionals.add(ghost)
-    this.presence.painted(change.user)
-    if (change.layers !== null) this.#chooseLayer()
-    if (change.canvas !== null) this.#fitOnce()
-    if (job !== null && before !== job.state) this.emit('job', job)
-    this.loop.dirty('picture')
-    this.loop.dirty('overlay')
-  }
-
-  /** An accepted result stays on the screen as it was until its tiles are there. */
-  #ghost(change: Parameters<Document['apply']>[0]) {
-    const { job, seq } = change
-    const layer = change.tiles[0]?.[0]
-    const shown = this.results.shown().find((item) => item.job.id === job?.id && item.full)
-    if (job === null || layer === undefined || shown === undefined) return null
-    const { box, image, imageWidth, imageHeight } = shown
-    return { key: job.id, layer, box, image, imageWidth, imageHeight, mode: 'over' as const, seq }
-  }
-
   #onReset(): void {
     for (const item of this.provisionals.all()) if (!this.outbox.pending().some((p) => opKey(p.op.op) === item.key)) this.provisionals.drop(item.key)
-    this.#chooseLayer()
-    this.#fitOnce()
+    this.chooseLayer()
+    this.fitOnce()
     this.loop.dirty('picture')
     this.loop.dirty('overlay')
   }
 
-  #chooseLayer(): void {
+  chooseLayer(): void {
     const { layers } = this.document
     if (layers.some((layer) => layer.id === this.activeLayer)) return
     const pendingAdd = this.outbox.pending().some((p) => p.op.t === 'layer_add' && p.op.layer === this.activeLayer)
     if (!pendingAdd) this.setActiveLayer(layers.at(-1)?.id ?? null)
   }
 
-  #fitOnce(): void {
+  fitOnce(): void {
     if (this.#fitted || !this.hasSize || this.view.screenWidth <= 1) return
     this.#fitted = true
     this.fit()
@@ -412,28 +291,6 @@ export class Session extends Emitter<Events> {
 
   /** The page has measured itself: fit if the canvas was there first. */
   measured(): void {
-    this.#fitOnce()
-  }
-
-  #shareMaskSoon(): void {
-    clearTimeout(this.#maskTimer)
-    if (this.readOnly) return
-    this.#maskTimer = setTimeout(() => void this.#shareMask(), this.tools.drawing ? 250 : 30)
-  }
-
-  async #shareMask(): Promise<void> {
-    if (this.tools.drawing) return this.#shareMaskSoon()
-    const box = this.mask.box()
-    if (box === null) {
-      this.connection.sendVolatile({ t: 'mask' })
-      return
-    }
-    const png = await encodePng({ width: width(box), height: height(box), channels: 1, data: this.mask.crop(box).data })
-    if (png.length <= INLINE) this.connection.sendVolatile({ t: 'mask', box, png })
-  }
-
-  /** Jobs that a person should see on the canvas. */
-  openJobs(): Job[] {
-    return [...this.document.jobs.values()].filter((job) => !TERMINAL.has(job.state))
+    this.fitOnce()
   }
 }

@@ -1,6 +1,6 @@
 // The keyboard: one table of shortcuts, for the listener and for the sheet that `?` opens.
 import { tinykeys } from 'tinykeys'
-import type { ToolName } from '../../core/tools'
+import type { ToolName } from '../../core/strokes'
 import type { CanvasState } from '../state.svelte'
 
 export interface Shortcut {
@@ -46,7 +46,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
-    { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result', group: 'Generate', run: () => withJob(current(), (job) => edits.decide(job, true)) },
+    { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
     { keys: ['Escape'], shown: ['Esc'], what: 'Discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
     { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, -1)) },
     { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, 1)) },
@@ -129,6 +129,12 @@ function discardOrClear(state: CanvasState): void {
   const job = session.edits.current()
   if (job === null) clearMask(state)
   else session.edits.decide(job, false)
+}
+
+function acceptOrPrompt({ session: { edits } }: CanvasState): void {
+  const job = edits.current()
+  if (job === null) document.querySelector<HTMLInputElement>('[data-testid=prompt]')?.focus()
+  else edits.decide(job, true)
 }
 
 function withJob<T>(job: T | null, act: (job: T) => void): void {

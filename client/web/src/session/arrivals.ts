@@ -1,0 +1,76 @@
+// What arrives from the server, and where it goes: replica, previews, presence, imports, answers.
+import type { Change, ServerMessage } from '../protocol/types'
+import { opKey } from '../protocol/codec'
+import type { Provisional } from '../core/provisional'
+import type { Session } from './session'
+
+export function receive(session: Session, message: ServerMessage): void {
+  const { document, presence, results, sender, imports } = session
+  switch (message.t) {
+    case 'welcome':
+      presence.welcome(message.you, message.members)
+      session.role = message.you.role
+      session.model = message.model ?? ''
+      session.engines = session.model === '' ? 0 : Math.max(1, session.engines)
+      session.overlay.maskColor = message.you.color
+      session.showing.silent = session.readOnly
+      document.canvas = message.canvas
+      if (message.manifest != null) document.load(message.manifest)
+      session.showing.maskSoon()
+      break
+    case 'resync':
+      document.load(message.manifest)
+      break
+    case 'ack':
+      sender.acked(message.op)
+      break
+    case 'reject':
+      sender.rejected(message.op, message.code, message.message, message.retry_ms ?? null)
+      break
+    case 'change':
+      applyChange(session, message.change)
+      break
+    case 'preview':
+      void results.receive(message)
+      break
+    case 'import':
+      imports.receive(message)
+      break
+    case 'engines':
+      session.engines = message.count
+      session.model = message.model ?? session.model
+      break
+    case 'problem':
+      if (message.code !== 'not_allowed') session.emit('said', message.message)
+      break
+    default:
+      presence.receive(message)
+      return
+  }
+  session.emit('state', null)
+}
+
+function applyChange(session: Session, change: Change): void {
+  const { document, provisionals, presence, loop } = session
+  const { job } = change
+  const before = job === null ? undefined : document.jobs.get(job.id)?.state
+  const accepted = job?.state === 'accepted' ? lastLook(session, change) : null
+  if (!document.apply(change)) return
+  provisionals.settle(opKey(change.op), change.seq)
+  if (accepted !== null) provisionals.add(accepted)
+  presence.painted(change.user)
+  if (change.layers !== null) session.chooseLayer()
+  if (change.canvas !== null) session.fitOnce()
+  if (job !== null && before !== job.state) session.emit('job', job)
+  loop.dirty('picture')
+  loop.dirty('overlay')
+}
+
+/** An accepted result stays on the screen as it was until its tiles are there. */
+function lastLook({ results }: Session, { job, tiles, seq }: Change): Provisional | null {
+  const layer = tiles[0]?.[0]
+  const shown = results.shown().find((item) => item.job.id === job?.id && item.full)
+  if (job === null || layer === undefined || shown === undefined) return null
+  const { box, image, imageWidth, imageHeight } = shown
+  return { key: job.id, layer, box, image, imageWidth, imageHeight, mode: 'over', seq }
+}
