@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
@@ -97,6 +99,26 @@ async def test_r9_a_subscription_comes_back_and_says_so(valkey: PrivateValkey, s
         assert await anext(heard) == Reconnected()
         done = await easel.paint("ana", Box(0, 0, 10, 10))
         assert await anext(heard) == Bell(done.seq)
+    await heard.aclose()
+
+
+async def test_r9_a_store_that_hangs_is_noticed_by_its_listeners(valkey: PrivateValkey, store: Store) -> None:
+    easel = await Easel.new(store)
+    store.ping_s = 0.1
+    heard = store.subscribe(easel.id)
+    assert await anext(heard) == Reconnected()
+
+    async def hang() -> None:
+        os.kill(valkey.pid, signal.SIGSTOP)
+        await anyio.sleep(0.5)
+        os.kill(valkey.pid, signal.SIGCONT)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hang)
+        with anyio.fail_after(10):
+            assert await anext(heard) == Reconnected()
+    done = await easel.paint("ana", Box(0, 0, 10, 10))
+    assert await anext(heard) == Bell(done.seq)
     await heard.aclose()
 
 

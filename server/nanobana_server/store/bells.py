@@ -1,6 +1,7 @@
 """Hearing of a canvas and telling others: the bell after each commit, and volatile messages (R3, R9)."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import anyio
 
@@ -19,6 +20,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 class Bells(Base):
     """The part of the store that carries messages; nothing here is kept."""
 
+    ping_s = 10.0
+    """Silence after which a subscription asks whether anybody is there; twice as long, and it is made anew."""
+
     async def subscribe(self, canvas: str) -> AsyncGenerator[Heard]:
         """What happens on a canvas, for ever; close the iterator to stop.
 
@@ -33,11 +37,11 @@ class Bells(Base):
             try:
                 async with self.client.sharded_channels(keys.bell, keys.volatile) as pubsub:
                     confirmed = 0
-                    async for message in pubsub.listen():
+                    async for message in self._messages(pubsub):
                         kind = message["type"]
                         if kind == "ssubscribe":
                             confirmed += 1
-                            if confirmed == 2:
+                            if confirmed % 2 == 0:
                                 pause = FIRST_PAUSE_S
                                 yield Reconnected()
                         elif kind == "sunsubscribe":  # the slot moved away
@@ -50,6 +54,20 @@ class Bells(Base):
                 pass
             await anyio.sleep(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)
+
+    async def _messages(self, pubsub: Any) -> AsyncGenerator[Any]:
+        """What comes in; ends when a ping finds nobody on the other side."""
+        pinged = False
+        while True:
+            message = await pubsub.get_message(timeout=self.ping_s)
+            if message is not None:
+                pinged = False
+                yield message
+            elif pinged:
+                return
+            else:
+                await pubsub.ping()
+                pinged = True
 
     async def publish(self, canvas: str, sender: str, message: bytes) -> None:
         """Send an encoded message to everybody who listens to the canvas now (R3).

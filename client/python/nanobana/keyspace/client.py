@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from redis import exceptions
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
 from nanobana.keyspace.scripts import script
 from nanobana.protocol.errors import NanobanaError, StorageFull, Unavailable
@@ -51,6 +51,8 @@ class Client:
         self.url = url
         self.is_cluster = urlsplit(url).scheme == CLUSTER
         self._turns = asyncio.Semaphore(connections)
+        self._acquainting = asyncio.Lock()
+        self._acquainted = False
         retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.3), 2)
         if self.is_cluster:
             self.redis: Any = RedisCluster.from_url(
@@ -74,41 +76,50 @@ class Client:
 
     async def call(self, *words: Word) -> Any:
         """One command, e.g. ``call("HGET", key, field)``; replies as redis-py shapes them under RESP3."""
-        try:
-            async with self._turns:
-                return await self.redis.execute_command(*words)
-        except exceptions.RedisError as error:
-            raise translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
+        async with self._turn():
+            return await self.redis.execute_command(*words)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Word] = ()) -> Any:
         """A script by name: EVALSHA, and its whole text where the server does not know it yet."""
         lua = script(name)
-        try:
-            async with self._turns:
-                try:
-                    return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
-                except exceptions.NoScriptError:
-                    return await self.redis.eval(lua.text, len(keys), *keys, *args)
-        except exceptions.RedisError as error:
-            raise translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
+        async with self._turn():
+            try:
+                return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
+            except exceptions.NoScriptError:
+                return await self.redis.eval(lua.text, len(keys), *keys, *args)
 
     async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several commands in one round trip, not atomic; replies in order. One slot on a cluster."""
-        try:
+        async with self._turn():
             pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
             for words in commands:
                 pipe.execute_command(*words)
+            result: list[Any] = await pipe.execute()
+        return result
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the connections, and our own errors."""
+        try:
+            if self.is_cluster and not self._acquainted:
+                await self._get_acquainted()
             async with self._turns:
-                result: list[Any] = await pipe.execute()
-        except exceptions.RedisError as error:
+                yield
+        except (exceptions.RedisError, exceptions.RedisClusterException) as error:
             raise translated(error) from error
         except OSError as error:
             raise _away(error) from error
-        return result
+        except AttributeError as error:
+            if not self.is_cluster:
+                raise
+            raise _away(error) from error  # the cluster's nodes are being asked anew, which closes connections in use
+
+    async def _get_acquainted(self) -> None:
+        """Learn the cluster's nodes before the first commands: redis-py lets several at once spoil each other's."""
+        async with self._acquainting:
+            if not self._acquainted:
+                await self.redis.initialize()
+                self._acquainted = True
 
     @asynccontextmanager
     async def sharded_channels(self, *channels: str) -> AsyncIterator[Any]:
@@ -123,7 +134,7 @@ class Client:
             pubsub = own.pubsub()
             await pubsub.ssubscribe(*channels)
             yield pubsub
-        except exceptions.RedisError as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException) as error:
             raise translated(error) from error
         except OSError as error:
             raise _away(error) from error
@@ -134,7 +145,8 @@ class Client:
                     await own.connection_pool.disconnect()
 
     async def _dedicated(self, channel: str) -> Any:
-        options: dict[str, Any] = {"protocol": 3, "retry": None}
+        never = Retry(NoBackoff(), 0)  # PubSub would subscribe again by itself, and nobody would ask what was missed
+        options: dict[str, Any] = {"protocol": 3, "retry": never}
         if not self.is_cluster:
             pool: Any = aioredis.ConnectionPool.from_url(self.url, **options, **_timeouts(self.url))
             return aioredis.Redis(connection_pool=pool)
@@ -150,7 +162,7 @@ class Client:
             await self.redis.connection_pool.disconnect()
 
 
-def translated(error: exceptions.RedisError) -> NanobanaError:
+def translated(error: Exception) -> NanobanaError:
     """redis-py's exception in our terms; errors that mean a bug of ours are raised as they are."""
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM" in str(error)[:120]:
         return StorageFull("The store's memory is used up. Nothing was lost; delete something or raise its limit.")
