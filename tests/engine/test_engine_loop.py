@@ -141,6 +141,16 @@ def test_e8_a_failing_edit_fails_after_three_times_alone_and_takes_nobody_with_i
     assert "three times" in failed.message
 
 
+def test_e8_a_bug_in_the_loop_fails_the_edits_and_the_engine_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = PixelAdapter()
+    with Watched(adapter) as watched:
+        with monkeypatch.context() as broken:
+            broken.setattr("nanobana_engine.scheduler.Scheduler.next_step", lambda _: 1 / 0)
+            watched.engine.submit(source_of(PICTURE, MASK, adapter.preset, id="unlucky"))
+            assert watched.wait_for(EditFailed, "unlucky").code == "engine_error"
+        watched.finish(source_of(PICTURE, MASK, adapter.preset, id="next"))
+
+
 def test_timing_counts_the_adapters_calls_only() -> None:
     adapter = PixelAdapter(step_s=0.02)
     with Watched(adapter) as watched:

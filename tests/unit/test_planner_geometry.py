@@ -152,6 +152,12 @@ def test_e3_tiles_cover_everything_and_overlap(across: int, down: int) -> None:
     assert covered.min() >= 1
 
 
+def test_a_region_too_large_for_memory_is_refused_with_a_sentence() -> None:
+    with pytest.raises(BadInput, match="smaller") as refused:
+        plan_edit(np.full((4000, 4000), 255, np.uint8), EditParams(box=Box(0, 0, 4000, 4000)), (4000, 4000), SQUARE)
+    assert refused.value.code == "region_too_large"
+
+
 def test_distance_is_zero_on_the_mask_and_euclidean_outside() -> None:
     field = distance(mask_in(20, 20, Box(5, 5, 6, 6)))
     assert field[5, 5] == 0

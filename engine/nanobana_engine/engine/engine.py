@@ -62,10 +62,25 @@ class Engine:
         self._thread.join(timeout)
 
     def _loop(self) -> None:
-        while self._receive():
-            units = self._scheduler.next_step()
-            if units:
-                self._step(units)
+        while True:
+            try:
+                if not self._receive():
+                    return
+                units = self._scheduler.next_step()
+                if units:
+                    self._step(units)
+            except Exception:
+                log.exception("the engine's loop failed; every running edit fails with it")
+                self._fail_all()
+
+    def _fail_all(self) -> None:
+        """After a bug of the loop itself: begin with empty books rather than leave edits waiting for ever."""
+        runs, self._runs = self._runs, {}
+        self._scheduler = Scheduler(self._scheduler.budget)
+        for edit in runs:
+            self._runner.take_spent(edit)
+            if edit not in self._cancelled:
+                self._tell(EditFailed(edit, "engine_error", "The engine stumbled. Nothing was changed; try again."))
 
     def _receive(self) -> bool:
         """Take what came in; waits only while there is nothing to run. False: the engine is closed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.pixels import Gray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from nanobana_engine.models.base import Preset
 
 Plane = npt.NDArray[np.float32]
+
+LARGEST = 12_000_000
+"""Pixels of a context at the most: planes of it are held as floats several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,17 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         canvas: width and height.
 
     Raises:
-        BadInput: ``empty_mask``.
+        BadInput: ``empty_mask``, ``region_too_large``.
     """
     cleaned = masks.clean(mask, edit.box, canvas)
     reach = reach_of(cleaned.box, canvas, strength=edit.strength, scale=preset.grow_scale)
     context = context_box(cleaned.box, reach, canvas, preset)
+    if context.area > LARGEST:
+        raise BadInput(
+            f"This region is too large to be edited in one go ({context.width} x {context.height} pixels with what "
+            "surrounds it). Paint a smaller one.",
+            code="region_too_large",
+        )
     user_mask, away = _laid(cleaned, context, reach)
     denoise = soft.denoise_mask(away, reach)
     whole = soft.composite_mask(away, user_mask, reach, exact_edge=edit.exact_edge)

@@ -17,7 +17,7 @@ from nanobana.keyspace.client import Client
 from nanobana.protocol.canvas import Timing, Variation
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
-from nanobana.raster.codec import encode_webp
+from nanobana.raster.codec import encode_png, encode_webp
 from nanobana_engine.engine import EditFailed, EditFinished
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.eraser import Eraser
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 FIRST_ALONE = 2
 """From this attempt on a job runs without company: an earlier one ended without a result."""
+WEBP_SIDE = 16383
 LAST_ATTEMPT = 4
 """One in company and three alone; then it is given up (E8)."""
 
@@ -175,4 +176,5 @@ class JobRun:
 
 
 def _encoded(end: EditFinished) -> Sequence[bytes]:
-    return [encode_webp(patch) for patch in end.patches()]
+    """Lossless; WebP ends at 16383 a side."""
+    return [encode_webp(patch) if max(patch.shape) <= WEBP_SIDE else encode_png(patch) for patch in end.patches()]
