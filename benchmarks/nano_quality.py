@@ -108,7 +108,7 @@ def seam_ratio(filled: Floats, truth: Floats, hole: npt.NDArray[np.bool_]) -> fl
     return roughness(filled) / max(1e-4, roughness(truth))
 
 
-def request(prompt: str, pixels: Floats, seed: int, variation: int = 0, share: float = 0.62) -> Request:
+def request(prompt: str, pixels: Floats, seed: int, variation: int = 0, share: float = 0.54) -> Request:
     """An edit of the middle of a picture; the mask is a box with round corners."""
     size = pixels.shape[0]
     edge = int(size * (1 - share) / 2)
@@ -142,8 +142,8 @@ class Classifier(torch.nn.Module):
 
 
 def crop(picture: Floats) -> torch.Tensor:
-    """(1, 3, 40, 40): the middle 62 % of a square picture."""
-    edge = int(picture.shape[0] * 0.19)
+    """(1, 3, 40, 40): the middle 54 % of a square picture."""
+    edge = int(picture.shape[0] * 0.23)
     inner = np.clip(picture[edge:-edge, edge:-edge], 0, 1)
     small = Image.fromarray((inner * 255).astype(np.uint8)).resize((40, 40), Image.Resampling.BOX)
     return planes(np.asarray(small, np.float32) / 255)
@@ -153,7 +153,7 @@ def trained_classifier(adapter: NanoAdapter, pack: AssetPack, samples: int, rng:
     """Trained on the things' pictures, turned and mirrored, laid on drawn backgrounds: it never sees a fill."""
     torch.manual_seed(0)
     mask = np.zeros((64, 64), bool)
-    mask[12:-12, 12:-12] = True
+    mask[14:-14, 14:-14] = True
     pictures = [adapter.retriever.understand(name).things[0] for name in THINGS]
     kinds = list(backgrounds.BACKGROUNDS)
     crops, labels = [], []

@@ -47,7 +47,7 @@ def _item(adapter: NanoAdapter, request: Request, sigma: float = 1.0) -> Item:
 
 def test_it_is_a_model_adapter(adapter: NanoAdapter) -> None:
     assert isinstance(adapter, ModelAdapter)
-    assert adapter.preset.mask_share == 0.62
+    assert adapter.preset.mask_share == 0.54
 
 
 def test_the_codec_is_exact(adapter: NanoAdapter) -> None:

@@ -15,7 +15,7 @@ from nanobana_engine.models.nano.codec import LATENT_CHANNELS, NATIVE, PATCH, pa
 
 GUESSES = 3
 PIXELS = PATCH * PATCH
-GATE_PRIOR = (0.0, 2.0, 0.0, -1.0)
+GATE_PRIOR = (-1.0, 4.0, 0.0, -2.0)
 """Added to the gates' logits (three guesses, own picture): without a reason against it, the likelier copy is right."""
 TEXT_WIDTH = 128
 OUT_CHANNELS = LATENT_CHANNELS + (GUESSES + 1) * PIXELS + 3

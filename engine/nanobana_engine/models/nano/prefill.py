@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ class ShiftMap:
 
 
 def best_shifts(image: Floats, hole: Bools) -> tuple[list[Shift], list[float]]:
-    """The two shifts under which the known part of `image` repeats itself best, and their costs (0: a perfect repeat).
+    """The shifts under which the known part of `image` repeats itself best, and the first two's costs (0: perfectly).
 
     Statistics of offsets as in He and Sun (2012), found by masked correlation: for each shift s the mean of
     (I(p) − I(p±s))² over known pixels, those near the hole above all, plus a little for holes out of its reach.
@@ -106,7 +107,23 @@ def best_shifts(image: Floats, hole: Bools) -> tuple[list[Shift], list[float]]:
     if not np.isfinite(other[second]):
         second = first
     shifts = [(int(dy[row, 0]), int(dx[0, column])) for row, column in (first, second)]
+    shifts += _further(cost, dy, dx, shifts)
     return shifts, [float(min(1.0, cost[index])) for index in (first, second)]
+
+
+def _further(cost: Floats, dy: Floats, dx: Floats, taken: list[Shift], most: int = 8) -> list[Shift]:
+    """The next best shifts that lie apart from those taken, for pixels that these do not reach."""
+    left = cost.copy()
+    found: list[Shift] = []
+    for shift in taken:
+        left[(np.abs(dy - shift[0]) <= 5) & (np.abs(dx - shift[1]) <= 5)] = np.inf
+    while len(found) < most:
+        row, column = np.unravel_index(int(left.argmin()), left.shape)
+        if not np.isfinite(left[row, column]):
+            break
+        found.append((int(dy[row, 0]), int(dx[0, column])))
+        left[(np.abs(dy - found[-1][0]) <= 5) & (np.abs(dx - found[-1][1]) <= 5)] = np.inf
+    return found
 
 
 def _mirrored(plane: Floats) -> Floats:
@@ -114,8 +131,11 @@ def _mirrored(plane: Floats) -> Floats:
     return np.roll(plane[::-1, ::-1], (1, 1), (0, 1))
 
 
-def lattice_map(hole: Bools, main: Shift, cross: Shift) -> ShiftMap:
-    """Copies along multiples of `main`, nearest first, then, where those leave the frame, along `main` and `cross`."""
+def lattice_map(hole: Bools, main: Shift, cross: Shift, further: Sequence[Shift] = ()) -> ShiftMap:
+    """Copies along multiples of `main`, nearest first, then, where those leave the frame, along `main` and `cross`.
+
+    What neither reaches takes `further` shifts in their order, and then copies of copies.
+    """
     height, width = hole.shape
     reach = max(height, width)
     steps = max(1, min(12, int(reach / max(1.0, float(np.hypot(*main))))))
@@ -124,6 +144,7 @@ def lattice_map(hole: Bools, main: Shift, cross: Shift) -> ShiftMap:
         (a * main[0] + b * cross[0], a * main[1] + b * cross[1]) for b in (1, -1, 2, -2, 3, -3) for a in range(-3, 4)
     ]
     offsets += sorted(crossings, key=lambda s: abs(s[0]) + abs(s[1]))
+    offsets += [(sign * y, sign * x) for y, x in further for sign in (1, -1)]
     known = ~hole
     dy, dx = np.zeros((2, height, width), np.int16)
     open_y, open_x = np.nonzero(hole)
@@ -169,6 +190,9 @@ def copy_by(image: Floats, smooth: Floats, shifts: ShiftMap) -> Floats:
 
 SEAMS_FROM = 0.04
 """Seam energy from which shifted copies show seams: skylines, roads, photographs; walls and tiles stay below."""
+STUTTERS_FROM = 0.01
+"""The same for shifts under SHORT of the frame: many short steps show earlier."""
+SHORT = 0.12
 PATCHMATCH_COST = -1.0
 """Stands for the first copy's cost where it is no shifted copy but PatchMatch's."""
 
@@ -220,7 +244,8 @@ class Surroundings:
     copies: tuple[Floats, Floats]
     """The likelier first."""
     costs: tuple[float, float]
-    shifts: tuple[Shift, Shift]
+    shifts: tuple[Shift, ...]
+    """The copies' shifts, and further ones for what they do not reach."""
     shows_seams: bool
     """Whether the shifted copies do: PatchMatch is the better guess then."""
 
@@ -236,11 +261,12 @@ def surroundings(image: Floats, hole: Bools) -> Surroundings:
     if not hole.any():
         return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False)
     shifts, costs = best_shifts(image, hole)
-    first, second = shifts
-    best = lattice_map(hole, first, second)
-    copies = copy_by(image, smooth, best), copy_by(image, smooth, lattice_map(hole, second, first))
-    seams = seam_energy(image, copies[0], best) > SEAMS_FROM
-    return Surroundings(smooth, copies, (costs[0], costs[1]), (first, second), seams)
+    first, second, *further = shifts
+    best = lattice_map(hole, first, second, further)
+    copies = copy_by(image, smooth, best), copy_by(image, smooth, lattice_map(hole, second, first, further))
+    limit = STUTTERS_FROM if np.hypot(*first) < SHORT * hole.shape[0] else SEAMS_FROM
+    seams = seam_energy(image, copies[0], best) > limit
+    return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), seams)
 
 
 def refine_shift(image: Floats, hole: Bools, shift: Shift, radius: int) -> Shift:
@@ -275,12 +301,12 @@ def _repeat_cost(image: Floats, hole: Bools, y: npt.NDArray[np.intp], x: npt.NDA
     return total / count if count > 50 else float("inf")
 
 
-def guesses_by(image: Floats, hole: Bools, shifts: tuple[Shift, Shift]) -> tuple[Floats, Floats, Floats]:
+def guesses_by(image: Floats, hole: Bools, shifts: Sequence[Shift]) -> tuple[Floats, Floats, Floats]:
     """The smooth fill and both copies of `image` (H, W, 3) along given shifts."""
     smooth = diffuse(image, hole)
-    first, second = shifts
+    first, second, *further = shifts
     return (
         smooth,
-        copy_by(image, smooth, lattice_map(hole, first, second)),
-        copy_by(image, smooth, lattice_map(hole, second, first)),
+        copy_by(image, smooth, lattice_map(hole, first, second, further)),
+        copy_by(image, smooth, lattice_map(hole, second, first, further)),
     )

@@ -41,7 +41,12 @@ class Phase:
 
 
 SCHEDULES: dict[str, tuple[Phase, ...]] = {
-    "ship": (Phase(64, 1800, 16, 1.0e-3, 5e-4), Phase(128, 2150, 8, 7e-4, 1e-5)),
+    "ship": (
+        Phase(64, 1800, 16, 1.0e-3, 5e-4),
+        Phase(128, 1169, 8, 7e-4, 3e-4),
+        Phase(64, 700, 16, 5e-4, 2e-4),
+        Phase(128, 300, 8, 2e-4, 1e-5),
+    ),
     "check": (Phase(64, 300, 8, 1.2e-3, 1e-4),),
 }
 """`ship` makes the weights that ship; `check` is a few minutes for CI."""
