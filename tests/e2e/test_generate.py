@@ -14,7 +14,8 @@ BOX = (270, 130, 390, 330)
 
 def changed(before: Image.Image, after: Image.Image) -> NDArray[np.bool_]:
     """Which pixels differ, [h, w]."""
-    return np.asarray(np.asarray(before) != np.asarray(after)).any(axis=-1)
+    differ: NDArray[np.bool_] = (np.asarray(before) != np.asarray(after)).any(axis=-1)
+    return differ
 
 
 def outside(shape: tuple[int, ...], box: tuple[int, int, int, int], reach: int = 0) -> NDArray[np.bool_]:

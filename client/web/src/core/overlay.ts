@@ -26,6 +26,8 @@ interface Prepared {
 }
 
 const TINT = 0.38
+/** Other people's masks are quieter: theirs may cover what I work on. */
+const THEIR_TINT = 0.24
 
 export class Overlay {
   maskVisible = true
@@ -110,7 +112,7 @@ export class Overlay {
     const { points } = stroke
     if (points.length < 3) return
     ctx.save()
-    ctx.globalAlpha = stroke.subtract ? 0.25 : mask ? TINT : 0.9
+    ctx.globalAlpha = stroke.subtract ? 0.15 : mask ? THEIR_TINT : 0.9
     ctx.strokeStyle = ctx.fillStyle = mask ? color : stroke.kind === 'erase' ? '#fff' : (stroke.color ?? color)
     ctx.beginPath()
     for (let i = 0; i + 1 < points.length; i += 3) ctx.lineTo(points[i]!, points[i + 1]!)
@@ -133,7 +135,7 @@ export class Overlay {
     ctx.beginPath()
     ctx.roundRect(box[0] - 3 * one, box[1] - 3 * one, w + 6 * one, h + 6 * one, 6 * one)
     ctx.lineWidth = 4 * one
-    ctx.strokeStyle = 'rgb(0 0 0 / 0.35)'
+    ctx.strokeStyle = 'rgb(255 255 255 / 0.6)'
     ctx.stroke()
     ctx.lineWidth = 2 * one
     ctx.strokeStyle = color
@@ -185,7 +187,7 @@ export class Overlay {
   }
 }
 
-function tintImage(data: Uint8Array, w: number, h: number, color: string): OffscreenCanvas {
+function tintImage(data: Uint8Array, w: number, h: number, color: string, tint = TINT): OffscreenCanvas {
   const canvas = new OffscreenCanvas(w, h)
   const image = new ImageData(w, h)
   const [r, g, b] = parseColor(color)
@@ -195,7 +197,7 @@ function tintImage(data: Uint8Array, w: number, h: number, color: string): Offsc
     image.data[j] = r
     image.data[j + 1] = g
     image.data[j + 2] = b
-    image.data[j + 3] = a * TINT
+    image.data[j + 3] = a * tint
   }
   canvas.getContext('2d')?.putImageData(image, 0, 0)
   return canvas
@@ -212,6 +214,6 @@ function edgePath(coverage: Coverage): Path2D {
 
 function prepare({ coverage, color }: OverlayMask): Prepared {
   const { box, data } = coverage
-  const image = tintImage(data, box[2] - box[0], box[3] - box[1], color)
+  const image = tintImage(data, box[2] - box[0], box[3] - box[1], color, THEIR_TINT)
   return { image, edge: edgePath(coverage), box, color }
 }
