@@ -52,9 +52,11 @@ async def test_a_manifest_has_its_own_type(built: LiveServer) -> None:
     assert answer.headers["content-type"] == "application/manifest+json"
 
 
-@pytest.mark.parametrize(
-    "path", ["/assets/none.js", "/../secret.txt", "/assets/..%2f..%2fsecret.txt", "/%2e%2e/secret.txt"]
-)
+NOT_OURS = ["/../secret.txt", "/assets/..%2f..%2fsecret.txt", "/%2e%2e/secret.txt"]
+NOWHERE = ["/assets/none.js", "/a%00b", "/" + "a" * 5000]
+
+
+@pytest.mark.parametrize("path", NOT_OURS + NOWHERE, ids=range(6))
 async def test_nothing_outside_the_folder_is_served(built: LiveServer, path: str) -> None:
     async with built.http() as http:
         answer = await http.get(path)
