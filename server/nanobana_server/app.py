@@ -12,6 +12,7 @@ from typing import Any
 import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.websockets import WebSocket
 
@@ -21,7 +22,7 @@ from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
-from nanobana_server.api.edge import Guard, on_nanobana_error
+from nanobana_server.api.edge import Guard, on_bug, on_http_error, on_nanobana_error
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
@@ -75,7 +76,7 @@ def create_app(settings: Settings, *, pace: Pace | None = None, allowance: Allow
     return Starlette(
         lifespan=lifespan,
         middleware=[Middleware(Guard, allowed_origins=settings.allowed_origins)],
-        exception_handlers={NanobanaError: on_nanobana_error},
+        exception_handlers={NanobanaError: on_nanobana_error, HTTPException: on_http_error, Exception: on_bug},
     )
 
 

@@ -101,6 +101,22 @@ async def test_a_socket_from_a_foreign_page_is_refused_before_it_is_opened(guard
         assert socket.state.name == "OPEN"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/healthz", 405, "method_not_allowed"),
+        ("DELETE", "/nowhere", 405, "method_not_allowed"),
+        ("GET", "/nowhere", 404, "no_such_file"),
+        ("POST", "/api/canvases", 400, "bad_json"),
+    ],
+)
+async def test_every_refusal_has_a_code(server: LiveServer, method: str, path: str, status: int, code: str) -> None:
+    async with server.http() as http:
+        answer = await http.request(method, path, content=b"{" if method == "POST" else None)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["message"]
+
+
 async def test_new_canvases_are_limited_per_address(guarded: LiveServer) -> None:
     async with guarded.http() as http:
         answers = [await http.post("/api/canvases", json={}) for _ in range(4)]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 import msgspec
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,6 +65,21 @@ async def on_nanobana_error(request: Request, error: Exception) -> Response:
     if error.status >= 500:
         _log.warning("request refused", path=request.url.path, code=error.code)
     return told(error)
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """A path or method that does not exist, in the same shape as our own errors."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    body = {"code": code, "message": str(error.detail)}
+    return Json(body, error.status_code, {"cache-control": "no-store", **(error.headers or {})})
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    """What we did not foresee: the log has all of it, the answer none."""
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    body = {"code": "server_error", "message": "something broke here; what was saved is safe, try again"}
+    return Json(body, 500, {"cache-control": "no-store"})
 
 
 class Guard:
