@@ -4,10 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanobana.protocol.geometry import Box
 from nanobana_engine.scheduler import Scheduler, Unit
-
-BOX = Box(0, 0, 10, 10)
 
 
 def scheduler(budget: float = 4.0) -> Scheduler:
@@ -17,7 +14,7 @@ def scheduler(budget: float = 4.0) -> Scheduler:
 def join(
     on: Scheduler, edit: str, user: str, units: int = 1, cost: float = 1.0, *, lane: str = "live", alone: bool = False
 ) -> None:
-    on.add(edit, user=user, canvas="c", box=BOX, lane=lane, alone=alone)  # type: ignore[arg-type]
+    on.add(edit, user=user, lane=lane, alone=alone)  # type: ignore[arg-type]
     on.extend(edit, [Unit(edit, index, cost) for index in range(units)])
 
 
@@ -90,14 +87,6 @@ def test_e8_an_edit_that_runs_alone_shares_no_step() -> None:
     join(on, "b", "ben")
     steps = [edits(on.next_step()) for _ in range(4)]
     assert steps == [["suspect"], ["b"], ["suspect"], ["b"]]
-
-
-def test_e7_rivals_are_the_same_users_edits_on_the_region() -> None:
-    on = scheduler()
-    join(on, "a", "ana")
-    join(on, "b", "ben")
-    assert on.rivals(user="ana", canvas="c", box=Box(5, 5, 20, 20)) == ["a"]
-    assert on.rivals(user="ana", canvas="c", box=Box(10, 0, 20, 20)) == []
 
 
 def test_an_edit_joins_once() -> None:

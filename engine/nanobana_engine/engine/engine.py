@@ -103,16 +103,8 @@ class Engine:
 
     def _join(self, source: Source) -> None:
         run = EditRun(source, self._runner)
-        plan = source.plan
         self._leave(source.id)
-        self._scheduler.add(
-            source.id,
-            user=source.user,
-            canvas=source.canvas,
-            box=plan.result,
-            lane=source.edit.lane,
-            alone=source.alone,
-        )
+        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=source.alone)
         self._runs[source.id] = run
         self._guarded(run, lambda: self._begin(run))
 
@@ -186,9 +178,7 @@ class Engine:
         source = run.source
         self._leave(source.id)
         run.restart()
-        self._scheduler.add(
-            source.id, user=source.user, canvas=source.canvas, box=source.plan.result, lane=source.edit.lane, alone=True
-        )
+        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=True)
         self._runs[source.id] = run
         self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
 

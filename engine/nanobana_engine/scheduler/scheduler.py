@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import Lane
 from nanobana_engine.scheduler.work import Unit, Work
 
@@ -31,11 +30,11 @@ class Scheduler:
     def __contains__(self, edit: str) -> bool:
         return edit in self._works
 
-    def add(self, edit: str, *, user: str, canvas: str, box: Box, lane: Lane, alone: bool = False) -> None:
-        """An edit joins at the next step; `extend` gives it its units."""
+    def add(self, edit: str, *, user: str, lane: Lane, alone: bool = False) -> None:
+        """An edit joins at the next step; `extend` gives it its units. Which edit supersedes which is the store's."""
         if edit in self._works:
             raise ValueError(f"edit {edit} is in the batch already")
-        self._works[edit] = Work(edit, user, canvas, box, lane, alone)
+        self._works[edit] = Work(edit, user, lane, alone)
         if user not in self._turns[lane]:
             self._turns[lane].append(user)
 
@@ -55,14 +54,6 @@ class Scheduler:
         if not any(other.user == work.user and other.lane == work.lane for other in self._works.values()):
             self._turns[work.lane].remove(work.user)
         return True
-
-    def rivals(self, *, user: str, canvas: str, box: Box) -> list[str]:
-        """Running edits that a new one of this user on this region would supersede."""
-        return [
-            work.edit
-            for work in self._works.values()
-            if work.user == user and work.canvas == canvas and not work.box.intersect(box).is_empty
-        ]
 
     def next_step(self) -> list[Unit]:
         """The units of the next step, interactive ones first; empty if nothing waits.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import Lane
 
 
@@ -26,8 +25,6 @@ class Work:
 
     edit: str
     user: str
-    canvas: str
-    box: Box
     lane: Lane
     alone: bool
     """Shares no step with another edit: it was running when a worker died or a call failed (E8)."""
