@@ -1,6 +1,8 @@
 """Whole pictures: import as a layer with progress for the room, export as PNG, the sample picture (R10)."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import resources
 
 import anyio
@@ -74,17 +76,11 @@ class Pictures:
         async def tell(done: int, of: int) -> None:
             await self._progress(access, ImportProgress(op=op, user=access.user, done=done, of=of))
 
-        if self._waiting >= WAITING:
-            raise TooMany("many pictures are being imported: try again in a moment", retry_ms=2000)
-        self._waiting += 1
-        try:
-            async with self._turns:
-                made = await import_image(
-                    self._store, access.canvas, access.user, op, body,
-                    layer=place.layer, name=place.name, x=place.x, y=place.y, progress=tell,
-                )  # fmt: skip
-        finally:
-            self._waiting -= 1
+        async with self._turn():
+            made = await import_image(
+                self._store, access.canvas, access.user, op, body,
+                layer=place.layer, name=place.name, x=place.x, y=place.y, progress=tell,
+            )  # fmt: skip
         took = time.monotonic() - began
         self._metrics.import_seconds.observe(took)
         _log.info("picture imported", canvas=access.canvas, op=op, seq=made.seq, ms=round(took * 1000))
@@ -96,13 +92,25 @@ class Pictures:
         except NanobanaError:
             _log.debug("progress lost", canvas=access.canvas)
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the few pictures that are in memory whole; raises TooMany where the queue is long."""
+        if self._waiting >= WAITING:
+            raise TooMany("many pictures are being worked on: try again in a moment", retry_ms=2000)
+        self._waiting += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._waiting -= 1
+
     async def export(self, _request: Request, access: Access) -> Response:
         """The visible canvas as one PNG."""
         info = await self._store.info(access.canvas)
         if info.width * info.height > self._settings.export_pixels:
             limit = self._settings.export_pixels // 1_000_000
             raise BadInput(f"this canvas is larger than {limit} megapixels: crop it first", code="export_too_big")
-        async with self._turns:
+        async with self._turn():
             png = await export_png(self._store, access.canvas)
         headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="canvas.png"'}
         return Response(png, 200, headers, "image/png")
