@@ -25,8 +25,8 @@ COARSE = (0.25, 0.5)
 """Scales of the quick first fills, of the final one's: they are the previews."""
 SMALLEST = 48
 """A fill at a scale that makes the shorter side smaller than this shows nothing."""
-SEAM_CLIP = 24
-"""Colour differences above this at the seam (of 255) are structure, not colour."""
+CAST = 20.0
+"""Differences well above this at the rim (of 255) are structure, not colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,14 @@ def _filled(pixels: Bytes, hole: Bools, scale: float, seed: int, *, detailed: bo
 def seamless(filled: Bytes, pixels: Bytes, hole: Bools, mask: Bools) -> Bytes:
     """The fill with the colour difference at its rim carried smoothly across it (a membrane, as in seamless cloning).
 
-    In the rim (hole without mask) fill and truth can be compared; large differences there are structure and are cut.
+    In the rim (hole without mask) fill and truth can be compared; large differences there are structure and count
+    for nothing.
     """
     rim = hole & ~mask
     if not rim.any():
         return filled
-    difference = np.clip(pixels.astype(np.float32) - filled, -SEAM_CLIP, SEAM_CLIP)
-    membrane = prefill(difference * rim[..., None], ~rim)
+    difference = pixels.astype(np.float32) - filled
+    colour = difference * np.exp(-((difference / CAST) ** 4))
+    membrane = prefill(colour * rim[..., None], ~rim)
     corrected = np.rint(np.clip(filled + membrane, 0, 255)).astype(np.uint8)
     return np.where(hole[..., None], corrected, pixels)
