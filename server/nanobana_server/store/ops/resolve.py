@@ -86,10 +86,9 @@ def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes])
         mine: seq of the op that changes sides; None for a tile that comes back with its layer.
         covers: packed coverage masks by name.
     """
-    masks = {name: coverage.unpack(data) for name, data in covers.items()}
 
     def mask(past: Past) -> Covered:
-        return coverage.whole() if past.cover == coverage.WHOLE else masks[past.cover]
+        return coverage.whole() if past.cover == coverage.WHOLE else coverage.unpack(covers[past.cover])
 
     left = np.zeros((TILE, TILE), np.bool_)
     for past in history:
@@ -97,17 +96,19 @@ def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes])
             left |= mask(past)
     parts: list[Painted] = []
     for past in reversed(history):
-        if not past.in_force or not left.any():
-            continue
-        where = left & mask(past)
-        if (mine is None or past.seq <= mine) and where.any():
-            parts.append(Painted(where, past.after))
-        left &= ~where
-    for past in history:
-        where = left & mask(past)
-        if where.any():
-            parts.append(Painted(where, past.before))
+        if not left.any():  # almost always soon: of a long history only the newest masks are unpacked
+            break
+        if past.in_force:
+            where = left & mask(past)
+            if mine is None or past.seq <= mine:
+                parts.append(Painted(where, past.after))
             left &= ~where
+    for past in history:
+        if not left.any():
+            break
+        where = left & mask(past)
+        parts.append(Painted(where, past.before))
+        left &= ~where
     return Pixels([part for part in parts if part.where.any()])
 
 
