@@ -115,9 +115,7 @@ def request(prompt: str, pixels: Floats, seed: int, variation: int = 0, share: f
     mask = np.zeros(pixels.shape[:2], np.float32)
     mask[edge:-edge, edge:-edge] = 1
     soft = np.maximum(mask, ndimage.gaussian_filter(mask, 0.012 * size)).astype(np.float32)
-    return Request(
-        pixels=pixels, prefilled=pixels, mask=soft, user_mask=mask, prompt=prompt, seed=seed, variation=variation
-    )
+    return Request(pixels=pixels, prefilled=pixels, mask=soft, user_mask=mask, prompt=prompt, seed=seed + variation)
 
 
 def fill(adapter: NanoAdapter, asked: Request) -> Floats:
@@ -185,7 +183,7 @@ def object_top1(adapter: NanoAdapter, pack: AssetPack) -> float:
     right = 0
     for number, (name, variation) in enumerate(itertools.product(THINGS, range(3))):
         ground = backgrounds.draw(kinds[(number * 7) % len(kinds)], np.random.default_rng(700 + number), SIDE)
-        filled = fill(adapter, request(f"a {name}", ground, number, variation))
+        filled = fill(adapter, request(f"a {name}", ground, 4 * number, variation))
         with torch.no_grad():
             right += THINGS[int(model(crop(filled)).argmax())] == name
     return right / (3 * len(THINGS))
@@ -253,7 +251,7 @@ def sheet(adapter: NanoAdapter, path: Path) -> None:
             pixels = photos.photograph("coffee.png")[230:358, 452:580]
         else:
             pixels = backgrounds.draw(kind, rng, SIDE)
-        asked = [request(prompt, pixels, number, variation) for variation in range(2)]
+        asked = [request(prompt, pixels, 4 * number, variation) for variation in range(2)]
         shown = [pixels * (1 - asked[0].mask[..., None]), *(fill(adapter, one) for one in asked)]
         columns.append(np.concatenate([_resized(picture) for picture in shown]))
     rows = [np.concatenate(columns[start : start + 10], 1) for start in (0, 10)]

@@ -66,5 +66,5 @@ def test_a_schedule_warms_up_falls_and_ends() -> None:
     assert warm is not None
     assert last is not None
     assert first[2] < warm[2] / 10
-    assert last[2] < phases[-1].rate / 20
+    assert last[2] < phases[-1].rate / 10
     assert phase_at(phases, total) is None

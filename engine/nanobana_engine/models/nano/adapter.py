@@ -84,7 +84,7 @@ class NanoAdapter:
         if request.previous is not None:
             around = self._around.look(request.previous, request.mask)
             return condition(around, request.previous, request.user_mask, NOTHING, keeps=True)
-        wanted = wish(self._pack, understood, request.references, request.seed, request.variation)
+        wanted = wish(self._pack, understood, request.references, request.seed)
         around = self._around.look(request.pixels, request.mask)
         return condition(around, request.pixels, request.user_mask, wanted, request.strength < KEEPS_BELOW)
 
@@ -125,6 +125,9 @@ class NanoAdapter:
         results = []
         for n, item in enumerate(items):
             given = item.conditioning
+            if given.settled:
+                results.append(patchify(to_model(given.guesses[:, 1]))[0])
+                continue
             if given.hole.shape[-2:] == frames.hole.shape[-2:]:
                 results.append(clean[n].cpu())
                 continue

@@ -11,12 +11,18 @@ from torch import Tensor
 
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever, Understood
+from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.around import Around, planes, shrunk
 from nanobana_engine.models.nano.arrays import Bools, Floats, Picture
+from nanobana_engine.models.nano.data import shadow
 from nanobana_engine.models.nano.layout import Pose, over, place, random_pose
 from nanobana_engine.models.nano.network import Condition
 from nanobana_engine.models.nano.recolour import recolour
 from nanobana_engine.models.nano.scenery import backdrop_layer, draw_ground, in_light
+
+SCENE_FROM = 0.6
+"""Share of the region from which a hole with a ground is a whole scene: its things stand in it, smaller."""
+SCENE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class NanoConditioning:
     """(1, 1, H, W)."""
     words: str
     """Attribute words for the text encoder."""
+    settled: bool = False
+    """Nothing is known around the hole: the first copy is the answer, and the network is not asked."""
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -55,15 +63,15 @@ NOTHING = Wish((), (), None, None, None, 0, "nothing")
 """The surroundings go on."""
 
 
-def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture], seed: int, variation: int) -> Wish:
-    """Chooses pictures and poses by seed and variation; a user's references take the place of retrieved pictures."""
-    rng = np.random.default_rng((seed & (2**63 - 1), variation))
+def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture], seed: int) -> Wish:
+    """Chooses pictures and poses by seed; a user's references take the place of retrieved pictures."""
+    rng = np.random.default_rng(seed & (2**63 - 1))
     pictures: list[Picture] = []
     poses: list[Pose] = []
     colours: list[str] = []
     for thing in () if references else understood.things:
-        choice = (thing.picture, *thing.alternatives[:2])
-        picture = pack.image(choice[variation % len(choice)])
+        choice = (thing.picture, *thing.alternatives[:1], thing.picture, *thing.alternatives[1:2])
+        picture = pack.image(choice[seed % len(choice)])
         if thing.colour is not None:
             picture = recolour(picture, thing.colour)
             colours.append(thing.colour)
@@ -108,7 +116,13 @@ def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats:
         layer = backdrop_layer(drawn[top : top + hole.shape[0], left : left + hole.shape[1]], hole)
     if wanted.pictures:
         inside = user_mask if user_mask.any() else hole
-        things = in_light(place(wanted.pictures, wanted.poses, inside), wanted.light)
+        poses: Sequence[Pose] = wanted.poses
+        stance = backgrounds.BACKGROUNDS[wanted.ground][1] if wanted.ground is not None else "air"
+        if wanted.ground is not None and hole.mean() > SCENE_FROM:
+            poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in poses]
+        things = in_light(place(wanted.pictures, poses, inside), wanted.light)
+        if hole.all():  # no network will see this: its shadow is drawn
+            layer[..., :3] *= 1 - shadow(things[..., 3], stance, max(hole.shape))[..., None]
         layer = things + layer * (1 - things[..., 3:])
     kept: Floats = layer * hole[..., None]
     return kept
@@ -136,7 +150,8 @@ def condition(around: Around, pixels: Floats, user_mask: Floats, wanted: Wish, k
         torch.tensor([costs], dtype=torch.float32),
     )
     full = _laid_over(layer=layer, guesses=guesses, hole=hole, image=around.image)
-    return NanoConditioning(frame, full, planes(hole[..., None].astype(np.float32)), wanted.words)
+    settled = bool(hole.all()) and not keeps
+    return NanoConditioning(frame, full, planes(hole[..., None].astype(np.float32)), wanted.words, settled)
 
 
 def _laid_over(layer: Floats, guesses: Sequence[Floats], hole: Bools, image: Floats) -> Tensor:

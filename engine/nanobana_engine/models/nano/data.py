@@ -155,7 +155,7 @@ class SceneMaker:
 def scene_light(ground: Floats, hole: Bools) -> Floats:
     """(3,) gain that a thing takes from dark or tinted surroundings; 1 in plain daylight."""
     mean = ground[~hole].mean(0) if not hole.all() else np.full(3, 0.6, np.float32)
-    level = float(np.clip(mean.mean() / 0.32, 0.45, 1.0))
+    level = float(np.clip(mean.mean() / 0.32, 0.75, 1.0))
     tint = 1 + 0.22 * (mean / max(float(mean.mean()), 0.05) - 1)
     gain: Floats = np.clip(tint, 0.85, 1.12) * level
     return gain.astype(np.float32)
@@ -175,7 +175,7 @@ def shadow(alpha: Floats, stance: str, size: int) -> Floats:
     columns = np.flatnonzero(foot > 0.3)
     half = max(3.0, 0.5 * (columns[-1] - columns[0])) if len(columns) else 3.0
     centre = float(columns.mean()) if len(columns) else (left + right) / 2
-    y, x = np.mgrid[:size, :size].astype(np.float32)
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float32)
     pool = ((x - centre) / (half * 1.15)) ** 2 + ((y - bottom + 0.006 * size) / max(2.0, 0.26 * half)) ** 2
     result: Floats = 0.5 * np.clip(1.25 - pool, 0, 1) ** 1.5
     return result

@@ -22,6 +22,10 @@ class Pose:
     wander: tuple[float, float]
     """Where in the free room of its cell it lies: −1 … 1 in x and y, 0 the middle."""
 
+    def standing_in(self, share: float, *, floats: bool) -> Pose:
+        """The same at a share of its size, low in its cell unless it floats: a thing in a scene."""
+        return Pose(self.mirrored, self.turn, self.scale * share, (self.wander[0], 0.0 if floats else 0.7))
+
 
 def random_pose(rng: np.random.Generator) -> Pose:
     """A small variation, so that two seeds give two different, equally good placements."""
