@@ -162,8 +162,9 @@ async def test_r4_a_paused_reader_costs_the_server_at_most_2_mib(server: ServerP
             before = server.memory_bytes
             async with member(link) as (asleep, _):
                 asleep.socket.transport.pause_reading()
-                await show(12)
+                await show(30)
                 assert server.memory_bytes - before <= 2 * 2**20
+                asleep.socket.transport.abort()
             drain.cancel()
     finally:
         await store.aclose()
