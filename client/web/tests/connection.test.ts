@@ -1,4 +1,4 @@
-import { encode } from '@msgpack/msgpack'
+import { decode, encode } from '@msgpack/msgpack'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Connection, type ConnectionState, type Dial } from '../src/net/connection'
 import { ApiError, type Ticket } from '../src/net/api'
@@ -38,7 +38,7 @@ afterEach(() => {
 
 async function open(ticket: () => Promise<Ticket> = async () => ({ ticket: 't' }) as Ticket) {
   const sockets: FakeSocket[] = []
-  const dial: Dial = { ticket, client: 'tab', position: () => null, open: () => (sockets.push(new FakeSocket()), sockets.at(-1) as unknown as WebSocket) }
+  const dial: Dial = { ticket, client: 'tab', position: () => [1, 10, null], open: () => (sockets.push(new FakeSocket()), sockets.at(-1) as unknown as WebSocket) }
   const connection = new Connection(dial)
   const states: ConnectionState['kind'][] = []
   connection.on('state', (state) => states.push(state.kind))
@@ -86,4 +86,19 @@ test('R10 a kind of message that this build does not know is passed by', async (
   const { connection, sockets } = await open()
   sockets[0]?.say(WELCOME, { t: 'from_the_future', x: 1 })
   expect(connection.live).toBe(true)
+})
+
+test('C4 a frame that does not fit is answered by joining afresh, not by guessing', async () => {
+  const { connection, sockets } = await open()
+  sockets[0]?.say(WELCOME)
+  const stop = connection.on('message', () => {
+    throw new Error('epoch 2 on a document of epoch 1')
+  })
+  expect(() => sockets[0]?.say({ t: 'change', change: {} })).toThrow()
+  stop()
+  expect(connection.state.kind).toBe('waiting')
+  await vi.advanceTimersByTimeAsync(1000)
+  sockets[1]?.onopen?.()
+  const hello = decode(sockets[1]?.sent[0] ?? new Uint8Array()) as { position: unknown }[]
+  expect(hello[0]?.position).toBeNull()
 })

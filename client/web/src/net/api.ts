@@ -69,6 +69,8 @@ export interface Credentials {
   color?: string
   user?: string
   user_key?: string
+  /** Come as a viewer, because the room is full. */
+  watch?: boolean
 }
 
 export async function ticket(canvas: string, credentials: Credentials): Promise<Ticket> {

@@ -26,6 +26,8 @@ export interface Dial {
 const FIRST_MS = 300
 const MOST_MS = 15_000
 const QUIET_MS = 25_000
+/** A whole manifest is asked for at most this often. */
+const REFRESH_MS = 5000
 
 export class Connection extends Emitter<Events> {
   state: ConnectionState = { kind: 'connecting', attempt: 0 }
@@ -37,6 +39,8 @@ export class Connection extends Emitter<Events> {
   #ping: ReturnType<typeof setInterval> | undefined
   #heard = 0
   #closed = false
+  #fresh = false
+  #refreshed = 0
 
   constructor(private readonly dial: Dial) {
     super()
@@ -87,6 +91,20 @@ export class Connection extends Emitter<Events> {
     else this.retry()
   }
 
+  /** Joins afresh, with a whole manifest: what we have does not fit what the server says (C4, C8). */
+  refresh(): void {
+    const soonAgain = Date.now() - this.#refreshed < REFRESH_MS
+    this.#refreshed = Date.now()
+    this.#fresh = true
+    if (soonAgain) this.lastProblem = { t: 'problem', code: '', message: '', retry_ms: REFRESH_MS }
+    this.drop()
+  }
+
+  /** After an end, e.g. to watch a full room. */
+  again(): void {
+    if (this.state.kind === 'ended') void this.#connect()
+  }
+
   /** Breaks the socket, as a bad network would. */
   drop(): void {
     const socket = this.#socket
@@ -120,7 +138,7 @@ export class Connection extends Emitter<Events> {
     socket.binaryType = 'arraybuffer'
     this.#socket = socket
     socket.onopen = () => {
-      socket.send(frame([{ t: 'hello', protocol: PROTOCOL_VERSION, ticket: ticket.ticket, client: this.dial.client, position: this.dial.position() }]))
+      socket.send(frame([{ t: 'hello', protocol: PROTOCOL_VERSION, ticket: ticket.ticket, client: this.dial.client, position: this.#fresh ? null : this.dial.position() }]))
     }
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
       if (socket === this.#socket) this.#receive(event.data)
@@ -132,16 +150,23 @@ export class Connection extends Emitter<Events> {
 
   #receive(data: ArrayBuffer): void {
     this.#heard = performance.now()
-    for (const message of readFrame(data)) {
-      if (message.t === 'welcome') this.#welcome(message)
-      else if (message.t === 'problem') this.lastProblem = message
-      this.emit('message', message)
+    try {
+      for (const message of readFrame(data)) {
+        if (message.t === 'welcome') this.#welcome(message)
+        else if (message.t === 'problem') this.lastProblem = message
+        this.emit('message', message)
+      }
+    } catch (error) {
+      // a frame that does not fit what we have: start again from a manifest rather than guess
+      this.refresh()
+      throw error
     }
   }
 
   #welcome(message: Welcome): void {
     this.#attempt = 0
     this.#since = 0
+    this.#fresh = false
     clearInterval(this.#ping)
     this.#ping = setInterval(() => {
       if (performance.now() - this.#heard > QUIET_MS * 2) this.#socket?.close(4000)

@@ -21,18 +21,18 @@ function keep(client: string): string {
 }
 
 /** A ticket for the room. A server that does not know this browser's user ID any more gives it a new one. */
-export async function enter(canvas: string, secret: string): Promise<Ticket> {
+export async function enter(canvas: string, secret: string, watch: boolean): Promise<Ticket> {
   const { name, user, userKey } = identity()
   const got = await exchange()
   if (got.user_key != null && got.user_key !== '') remember({ user: got.user, userKey: got.user_key })
   return got
 
   async function exchange(): Promise<Ticket> {
-    if (userKey === '') return ticket(canvas, { secret, name })
+    if (userKey === '') return ticket(canvas, { secret, name, watch })
     try {
-      return await ticket(canvas, { secret, name, user, user_key: userKey })
+      return await ticket(canvas, { secret, name, watch, user, user_key: userKey })
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'user_key_wrong') return ticket(canvas, { secret, name })
+      if (error instanceof ApiError && error.code === 'user_key_wrong') return ticket(canvas, { secret, name, watch })
       throw error
     }
   }

@@ -69,6 +69,7 @@ export class Session extends Emitter<Events> {
   engines = 0
   activeLayer: string | null = null
   #fitted = false
+  #watching = false
 
   private constructor(
     readonly id: string,
@@ -89,7 +90,7 @@ export class Session extends Emitter<Events> {
     this.input = new Input(this.view, this.tools)
     this.connection = new Connection({
       ticket: async () => {
-        const got = await enter(id, secret)
+        const got = await enter(id, secret, this.#watching)
         this.role = got.role
         this.access = got.access
         return got
@@ -136,6 +137,12 @@ export class Session extends Emitter<Events> {
     this.connection.stop()
     this.loop.stop()
     this.tiles.clear()
+  }
+
+  /** The room is full: come back as a viewer. */
+  watch(): void {
+    this.#watching = true
+    this.connection.again()
   }
 
   get readOnly(): boolean {
@@ -233,6 +240,7 @@ export class Session extends Emitter<Events> {
       overlay()
     })
     this.tiles.on('loaded', picture)
+    this.tiles.on('missing', (url) => this.#missing(url))
     this.results.on('change', () => {
       picture()
       this.emit('state', null)
@@ -266,6 +274,15 @@ export class Session extends Emitter<Events> {
       if (code === 'nothing_to_undo' || code === 'nothing_to_redo') this.emit('said', message)
       else this.emit('toast', { tone: op.t === 'undo' || op.t === 'redo' ? 'info' : 'error', text: message })
     })
+  }
+
+  /** Bytes of a name that should be there are gone: after a moment for the change to arrive, read the manifest (C8). */
+  #missing(url: string): void {
+    if (!url.includes('/blobs/')) return
+    const name = url.slice(url.lastIndexOf('/') + 1)
+    setTimeout(() => {
+      if (Object.values(this.document.tileNames()).includes(name)) this.connection.refresh()
+    }, 1500)
   }
 
   #onReset(): void {

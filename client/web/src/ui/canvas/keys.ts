@@ -1,5 +1,7 @@
 // The keyboard: one table of shortcuts, for the listener and for the sheet that `?` opens.
 import { tinykeys } from 'tinykeys'
+import { rectangle } from '../../core/raster'
+import { intersect, isEmpty, outward } from '../../protocol/geometry'
 import type { ToolName } from '../../core/strokes'
 import type { CanvasState } from '../state.svelte'
 
@@ -19,6 +21,9 @@ export interface Commands {
   fitSelection: () => void
 }
 
+/** One press of an arrow key, in CSS pixels. */
+const PAN = 80
+
 const TOOLS: [key: string, tool: ToolName, what: string][] = [
   ['b', 'mask', 'Mask brush'],
   ['r', 'rect', 'Rectangle mask'],
@@ -31,8 +36,7 @@ const TOOLS: [key: string, tool: ToolName, what: string][] = [
 
 export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
   const { session } = state
-  const { tools, view, edits } = session
-  const current = (): ReturnType<typeof edits.current> => edits.current()
+  const { tools, view } = session
   const scale = (to: number) => () => view.setScale(to)
   const list: Shortcut[] = TOOLS.map(([key, tool, what]) => ({ keys: [key], shown: [key.toUpperCase()], what, group: 'Tools', run: () => tools.set({ tool }) }))
   list.push(
@@ -43,15 +47,17 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['Shift'], shown: ['Shift'], what: 'Straight line, square', group: 'Mask' },
     { keys: ['q'], shown: ['Q'], what: 'Show or hide the mask', group: 'Mask', run: () => state.toggleMask() },
     { keys: ['Shift+V'], shown: ['Shift', 'V'], what: 'Invert the mask', group: 'Mask', run: () => invertMask(state) },
+    { keys: ['$mod+a'], shown: ['Ctrl', 'A'], what: 'Mask everything in view', group: 'Mask', run: () => maskView(state) },
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
     { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
     { keys: ['Escape'], shown: ['Esc'], what: 'Discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
-    { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, -1)) },
-    { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: () => withJob(current(), (job) => edits.walk(job, 1)) },
+    { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: () => walkOrPan(state, -1) },
+    { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: () => walkOrPan(state, 1) },
     { keys: ['\\'], shown: ['\\', 'hold'], what: 'Compare with before', group: 'Generate', run: () => state.compare(true) },
     { keys: ['Space'], shown: ['Space', 'drag'], what: 'Pan', group: 'View', run: () => (session.input.spaceHeld = true) },
+    { keys: ['ArrowUp', 'ArrowDown'], shown: ['←', '↑', '→', '↓'], what: 'Pan, while no result waits', group: 'View', run: (event) => view.pan(0, event.key === 'ArrowUp' ? PAN : -PAN) },
     { keys: ['$mod+0', 'Shift+1'], shown: ['Ctrl', '0'], what: 'Fit the canvas', group: 'View', run: () => session.fit() },
     { keys: ['$mod+1'], shown: ['Ctrl', '1'], what: '100 %', group: 'View', run: scale(1) },
     { keys: ['$mod+2'], shown: ['Ctrl', '2'], what: '200 %', group: 'View', run: scale(2) },
@@ -108,6 +114,26 @@ export function invertMask({ session }: CanvasState): void {
   if (!session.hasSize || session.readOnly) return
   session.mask.invert(session.bounds())
   session.acted('mask')
+}
+
+/** A region without dragging: zoom and pan to it with the keyboard, then mask what is in view. */
+function maskView({ session }: CanvasState): void {
+  if (!session.hasSize || session.readOnly) return
+  const { insets, screenWidth, screenHeight } = session.view
+  const a = session.view.toCanvas({ x: insets.left, y: insets.top })
+  const b = session.view.toCanvas({ x: screenWidth - insets.right, y: screenHeight - insets.bottom })
+  const box = intersect(outward(a.x, a.y, b.x, b.y), session.bounds())
+  if (isEmpty(box)) return
+  session.mask.begin()
+  session.mask.add(rectangle(box), box)
+  session.mask.finish()
+  session.acted('mask')
+}
+
+function walkOrPan({ session: { edits, view } }: CanvasState, by: number): void {
+  const job = edits.current()
+  if (job === null) view.pan(-by * PAN, 0)
+  else edits.walk(job, by)
 }
 
 export function clearMask({ session }: CanvasState): void {
