@@ -5,7 +5,7 @@ where there is none, what stood there before the first op that covered it. The p
 in force: undo a lot, redo all of it, and every tile has its old name again (Figma's rule).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +45,16 @@ class Pixels:
     parts: list[Painted]
 
 
-def parse(member: bytes, field: str) -> tuple[int, str, str, str]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Coverage masks that are needed, those needed first in front."""
+
+    names: list[str]
+
+
+def parse(member: str, field: str) -> tuple[int, str, str, str]:
     """A member of the history set: seq, before, after, coverage."""
-    seq, before, after, cover = member.decode()[len(field) + 1 :].split("/")
+    seq, before, after, cover = member[len(field) + 1 :].split("/")
     return int(seq), before, after, cover
 
 
@@ -73,43 +80,49 @@ def _last_in_force(history: Sequence[Past]) -> Past | None:
     return next((past for past in reversed(history) if past.in_force), None)
 
 
-def covers_needed(history: Sequence[Past]) -> list[str]:
-    """Names of the coverage masks that `plan` needs."""
-    return list(dict.fromkeys(past.cover for past in history if past.cover != coverage.WHOLE))
+def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes]) -> Pixels | Wanted:
+    """Which pixels of the tile come from which tile; or which coverage masks it takes to tell.
 
-
-def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes]) -> Pixels:
-    """Which pixels of the tile come from which tile.
+    Almost always the newest few masks of a long history are enough, so the caller fetches them as they are wanted.
 
     Args:
         history: oldest first, with the new sides.
         mine: seq of the op that changes sides; None for a tile that comes back with its layer.
-        covers: packed coverage masks by name.
+        covers: packed coverage masks by name, as far as they are known.
     """
-
-    def mask(past: Past) -> Covered:
-        return coverage.whole() if past.cover == coverage.WHOLE else coverage.unpack(covers[past.cover])
-
+    own = [past for past in history if mine in (None, past.seq)]
+    newest_first = [
+        (past, past.after if mine is None or past.seq <= mine else None) for past in reversed(history) if past.in_force
+    ]
+    steps = newest_first + [(past, past.before) for past in history]
+    if not _known(own, covers):
+        return _wanted([*own, *(past for past, _name in steps)], covers)
     left = np.zeros((TILE, TILE), np.bool_)
-    for past in history:
-        if mine in (None, past.seq):
-            left |= mask(past)
+    for past in own:
+        left |= _mask(past, covers)
     parts: list[Painted] = []
-    for past in reversed(history):
-        if not left.any():  # almost always soon: of a long history only the newest masks are unpacked
-            break
-        if past.in_force:
-            where = left & mask(past)
-            if mine is None or past.seq <= mine:
-                parts.append(Painted(where, past.after))
-            left &= ~where
-    for past in history:
+    for done, (past, name) in enumerate(steps):
         if not left.any():
             break
-        where = left & mask(past)
-        parts.append(Painted(where, past.before))
+        if not _known([past], covers):
+            return _wanted([past for past, _name in steps[done:]], covers)
+        where = left & _mask(past, covers)
+        if name is not None and where.any():
+            parts.append(Painted(where, name))
         left &= ~where
-    return Pixels([part for part in parts if part.where.any()])
+    return Pixels(parts)
+
+
+def _mask(past: Past, covers: Mapping[str, bytes]) -> Covered:
+    return coverage.whole() if past.cover == coverage.WHOLE else coverage.unpack(covers[past.cover])
+
+
+def _known(pasts: Iterable[Past], covers: Mapping[str, bytes]) -> bool:
+    return all(past.cover == coverage.WHOLE or past.cover in covers for past in pasts)
+
+
+def _wanted(pasts: Iterable[Past], covers: Mapping[str, bytes]) -> Wanted:
+    return Wanted(list(dict.fromkeys(past.cover for past in pasts if not _known([past], covers))))
 
 
 def apply(current: Rgba | None, pixels: Pixels, tiles: Mapping[str, Rgba]) -> Rgba:

@@ -11,12 +11,16 @@ from nanobana.protocol.canvas import CanvasInfo, Job, Layer, OpId
 from nanobana.protocol.errors import NotFound
 from nanobana.raster.codec import encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
+from nanobana_server.store.blobs import missing
 from nanobana_server.store.ops import relayer, resolve
 from nanobana_server.store.ops.landing import land, missing_became_moved
 from nanobana_server.store.ops.laying import Laid, put_tiles
 from nanobana_server.store.ops.resolve import Past
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Flip, JobWrite, LayerGone, Moved, Record, TileWrite
+
+FIRST_MASKS = 32
+"""Coverage masks fetched at first for a tile that needs pixels; four times as many in each further round."""
 
 Side = Literal["undo", "redo"]
 
@@ -121,7 +125,8 @@ async def _read(store: Store, canvas: str, user: str, side: Side) -> _Top:
     for i in range(0, len(tiles), 3):
         key = _key(tiles[i])
         names[key] = tiles[i + 1].decode()
-        histories[key] = [_past(member, tiles[i].decode(), flipped, mine, side) for member in tiles[i + 2]]
+        members = tiles[i + 2].decode().split()
+        histories[key] = [_past(member, tiles[i].decode(), flipped, mine, side) for member in members]
     return _Top(
         side=side,
         seqs=sorted(mine),
@@ -143,7 +148,7 @@ async def _read(store: Store, canvas: str, user: str, side: Side) -> _Top:
     )
 
 
-def _past(member: bytes, field: str, flipped: dict[int, int], mine: set[int], side: Side) -> Past:
+def _past(member: str, field: str, flipped: dict[int, int], mine: set[int], side: Side) -> Past:
     seq, before, after, cover = resolve.parse(member, field)
     flip = flipped.get(seq, 0)
     in_force = side == "redo" if seq in mine else flip >= 0
@@ -170,15 +175,26 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
 async def _mixed(
     store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: int | None
 ) -> list[TileWrite]:
-    names = resolve.covers_needed(history)
-    covers = {
-        name: data for name, data in zip(names, await store.get_blobs(canvas, names), strict=True) if data is not None
-    }
-    pixels = await store.pool.run(resolve.plan, history, own, covers)
+    pixels = await _planned(store, canvas, history, own)
     tiles = await store.get_tiles(canvas, [top.names[key], *(part.name for part in pixels.parts)])
     laid = await store.pool.run(_apply, key, tiles.get(top.names[key]), pixels, tiles)
     stored = await put_tiles(store, canvas, [laid], top.names, over_budget=True)
     return [msgspec.structs.replace(write, coverage="") for write in stored]
+
+
+async def _planned(store: Store, canvas: str, history: Sequence[Past], own: int | None) -> resolve.Pixels:
+    covers: dict[str, bytes] = {}
+    at_once = FIRST_MASKS
+    while True:
+        found = await store.pool.run(resolve.plan, history, own, covers)
+        if isinstance(found, resolve.Pixels):
+            return found
+        names = found.names[:at_once]
+        for name, data in zip(names, await store.get_blobs(canvas, names), strict=True):
+            if data is None:
+                raise missing([name])
+            covers[name] = data
+        at_once *= 4
 
 
 def _apply(key: TileKey, current: Rgba | None, pixels: resolve.Pixels, tiles: dict[str, Rgba]) -> Laid:

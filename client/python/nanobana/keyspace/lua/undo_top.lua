@@ -5,7 +5,7 @@
 -- KEYS  1 meta  2 layers  3 tiles  4 undo  5 history  6 stacks  7 flips  8 public_jobs
 -- ARGV  1 user  2 "undo" or "redo"
 -- RETURNS nil if there is nothing (or no canvas), else
---   {{seq, …}, {record, …}, {field, name now, {history member, …}, …}, {seq, flip, …} for ops in those histories,
+--   {{seq, …}, {record, …}, {field, name now, "history member …", …}, {seq, flip, …} for ops in those histories,
 --    {title, width, height, layers_version, used_bytes, budget_bytes}, layers,
 --    {tile field, …} of layers that these ops added or deleted, public Job or false}
 --   where the fields are the tiles that these ops wrote, and all that ever were in a layer that comes back
@@ -60,7 +60,7 @@ for _, field in ipairs(fields) do
   local members = redis.call('ZRANGEBYLEX', KEYS[5], '[' .. field .. '/', '(' .. field .. '0')
   tiles[#tiles + 1] = field
   tiles[#tiles + 1] = redis.call('HGET', KEYS[3], field) or ''
-  tiles[#tiles + 1] = members
+  tiles[#tiles + 1] = table.concat(members, ' ')
   for _, member in ipairs(members) do
     local seq = string.match(string.sub(member, #field + 2), '^%d+')
     if not seen[seq] then
