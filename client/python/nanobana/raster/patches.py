@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Literal
 
-import numpy as np
-
 from nanobana.protocol.geometry import TILE, Box, tile_box, tiles_of
 from nanobana.raster.codec import blank_tile
 from nanobana.raster.compose import erase_into, over_into, touched
@@ -68,11 +66,3 @@ def chunks(box: Box, side: int = 2048) -> list[Box]:
             if not part.is_empty:
                 found.append(part)
     return found
-
-
-def same(a: Rgba | None, b: Rgba | None) -> bool:
-    """Equal pixels, where None is transparent."""
-    if a is None or b is None:
-        other = b if a is None else a
-        return other is None or not other[..., 3].any()
-    return bool(np.array_equal(a, b))
