@@ -9,15 +9,18 @@ from nanobana_server.policy.rate import Clock, Rate
 class Allowance:
     """Per connection; `(per second, at once)`."""
 
-    ops: tuple[float, float] = (60.0, 240.0)
-    """Above it an op is rejected with ``too_many`` and the time to wait."""
+    ops: tuple[float, float] = (300.0, 1000.0)
+    """Above it an op is rejected with ``too_many`` and the time to wait.
+
+    Far above what one session gets done, for its ops are done one after the other: this is for floods of cheap ones.
+    """
     volatile: tuple[float, float] = (150.0, 300.0)
     """Cursors, strokes, masks and pings above it are dropped."""
     bytes: tuple[float, float] = (2 * 2**20, 8 * 2**20)
     """Above it the server reads more slowly, and TCP tells the client."""
     bad: tuple[float, float] = (0.2, 16.0)
     """Messages that are not understood; above it the socket is closed with CLOSE_BAD_FRAME."""
-    refused: tuple[float, float] = (20.0, 400.0)
+    refused: tuple[float, float] = (50.0, 1000.0)
     """Ops beyond their own limit; above it the socket is closed with CLOSE_RATE."""
 
 
