@@ -160,6 +160,20 @@ async def test_j3_what_a_dead_server_took_is_taken_over_after_its_restart(store:
     assert (await states(easel))[-1] == (job, "staged")
 
 
+async def test_j3_two_servers_share_the_results_and_stage_each_once(store: Store, easel: Easel) -> None:
+    ids = [await queued(easel, f"u{n}", Box(n * 60, 0, n * 60 + 50, 50)) for n in range(12)]
+    for n, job in enumerate(ids):
+        result = await result_of(easel, job, (await taken(easel, job)).attempt, Box(n * 60, 0, n * 60 + 50, 50))
+        await claims.hand_in(store.client, result)
+        await claims.hand_in(store.client, result)
+    async with anyio.create_task_group() as group:
+        for server in ("server-a", "server-b"):
+            group.start_soon(jobs.run_results, store, server)
+        await all_acknowledged(store)
+        group.cancel_scope.cancel()
+    assert sorted(job for job, state in await states(easel) if state == "staged") == sorted(ids)
+
+
 async def test_a_failed_job_is_a_change_with_a_sentence(easel: Easel) -> None:
     job = await queued(easel)
     claim = await taken(easel, job)

@@ -130,9 +130,9 @@ async def _handle(store: Store, entry: str, fields: dict[bytes, bytes]) -> None:
             done = await stage(store, result)
         except Unavailable:
             raise
-        except NanobanaError as error:
+        except (NanobanaError, msgspec.MsgspecError) as error:  # acknowledged all the same: it would come back for ever
             done = None
-            _log.error("result refused", canvas=result.canvas, job=result.job, code=error.code)
+            _log.error("result refused", canvas=result.canvas, job=result.job, reason=str(error))
         _log.info(
             "result staged" if done is not None else "result came too late",
             canvas=result.canvas,

@@ -46,8 +46,8 @@ async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
                     await tidy(store)
                     tidied = time.monotonic()
                 await sweep(store)
-        except NanobanaError as error:
-            _log.warning("sweep failed", code=error.code)
+        except (NanobanaError, msgspec.MsgspecError) as error:
+            _log.warning("sweep failed", reason=str(error))
         await anyio.sleep(every_s)
 
 

@@ -29,6 +29,20 @@ AHEAD = 3
 Progress = Callable[[int, int], Awaitable[None]]
 
 
+class _Teller:
+    """Counts tiles, those of the mip levels too, and passes it on."""
+
+    def __init__(self, progress: Progress | None, of: int) -> None:
+        self._progress = progress
+        self._of = of
+        self._done = 0
+
+    async def add(self, tiles: int) -> None:
+        self._done += tiles
+        if self._progress is not None:
+            await self._progress(self._done, self._of)
+
+
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """The new layer and where the picture lies on the canvas."""
 
@@ -56,7 +70,7 @@ async def import_image(
         data: JPEG, PNG or WebP; turned upright by its EXIF orientation.
         layer: ID of the new layer, made by the client.
         x, y: its top left corner in canvas pixels.
-        progress: is told (tiles done, tiles in all) a few dozen times at most.
+        progress: is told (tiles done, tiles in all), mip levels included, some ten times per megapixel at most.
 
     Raises:
         BadInput: the codes of `decode_image`, ``outside``, ``too_many_layers``.
@@ -112,15 +126,21 @@ async def _stored(
     box = Box(0, 0, pixels.shape[1], pixels.shape[0]).shift(*at)
     if max(abs(side) for side in (box.x0, box.y0, box.x1, box.y1)) > 2 * MAX_SIDE:
         raise BadInput("The picture lies too far outside the canvas.", code="outside")
-    tiles, writes = await _store_tiles(store, canvas, layer, pixels, box, progress)
-    await store_mips(store, canvas, tiles, {(write.key[1], write.key[2]): write.after for write in writes})
+    parts = list(patches.split(pixels, box))
+    levels = _levels([(tx, ty) for tx, ty, _tile in parts])
+    teller = _Teller(progress, len(parts) + sum(map(len, levels)))
+    writes = await _store_tiles(store, canvas, layer, parts, teller)
+    names = {(write.key[1], write.key[2]): write.after for write in writes}
+    below = {(tx, ty): tile for tx, ty, tile in parts}
+    for level, places in enumerate(levels, start=1):
+        below = await _store_level(store, canvas, level, places, below, names)
+        await teller.add(len(places))
     return box, writes
 
 
 async def _store_tiles(
-    store: Store, canvas: str, layer: str, pixels: Rgba, box: Box, progress: Progress | None
-) -> tuple[dict[tuple[int, int], Rgba], list[TileWrite]]:
-    parts = list(patches.split(pixels, box))
+    store: Store, canvas: str, layer: str, parts: Sequence[tuple[int, int, Rgba]], teller: _Teller
+) -> list[TileWrite]:
     writes: list[TileWrite] = []
     limiter = anyio.Semaphore(AHEAD)
 
@@ -131,27 +151,30 @@ async def _store_tiles(
         for (tx, ty, _tile), data in zip(some, encoded, strict=True):
             if data is not None:
                 writes.append(TileWrite(key=(layer, tx, ty), before="", after=next(names), coverage=coverage.WHOLE))
-        if progress is not None:
-            await progress(len(writes), len(parts))
+        await teller.add(len(some))
 
     await together([partial(batch, parts[start : start + BATCH]) for start in range(0, len(parts), BATCH)])
-    return {(tx, ty): tile for tx, ty, tile in parts}, writes
+    return writes
 
 
-async def store_mips(
-    store: Store, canvas: str, tiles: dict[tuple[int, int], Rgba], names: dict[tuple[int, int], str]
-) -> None:
-    """Make the smaller pictures while the pixels are at hand, so that the first joiner needs not wait for them (C8)."""
-    longest = max((max(tx, ty) for tx, ty in tiles), default=0) + 1
-    below = tiles
-    for level in range(1, min(MAX_MIP, math.ceil(math.log2(longest))) + 1):
-        below = await _store_level(store, canvas, level, below, names)
+def _levels(places: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The mip tiles over these base tiles, level 1 first.
+
+    They are made with the import, while the pixels are at hand, so that the first joiner need not wait for them (C8).
+    """
+    longest = max((max(tx, ty) for tx, ty in places), default=0) + 1
+    levels: list[list[tuple[int, int]]] = []
+    for _ in range(min(MAX_MIP, math.ceil(math.log2(max(1, longest))))):
+        places = sorted({(tx // 2, ty // 2) for tx, ty in places})
+        levels.append(list(places))
+    return levels
 
 
 async def _store_level(
     store: Store,
     canvas: str,
     level: int,
+    places: Sequence[tuple[int, int]],
     below: dict[tuple[int, int], Rgba],
     names: dict[tuple[int, int], str],
 ) -> dict[tuple[int, int], Rgba]:
@@ -166,7 +189,6 @@ async def _store_level(
             base = [names.get((tx * side + x, ty * side + y), "") for y in range(side) for x in range(side)]
             await store.put_mip(canvas, mip_key(base), reduced)
 
-    places = sorted({(tx // 2, ty // 2) for tx, ty in below})
     for start in range(0, len(places), AHEAD):
         await together([partial(one, tx, ty) for tx, ty in places[start : start + AHEAD]])
     return made
