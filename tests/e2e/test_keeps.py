@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from e2e.conftest import Invite
 from e2e.person import Person, same_canvas
@@ -67,7 +67,7 @@ def test_the_pill_says_how_the_connection_stands(invite: Invite) -> None:
     ana.page.evaluate("window.nanobana.drop()")
     assert ana.nb("pill") == "live", "a short break is not worth a word"
     ana.wait("nb.pill === 'reconnecting'")
-    assert "Reconnecting" in ana.see("connection").inner_text()
+    expect(ana.see("connection")).to_contain_text("Reconnecting")
     ana.page.unroute("**/api/canvases/*/tickets")
     ana.wait("nb.pill === 'live' || nb.pill === 'saved'")
 
