@@ -17,6 +17,8 @@ GUESSES = 3
 PIXELS = PATCH * PATCH
 GATE_PRIOR = (-1.0, 4.0, 0.0, -2.0)
 """Added to the gates' logits (three guesses, own picture): without a reason against it, the likelier copy is right."""
+NO_LIGHT = 0.1
+"""Changes of light up to this are none: a hole must not darken as a whole, and shadows are far stronger."""
 TEXT_WIDTH = 128
 OUT_CHANNELS = LATENT_CHANNELS + (GUESSES + 1) * PIXELS + 3
 """A picture of its own (48), gate logits of guesses and picture for each pixel (64), a light gain per patch (3)."""
@@ -94,7 +96,11 @@ def read_output(output: Tensor) -> Mixture:
     """(B, OUT_CHANNELS, h, w) of the UNet → the mixture it stands for."""
     own, gates, gain = output.split([LATENT_CHANNELS, (GUESSES + 1) * PIXELS, 3], 1)
     prior = torch.tensor(GATE_PRIOR, dtype=gates.dtype, device=gates.device)[:, None, None]
-    return Mixture(unpatchify(own) * 0.5 + 0.5, (unpatchify(gates) + prior).softmax(1), 1 + torch.tanh(gain))
+    return Mixture(
+        unpatchify(own) * 0.5 + 0.5,
+        (unpatchify(gates) + prior).softmax(1),
+        1 + F.softshrink(torch.tanh(gain), NO_LIGHT),
+    )
 
 
 def predict(unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor) -> tuple[Tensor, Mixture]:

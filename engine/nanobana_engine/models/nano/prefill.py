@@ -193,6 +193,8 @@ SEAMS_FROM = 0.04
 STUTTERS_FROM = 0.01
 """The same for shifts under SHORT of the frame: many short steps show earlier."""
 SHORT = 0.12
+SMOOTH_SEAMS_FROM = 0.001
+"""The same where the surroundings are smooth: in a sky every seam shows."""
 PATCHMATCH_COST = -1.0
 """Stands for the first copy's cost where it is no shifted copy but PatchMatch's."""
 
@@ -236,6 +238,17 @@ def patchmatch(image: Floats, hole: Bools, seed: int) -> Floats | None:
     return np.where(hole[..., None], filled, image).astype(np.float32)
 
 
+def _roughness(image: Floats, hole: Bools) -> float:
+    """Mean squared difference of neighbours outside the hole, summed over colours and both directions."""
+    known = ~hole
+    down = known[1:] & known[:-1]
+    right = known[:, 1:] & known[:, :-1]
+    if not down.any() or not right.any():
+        return 0.0
+    steps_down, steps_right = np.diff(image, axis=0)[down], np.diff(image, axis=1)[right]
+    return float((steps_down**2).sum() / len(steps_down) + (steps_right**2).sum() / len(steps_right))
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Three guesses at what was behind a hole, each (H, W, 3) in [0, 1] and equal to the image outside it."""
@@ -265,6 +278,7 @@ def surroundings(image: Floats, hole: Bools) -> Surroundings:
     best = lattice_map(hole, first, second, further)
     copies = copy_by(image, smooth, best), copy_by(image, smooth, lattice_map(hole, second, first, further))
     limit = STUTTERS_FROM if np.hypot(*first) < SHORT * hole.shape[0] else SEAMS_FROM
+    limit = min(limit, max(SMOOTH_SEAMS_FROM, 10 * _roughness(image, hole)))
     seams = seam_energy(image, copies[0], best) > limit
     return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), seams)
 
