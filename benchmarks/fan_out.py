@@ -2,7 +2,7 @@
 
     python benchmarks/fan_out.py [--members 50] [--rate 600] [--seconds 6]
 
-`cpu_us_per_message`: the server's CPU time over delivered messages (strokes of some 64 bytes, `--rate` a second in all);
+`cpu_us_per_message`: the server's CPU time over delivered messages (strokes of 64 bytes, `--rate` a second in all);
 `shown_ms`: from sending a stroke to its arrival at another member; `paused_reader_bytes`: growth of the server's
 memory while one member reads nothing (R4).
 """

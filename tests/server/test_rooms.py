@@ -36,6 +36,13 @@ async def test_r2_the_author_gets_an_ack_with_the_seq_of_the_change(canvas: Link
         assert ack.seq == welcome.position.seq + 1
 
 
+async def test_an_op_that_arrived_is_done_although_its_author_left_at_once(canvas: Links) -> None:
+    async with member(canvas.view) as (ben, _):
+        async with member(canvas.edit) as (ana, _):
+            await ana.send(*(add_layer(ana, f"l{n}") for n in range(5)))
+        await ben.until(m.Changed, lambda changed: changed.change.seq == 5)
+
+
 async def test_c6_an_op_that_is_sent_twice_is_answered_twice_and_done_once(canvas: Links) -> None:
     async with member(canvas.edit) as (ana, _):
         op = add_layer(ana, "sky")

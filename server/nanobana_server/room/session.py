@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Manifest
-from nanobana.protocol.errors import NanobanaError
+from nanobana.protocol.errors import NanobanaError, NotFound
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.tokens import Access
 from nanobana_server.room.inbox import Expelled, Inbox
@@ -139,7 +139,8 @@ class Session:
         except Stalled as stalled:
             self.end(m.CLOSE_SLOW, m.Problem(code="slow", message=str(stalled), retry_ms=1000))
         except NanobanaError as error:
-            self.end(m.CLOSE_STORE, m.Problem(code=error.code, message=error.message, retry_ms=error.retry_ms))
+            code = m.CLOSE_GONE if isinstance(error, NotFound) else m.CLOSE_STORE
+            self.end(code, m.Problem(code=error.code, message=error.message, retry_ms=error.retry_ms))
         except Exception:  # noqa: BLE001 - logged whole; only this session ends
             self._log.exception("session failed")
             self.end(m.CLOSE_STORE, m.Problem(code="server_error", message="something broke here", retry_ms=1000))
