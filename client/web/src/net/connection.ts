@@ -5,9 +5,10 @@ import { Emitter } from '../core/emitter'
 import { ApiError, type Ticket } from './api'
 
 export type ConnectionState =
-  | { kind: 'connecting'; attempt: number }
+  /** since: when the connection was lost, in ms of the clock; 0 before the first. */
+  | { kind: 'connecting'; since: number }
   | { kind: 'live' }
-  | { kind: 'waiting'; attempt: number; until: number; since: number }
+  | { kind: 'waiting'; until: number; since: number }
   | { kind: 'ended'; code: number; reason: string }
 
 interface Events {
@@ -30,7 +31,7 @@ const QUIET_MS = 25_000
 const REFRESH_MS = 5000
 
 export class Connection extends Emitter<Events> {
-  state: ConnectionState = { kind: 'connecting', attempt: 0 }
+  state: ConnectionState = { kind: 'connecting', since: 0 }
   lastProblem: Problem | null = null
   #socket: WebSocket | null = null
   #attempt = 0
@@ -123,7 +124,7 @@ export class Connection extends Emitter<Events> {
   }
 
   async #connect(): Promise<void> {
-    this.#become({ kind: 'connecting', attempt: this.#attempt })
+    this.#become({ kind: 'connecting', since: this.#since })
     let ticket: Ticket
     try {
       ticket = await this.dial.ticket()
@@ -193,7 +194,7 @@ export class Connection extends Emitter<Events> {
     const base = Math.min(MOST_MS, FIRST_MS * 2 ** this.#attempt)
     const wait = Math.max(least, base * (0.5 + Math.random()))
     this.#attempt++
-    this.#become({ kind: 'waiting', attempt: this.#attempt, until: Date.now() + wait, since: this.#since })
+    this.#become({ kind: 'waiting', until: Date.now() + wait, since: this.#since })
     this.#timer = setTimeout(() => void this.#connect(), wait)
   }
 }

@@ -16,7 +16,7 @@ const SAVED_MS = 2500
 
 export class CanvasState {
   readonly toasts = new Toasts()
-  connection = $state.raw<ConnectionState>({ kind: 'connecting', attempt: 0 })
+  connection = $state.raw<ConnectionState>({ kind: 'connecting', since: 0 })
   tool = $state.raw<ToolState>({} as ToolState)
   imports = $state.raw<ImportView[]>([])
   members = $state.raw<Member[]>([])
@@ -46,7 +46,10 @@ export class CanvasState {
     const timer = setInterval(() => (this.#now = Date.now()), 500)
     this.#stop.push(
       () => clearInterval(timer),
-      connection.on('state', (state) => (this.connection = state)),
+      connection.on('state', (state) => {
+        this.#now = Date.now()
+        this.connection = state
+      }),
       session.on('state', () => this.#rev++),
       session.on('unsaved', (count) => this.#unsaved(count)),
       session.on('activeLayer', (id) => (this.activeLayer = id)),
@@ -137,13 +140,13 @@ export class CanvasState {
   }
 
   get pill(): Pill {
-    const { kind } = this.connection
-    if (kind === 'ended') return 'removed'
-    if (kind === 'waiting') {
-      if (this.#now - this.connection.since < BANNER_MS) return this.unsaved > 0 ? 'saving' : 'live'
-      return typeof navigator !== 'undefined' && !navigator.onLine ? 'offline' : 'reconnecting'
+    const { connection } = this
+    if (connection.kind === 'ended') return 'removed'
+    if (connection.kind !== 'live') {
+      if (!this.ready) return connection.kind === 'connecting' ? 'connecting' : 'reconnecting'
+      if (this.#now - connection.since < BANNER_MS) return this.unsaved > 0 ? 'saving' : 'live'
+      return navigator.onLine ? 'reconnecting' : 'offline'
     }
-    if (kind === 'connecting') return this.ready ? (this.connection.attempt > 2 ? 'reconnecting' : 'live') : 'connecting'
     if (this.role === 'viewer') return 'readonly'
     if (this.unsaved > 0) return 'saving'
     return this.#now < this.#savedUntil ? 'saved' : 'live'
