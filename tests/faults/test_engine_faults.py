@@ -176,6 +176,20 @@ async def test_e7_a_newer_edit_on_the_region_supersedes_the_running_one(valkey: 
             assert f"{old} stopped: superseded" in engine.text()
 
 
+async def test_j2_a_worker_that_lost_its_lease_hands_in_nothing_and_leaves_the_ticket(
+    valkey: PrivateValkey, tmp_path: Path
+) -> None:
+    async with room(valkey) as store:
+        with running_engine(valkey.url, tmp_path / "log", step_s=0.4) as engine:
+            job = await generate(store, 2)
+            await job_until(store, job, lambda _job, state, _n: state == "running")
+            await store.client.call("HINCRBY", CanvasKeys("c").job(job), "attempt", 1)
+            await staged(store, job)
+            assert (await read_job(store, "c", job)).attempt == 3
+            assert f"{job} stopped: stale" in engine.text()
+            assert engine.text().count("handed in") == 1
+
+
 async def test_j4_sigterm_finishes_what_is_in_hand_and_takes_its_leave(valkey: PrivateValkey, tmp_path: Path) -> None:
     async with room(valkey) as store:
         with running_engine(valkey.url, tmp_path / "log", step_s=0.3) as engine:

@@ -19,11 +19,11 @@ READY = "ready with"
 class EngineProcess:
     """One worker; its log is kept in a file."""
 
-    def __init__(self, url: str, log: Path, *, step_s: float = 0.0, kind: str = "paint") -> None:
+    def __init__(self, url: str, log: Path, *, step_s: float = 0.0) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "support.engine_process", url, kind, str(step_s)],
+                [sys.executable, "-m", "support.engine_process", url, str(step_s)],
                 env={
                     **os.environ,
                     "PYTHONPATH": PYTHONPATH,
@@ -61,9 +61,9 @@ class EngineProcess:
 
 
 @contextmanager
-def running_engine(url: str, log: Path, *, step_s: float = 0.0, kind: str = "paint") -> Iterator[EngineProcess]:
+def running_engine(url: str, log: Path, *, step_s: float = 0.0) -> Iterator[EngineProcess]:
     """A ready engine, killed at the end."""
-    engine = EngineProcess(url, log, step_s=step_s, kind=kind)
+    engine = EngineProcess(url, log, step_s=step_s)
     try:
         engine.wait_ready()
         yield engine
@@ -73,17 +73,22 @@ def running_engine(url: str, log: Path, *, step_s: float = 0.0, kind: str = "pai
 
 
 def main() -> None:
-    from nanobana_engine.models.base import ModelAdapter
+    from nanobana_engine.models.base import Conditioning, ModelAdapter, Request
     from nanobana_engine.worker.main import run
     from nanobana_engine.worker.settings import WorkerSettings
-    from support.adapters import PaintAdapter, PixelAdapter
+    from support.adapters import PaintAdapter
 
-    url, kind, step_s = sys.argv[1:4]
+    url, step_s = sys.argv[1:3]
+
+    class Slow(PaintAdapter):
+        """Red; takes its time over edits, not over the warm-up (seed 0)."""
+
+        def condition(self, request: Request) -> Conditioning:
+            self.step_s = float(step_s) if request.seed else 0.0
+            return super().condition(request)
 
     def load(_: WorkerSettings) -> ModelAdapter:
-        if kind == "paint":
-            return PaintAdapter((0.9, 0.1, 0.1), step_s=float(step_s))
-        return PixelAdapter(step_s=float(step_s))
+        return Slow((0.9, 0.1, 0.1))
 
     run(
         WorkerSettings(redis_url=url, parent=int(os.environ["NANOBANA_PARENT"]), lease_ms=1500, beat_s=0.4, drain_s=6),

@@ -67,7 +67,6 @@ class JobRun:
 
     async def run(self) -> bool:
         """Do it; exactly one result is handed in unless the lease was lost or the job was stopped."""
-        done = False
         async with anyio.create_task_group() as tasks:
 
             def stopped(order: Order) -> None:
@@ -78,12 +77,11 @@ class JobRun:
             tasks.start_soon(self.lease.listen)
             tasks.start_soon(self._previews.run)
             await self._work()
-            done = True
             tasks.cancel_scope.cancel()
         if self._stopped is not None:
             log.info("job %s stopped: %s", self._spec.job, self._stopped)
         # stale: another worker may have the ticket by now, and needs it to stay pending
-        return done or self._stopped in ("cancelled", "superseded")
+        return self._stopped != "stale"
 
     async def _work(self) -> None:
         spec, attempt = self._spec, self._claim.attempt
