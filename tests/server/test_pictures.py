@@ -37,7 +37,7 @@ async def test_r10_a_rotated_jpeg_lies_upright_and_gives_the_canvas_its_size(ser
         assert answer.status_code == 201, answer.text
         assert answer.json() == {"seq": 1, "layer": "photo", "box": [0, 0, 400, 600]}
         progress = await ben.until(m.ImportProgress)
-        assert 0 < progress.done <= progress.of == 6
+        assert 0 < progress.done <= progress.of
         change = (await ben.until(m.Changed)).change
         assert change.canvas is not None and (change.canvas.width, change.canvas.height) == (400, 600)
         shown = Image.open(io.BytesIO((await http.get("/export.png")).content))
