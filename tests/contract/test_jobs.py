@@ -351,6 +351,17 @@ async def test_j1_the_sweeper_sends_again_what_was_lost_but_nothing_that_is_leas
     assert [ticket.job for ticket in await tickets(store)] == [waiting, lost]
 
 
+async def test_j1_batch_edits_have_a_stream_of_their_own_and_wait_behind_live_ones(store: Store, easel: Easel) -> None:
+    params = EditParams(box=BOX, mask_png=mask_png(BOX), lane="batch")
+    message = Edit(op=easel.op("ben"), edit=params)
+    await jobs.submit(store, easel.id, author("ben"), message)
+    patient = f"{message.op.client}-{message.op.n}"
+    live = await queued(easel)
+    assert [ticket.job for ticket in await tickets(store, "batch")] == [patient]
+    assert [ticket.job for ticket in await tickets(store, "live")] == [live]
+    assert await jobs.queue_places(store) == {live: 1, patient: 2}
+
+
 async def test_j1_the_index_of_outboxes_is_repaired_by_a_scan(store: Store, easel: Easel) -> None:
     await queued(easel)
     index = canvas_index(shard_of(easel.id))
