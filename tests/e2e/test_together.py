@@ -127,3 +127,30 @@ def test_r7_a_revoked_link_closes_the_room_for_those_who_came_by_it(invite: Invi
     ana.tap("revoke-editor")
     ben.wait("nb.connection === 'ended'")
     assert ben.see("connection").get_attribute("data-state") == "removed"
+
+
+def test_c11_a_translucent_stroke_turns_into_its_tiles_without_a_flicker(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ana.press("p")
+    ana.page.get_by_label("Opacity", exact=True).first.fill("50")
+    ana.page.evaluate(WATCH_A_PIXEL, list(ana.at((256, 61))))
+    before = ana.seq
+    ana.drag((60, 60), (260, 61), (400, 60))
+    ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.pending === 0 && nb.complete")
+    seen: list[list[int]] = ana.page.evaluate("() => window.seen")
+    turns = [i for i in range(1, len(seen)) if max(abs(a - b) for a, b in zip(seen[i - 1], seen[i], strict=True)) > 3]
+    assert len(turns) == 1, "once from bare to painted: never twice as dark, never bare again"
+
+
+WATCH_A_PIXEL = """([x, y]) => {
+  const canvas = document.querySelector('[data-testid=picture]')
+  const context = canvas.getContext('2d')
+  const scale = canvas.width / canvas.clientWidth
+  window.seen = []
+  const look = () => {
+    window.seen.push([...context.getImageData(Math.round(x * scale), Math.round(y * scale), 1, 1).data])
+    requestAnimationFrame(look)
+  }
+  look()
+}"""
+"""Notes the colour of a point of the page in every frame."""

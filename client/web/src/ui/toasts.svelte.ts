@@ -1,4 +1,5 @@
 // Short messages at the bottom of the page: what happened, whether work is safe, what next.
+import { sentence } from './words'
 
 export interface Toast {
   id: number
@@ -10,7 +11,8 @@ export class Toasts {
   list = $state.raw<Toast[]>([])
   #next = 0
 
-  show(text: string, tone: Toast['tone'] = 'info'): void {
+  show(words: string, tone: Toast['tone'] = 'info'): void {
+    const text = sentence(words)
     if (this.list.some((toast) => toast.text === text)) return
     const id = ++this.#next
     this.list = [...this.list, { id, text, tone }].slice(-3)
