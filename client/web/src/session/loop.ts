@@ -32,6 +32,11 @@ export class Loop {
     }, MARCH_MS)
   }
 
+  /** Nothing has changed since the picture was last drawn. */
+  get drawn(): boolean {
+    return !this.#pictureDirty
+  }
+
   attach(picture: HTMLCanvasElement, overlay: HTMLCanvasElement): void {
     this.#picture = picture.getContext('2d', { alpha: false })
     this.#overlay = overlay.getContext('2d')

@@ -16,6 +16,7 @@ export interface Debug {
   readonly members: unknown
   readonly cursors: unknown
   readonly access: string
+  /** Every visible tile is on the screen at its newest name. */
   readonly complete: boolean
   readonly othersMasks: number
   readonly othersStrokes: number
@@ -80,7 +81,7 @@ export function install(state: CanvasState): void {
       return session.access
     },
     get complete() {
-      return state.ready && session.hasSize && session.picture.complete
+      return state.ready && session.hasSize && session.loop.drawn && session.picture.complete
     },
     get othersMasks() {
       return session.overlay.otherMasks()
