@@ -29,6 +29,12 @@ def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
         settings.read({"PORT": port})
 
 
+@pytest.mark.parametrize("budget", ["lots", "1024", "-5"])
+def test_c12_a_store_budget_that_is_none_is_refused_by_name(budget: str) -> None:
+    with pytest.raises(BadSetting, match="NANOBANA_STORE_BYTES"):
+        settings.read({"NANOBANA_STORE_BYTES": budget})
+
+
 @pytest.mark.parametrize(
     ("host", "address"),
     [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80")],

@@ -74,6 +74,7 @@ def test_c10_c12_the_store_syncs_always_and_never_evicts(tmp_path: Path) -> None
     told = dict(zip(words[1::2], words[2::2], strict=True))
     assert (told["--appendonly"], told["--appendfsync"]) == ("yes", "always")
     assert told["--maxmemory-policy"] == "noeviction"
+    assert told["--maxmemory"] == str(store.half_of_memory())
     assert told["--port"] == "0"
 
 

@@ -90,7 +90,7 @@ class _Run:
         self._store: Keeper | None = None
         if self._socket:
             # It may write its last when this process is killed; the lock it inherits keeps a successor waiting.
-            command = store.command(folder, self._socket)
+            command = store.command(folder, self._socket, budget_bytes=settings.store_bytes)
             self._store = keeper("store", command, 30, death_signal=signal.SIGTERM)
 
     @property

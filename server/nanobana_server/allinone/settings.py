@@ -14,6 +14,8 @@ from nanobana_server.allinone.errors import BadSetting, PortTaken
 
 DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
+MIN_STORE_BYTES = 64 << 20
+"""Less would not hold one photograph."""
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Addresses that mean "all of this machine's", and the one to open in a browser on it."""
 
@@ -29,6 +31,8 @@ class ServeSettings(msgspec.Struct, frozen=True):
     """An existing store to use instead of the embedded one."""
     model: str | None = None
     """The engine's model; None leaves it to the engine."""
+    store_bytes: int | None = None
+    """Byte budget of the embedded store; None for half of the machine's memory."""
     logs_to_terminal: bool = False
 
     @property
@@ -56,14 +60,17 @@ class ServeSettings(msgspec.Struct, frozen=True):
 
 
 def read(environ: Mapping[str, str]) -> ServeSettings:
-    """Settings from the environment: PORT, NANOBANA_HOST, NANOBANA_DATA, NANOBANA_REDIS_URL, NANOBANA_MODEL.
+    """Settings from the environment: PORT and NANOBANA_HOST, _DATA, _REDIS_URL, _MODEL, _STORE_BYTES.
 
     Raises:
-        BadSetting: PORT is not a port number.
+        BadSetting: PORT is not a port number, NANOBANA_STORE_BYTES not a number of bytes.
     """
     port = environ.get("PORT") or str(DEFAULT_PORT)
     if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadSetting("PORT", port, "a number from 1 to 65535")
+    budget = environ.get("NANOBANA_STORE_BYTES") or None
+    if budget is not None and not (budget.isascii() and budget.isdecimal() and int(budget) >= MIN_STORE_BYTES):
+        raise BadSetting("NANOBANA_STORE_BYTES", budget, f"a number of bytes, {MIN_STORE_BYTES} at least")
     named = environ.get("NANOBANA_DATA")
     return ServeSettings(
         data=Path(named).expanduser().absolute() if named else default_data(environ),
@@ -71,6 +78,7 @@ def read(environ: Mapping[str, str]) -> ServeSettings:
         port=int(port),
         redis_url=environ.get("NANOBANA_REDIS_URL") or None,
         model=environ.get("NANOBANA_MODEL") or None,
+        store_bytes=int(budget) if budget else None,
     )
 
 

@@ -53,7 +53,14 @@ def socket_path(folder: Path) -> Path:
     return private / "valkey.sock"
 
 
-def command(folder: Path, unix_socket: Path, *, port: int = 0, fsync: str = "always") -> list[str]:
+def half_of_memory() -> int:
+    """The embedded store's byte budget unless told otherwise: half of this machine's memory (C12)."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def command(
+    folder: Path, unix_socket: Path, *, port: int = 0, fsync: str = "always", budget_bytes: int | None = None
+) -> list[str]:
     """Command line of a Valkey that keeps its data in `folder` (C10, C12).
 
     Args:
@@ -61,6 +68,7 @@ def command(folder: Path, unix_socket: Path, *, port: int = 0, fsync: str = "alw
         unix_socket: where it listens.
         port: a TCP port on 127.0.0.1 besides, 0 for none.
         fsync: `appendfsync`; anything but "always" gives up rule C10 and is for tests that measure.
+        budget_bytes: when it is used up, writes get `storage_full`; None for half of the machine's memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
@@ -72,6 +80,7 @@ def command(folder: Path, unix_socket: Path, *, port: int = 0, fsync: str = "alw
         "appendonly": "yes",
         "appendfsync": fsync,
         "save": "",
+        "maxmemory": str(budget_bytes or half_of_memory()),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "logfile": "",

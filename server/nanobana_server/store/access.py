@@ -102,7 +102,7 @@ class Access(Base):
             NotAllowed: ``client_taken``.
         """
         key = CanvasKeys(canvas).clients
-        _, owner = await self.client.pipeline([("HSETNX", key, client, user), ("HGET", key, client)])
+        owner = await self.client.run("bind_client", [key], [client, user])
         if owner != user.encode():
             raise NotAllowed("This client ID belongs to somebody else; reload the page.", code="client_taken")
 
@@ -110,7 +110,7 @@ class Access(Base):
         """A ticket that opens a room once, within `ttl_s` (60 s at most)."""
         ticket = secrets.token_urlsafe(24)
         key = names.room_ticket(_plain_digest(ticket))
-        await self.client.call("SET", key, msgspec.msgpack.encode(claims), "EX", min(ttl_s, TICKET_TTL_S))
+        await self.client.run("put_ticket", [key], [msgspec.msgpack.encode(claims), min(ttl_s, TICKET_TTL_S)])
         return ticket
 
     async def take_ticket(self, ticket: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import resources
 
 NAMES = (
+    "bind_client",
     "claim",
     "commit",
     "create",
@@ -18,6 +19,7 @@ NAMES = (
     "presence",
     "put_blobs",
     "put_mip",
+    "put_ticket",
     "raise_epoch",
     "sweep_blobs",
     "tail",
