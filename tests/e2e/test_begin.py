@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,27 @@ def test_a_second_picture_becomes_a_layer_of_its_own(invite: Invite, tmp_path: P
     ana.wait("nb.layers.length === 2 && nb.complete")
     middle = (ana.nb("canvas.width") // 2, ana.nb("canvas.height") // 2)
     assert ana.picture().getpixel(middle) == (0, 255, 0, 255)
+
+
+def test_a_picture_dropped_on_the_canvas_becomes_a_layer_where_it_fell(invite: Invite) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 20), (0, 255, 0)).save(picture, "PNG")
+    ana = invite("Ana").start_with_sample()
+    carried = ana.page.evaluate_handle(
+        """text => {
+          const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0))
+          const transfer = new DataTransfer()
+          transfer.items.add(new File([bytes], 'leaf.png', { type: 'image/png' }))
+          return transfer
+        }""",
+        base64.b64encode(picture.getvalue()).decode(),
+    )
+    x, y = ana.at((200, 100))
+    ana.see("stage").dispatch_event("drop", {"dataTransfer": carried, "clientX": x, "clientY": y})
+    ana.wait("nb.layers.length === 2 && nb.layers[1].name === 'leaf.png' && nb.complete")
+    seen = ana.picture()
+    assert seen.getpixel((200, 100)) == seen.getpixel((182, 92)) == (0, 255, 0, 255)
+    assert seen.getpixel((230, 100)) != (0, 255, 0, 255)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
