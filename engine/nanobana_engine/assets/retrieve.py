@@ -311,7 +311,9 @@ class Retriever:
         ):
             picture, others, colour = coloured[0], (), None
         else:
-            others = self._variations(picture) if segment[match.begin].picture is None else ()
+            words_used = {t.text for t in segment[match.begin : match.end]}
+            plain = segment[match.begin].picture is None and not words_used & words.COLOURS.keys()
+            others = self._variations(picture) if plain else ()
         name = self._pack.pictures[picture].name
         return Thing(picture, name, count or (3 if match.plural else 1), colour, size, others)
 

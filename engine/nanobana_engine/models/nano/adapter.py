@@ -21,7 +21,7 @@ from nanobana_engine.models.nano.around import AroundCache, planes
 from nanobana_engine.models.nano.codec import NATIVE, PATCH, patchify, to_model, to_pixels, unpatchify
 from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
-from nanobana_engine.models.nano.network import Condition, predict
+from nanobana_engine.models.nano.network import SHARPNESS, Condition, predict
 from nanobana_engine.models.nano.text import encode, token_ids
 
 PRESET = Preset(
@@ -121,6 +121,7 @@ class NanoAdapter:
             levels.to(self._device),
             Condition(*(t.to(self._device) for t in (frames.guesses, frames.hole, frames.reference, frames.costs))),
             words,
+            SHARPNESS,
         )
         results = []
         for n, item in enumerate(items):

@@ -22,6 +22,8 @@ FLAT_GROUPS = ("flags", "symbols", "component")
 """Groups shown less often: flat signs teach little."""
 
 
+RECOLOURED_SHARE = 0.95
+"""How often a colour word's reference comes recoloured, as the adapter always gives it; else the network must."""
 PATCHMATCH_SHARE = 0.4
 """How often training spends the time on PatchMatch where the engine always does."""
 
@@ -99,7 +101,7 @@ class SceneMaker:
                 colour = str(rng.choice(list(COLOURS)))
                 words.append(colour)
                 shown = [recolour(p, colour) for p in pictures]
-                pictures = shown if rng.random() < 0.5 else pictures
+                pictures = shown if rng.random() < RECOLOURED_SHARE else pictures
             truth, things = self._with_things(rng, truth, hole, pictures, shown, stance)
             layer = things + layer * (1 - things[..., 3:])
         around = surroundings(np.where(hole[..., None], 0, known), hole)

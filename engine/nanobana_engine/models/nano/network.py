@@ -17,6 +17,8 @@ GUESSES = 3
 PIXELS = PATCH * PATCH
 GATE_PRIOR = (-1.0, 4.0, 0.0, -2.0)
 """Added to the gates' logits (three guesses, own picture): without a reason against it, the likelier copy is right."""
+SHARPNESS = 2.5
+"""Multiplies the gates' logits once trained: mixed grain is weaker grain. Set by held-out figures, see docs/nano.md."""
 NO_LIGHT = 0.1
 """Changes of light up to this are none: a hole must not darken as a whole, and shadows are far stronger."""
 TEXT_WIDTH = 128
@@ -92,24 +94,26 @@ class Mixture:
         return mixed * gain + own * gates[:, GUESSES:]
 
 
-def read_output(output: Tensor) -> Mixture:
+def read_output(output: Tensor, sharpness: float = 1.0) -> Mixture:
     """(B, OUT_CHANNELS, h, w) of the UNet → the mixture it stands for."""
     own, gates, gain = output.split([LATENT_CHANNELS, (GUESSES + 1) * PIXELS, 3], 1)
     prior = torch.tensor(GATE_PRIOR, dtype=gates.dtype, device=gates.device)[:, None, None]
     return Mixture(
         unpatchify(own) * 0.5 + 0.5,
-        (unpatchify(gates) + prior).softmax(1),
+        ((unpatchify(gates) + prior) * sharpness).softmax(1),
         1 + F.softshrink(torch.tanh(gain), NO_LIGHT),
     )
 
 
-def predict(unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor) -> tuple[Tensor, Mixture]:
+def predict(
+    unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor, sharpness: float = 1.0
+) -> tuple[Tensor, Mixture]:
     """The clean patches (B, 48, h, w) that the network sees in `noisy` at each item's timestep (B,) in [0, 1].
 
     Outside the hole the answer is the known picture. `words` is (B, L, TEXT_WIDTH).
     """
     output = unet(torch.cat([noisy, condition.tokens()], 1), timesteps * 1000, words, return_dict=False)[0]
-    mixture = read_output(output)
+    mixture = read_output(output, sharpness)
     drawn = mixture.compose(condition.guesses)
     known = condition.guesses[:, 0]
     clean = torch.where(condition.hole > 0.5, drawn, known)
@@ -120,7 +124,7 @@ def sample(unet: Any, noise: Tensor, condition: Condition, words: Tensor, steps:
     """Euler steps of flow matching from noise (B, 48, h, w): colours (B, 3, H, W) in [0, 1] and the last mixture."""
     state, mixture = noise, None
     for now, then in itertools.pairwise(torch.linspace(1, 0, steps + 1)):
-        clean, mixture = predict(unet, state, now.expand(len(state)), condition, words)
+        clean, mixture = predict(unet, state, now.expand(len(state)), condition, words, SHARPNESS)
         state = clean + (state - clean) * (then / now)
     if mixture is None:
         raise ValueError("at least one step")

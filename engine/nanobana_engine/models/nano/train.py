@@ -45,7 +45,7 @@ SCHEDULES: dict[str, tuple[Phase, ...]] = {
         Phase(64, 1800, 16, 1.0e-3, 5e-4),
         Phase(128, 1169, 8, 7e-4, 3e-4),
         Phase(64, 288, 16, 5e-4, 3e-4),
-        Phase(128, 170, 8, 3e-4, 1e-5),
+        Phase(128, 260, 8, 3e-4, 1e-5),
     ),
     "check": (Phase(64, 300, 8, 1.2e-3, 1e-4),),
 }
