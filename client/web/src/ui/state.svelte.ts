@@ -8,6 +8,7 @@ import type { ImportView } from '../session/imports'
 import type { Session } from '../session/session'
 import { visit } from '../net/identity'
 import { Toasts } from './toasts.svelte'
+import { sentence } from './words'
 
 export type Pill = 'connecting' | 'live' | 'saving' | 'saved' | 'reconnecting' | 'offline' | 'readonly' | 'removed'
 
@@ -53,7 +54,7 @@ export class CanvasState {
       session.on('state', () => this.#rev++),
       session.on('unsaved', (count) => this.#unsaved(count)),
       session.on('activeLayer', (id) => (this.activeLayer = id)),
-      session.on('toast', ({ tone, text }) => this.toasts.show(text, tone)),
+      session.on('toast', ({ tone, text }) => this.toasts.show(sentence(text), tone)),
       session.on('said', (text) => (this.said = text)),
       session.on('job', (job) => this.#job(job)),
       tools.on('settings', (state) => (this.tool = state)),

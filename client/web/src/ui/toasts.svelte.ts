@@ -1,6 +1,4 @@
 // Short messages at the bottom of the page: what happened, whether work is safe, what next.
-import { sentence } from './words'
-
 export interface Toast {
   id: number
   text: string
@@ -11,8 +9,7 @@ export class Toasts {
   list = $state.raw<Toast[]>([])
   #next = 0
 
-  show(words: string, tone: Toast['tone'] = 'info'): void {
-    const text = sentence(words)
+  show(text: string, tone: Toast['tone'] = 'info'): void {
     if (this.list.some((toast) => toast.text === text)) return
     const id = ++this.#next
     this.list = [...this.list, { id, text, tone }].slice(-3)
