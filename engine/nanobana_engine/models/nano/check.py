@@ -1,4 +1,4 @@
-"""Trains nano a few minutes and fails unless it beats the prefill: `python -m nanobana_engine.models.nano.check`."""
+"""Trains nano a few minutes; fails unless it beats the prefill: `python -m nanobana_engine.models.nano.check`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nanobana_engine.models.nano.evaluate import HeldOut
+from nanobana_engine.models.nano.network import make_unet
 from nanobana_engine.models.nano.train import train
 
 MOST_OF_PREFILL = 0.85
@@ -25,9 +26,11 @@ def main() -> int:
         trainer = train(Path(work), "check", eval_every=10_000)
     held_out = HeldOut(trainer.pack, 64, 48)
     figures = held_out.figures(held_out.fill(trainer.mean_unet, trainer.mean_text, trainer.tokenizer))
-    beaten = figures.ratio < MOST_OF_PREFILL and figures.structured_ratio < MOST_OF_PREFILL / 2
+    before = held_out.figures(held_out.fill(make_unet().eval(), trainer.mean_text, trainer.tokenizer))
+    beaten = figures.ratio < MOST_OF_PREFILL and figures.network < before.network
     verdict = "beats" if beaten else "does not beat"
-    sys.stdout.write(f"{trainer.facts()}\n{figures.row()}\nAfter {trainer.minutes:.1f} min it {verdict} the prefill.\n")
+    sys.stdout.write(f"untrained {before.row()}\ntrained   {figures.row()}\n")
+    sys.stdout.write(f"After {trainer.minutes:.1f} min it {verdict} the prefill and its own beginning.\n")
     return 0 if beaten else 1
 
 
