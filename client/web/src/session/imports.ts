@@ -1,6 +1,7 @@
 // Pictures that are being brought in: client-side upload first, then the server cutting them into tiles.
 import type { ImportProgress, OpId } from '../protocol/types'
 import { opKey } from '../protocol/codec'
+import type { Point } from '../protocol/geometry'
 import { Emitter } from '../core/emitter'
 import { ACCEPTED, type Imported, type Placement, uploadImage } from '../net/upload'
 
@@ -60,8 +61,16 @@ export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
   }
 }
 
+/** Where a picture's corner goes: centred on a point or on the canvas, never beyond the canvas's own corner. */
+export async function placeFor(file: Blob, canvas: { width: number; height: number }, at: Point | null): Promise<Point> {
+  const size = await sizeOf(file)
+  if (size === null) return { x: 0, y: 0 }
+  const centre = at ?? { x: canvas.width / 2, y: canvas.height / 2 }
+  return { x: Math.max(0, Math.round(centre.x - size.width / 2)), y: Math.max(0, Math.round(centre.y - size.height / 2)) }
+}
+
 /** Upright size of a picture file, or null where the browser cannot read it (the server has the last word). */
-export async function sizeOf(file: Blob): Promise<{ width: number; height: number } | null> {
+async function sizeOf(file: Blob): Promise<{ width: number; height: number } | null> {
   const url = URL.createObjectURL(file)
   try {
     const image = new Image()

@@ -22,12 +22,13 @@ import { Sender } from '../net/sender'
 import { receive } from './arrivals'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
-import { Imports, sizeOf } from './imports'
+import { Imports, placeFor } from './imports'
 import { Loop } from './loop'
 import { Painting } from './painting'
 import { Presence } from './presence'
 import { Showing } from './showing'
 import { type Step, Steps } from './steps'
+import { whyNot } from './why'
 
 export type Tone = 'info' | 'error'
 
@@ -85,7 +86,7 @@ export class Session extends Emitter<Events> {
     this.tools = new Tools(this.mask, this.overlay, this.picture, {
       bounds: () => this.bounds(),
       activeLayer: () => this.activeLayer,
-      whyNot: (tool) => this.#whyNot(tool),
+      whyNot: (tool) => whyNot(this, tool),
     })
     this.input = new Input(this.view, this.tools)
     this.connection = new Connection({
@@ -199,14 +200,7 @@ export class Session extends Emitter<Events> {
   }
 
   async bringImage(file: Blob, name: string, at: Point | null = null): Promise<void> {
-    const size = await sizeOf(file)
-    const { width: w, height: h } = this.document.canvas
-    const place = { x: 0, y: 0 }
-    if (this.hasSize && size !== null) {
-      const centre = at ?? { x: w / 2, y: h / 2 }
-      place.x = Math.max(0, Math.round(centre.x - size.width / 2))
-      place.y = Math.max(0, Math.round(centre.y - size.height / 2))
-    }
+    const place = this.hasSize ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
     const layer = randomId(10)
     const done = await this.imports.bring(file, name, { layer, ...place })
     if (done === null) return
@@ -220,16 +214,6 @@ export class Session extends Emitter<Events> {
     const png = await encodePng({ width: w, height: h, channels: 4, data: new Uint8Array(w * h * 4).fill(255) })
     const done = await this.imports.bring(new Blob([png.slice()], { type: 'image/png' }), 'Paper', { layer: randomId(10), x: 0, y: 0 })
     if (done !== null) this.setActiveLayer(done.layer)
-  }
-
-  #whyNot(tool: string): string | null {
-    if (this.readOnly) return 'You are watching: this link does not let you change the canvas.'
-    if (!this.hasSize) return 'The canvas has no size yet: add a picture or start a blank one.'
-    if (tool !== 'paint' && tool !== 'erase') return null
-    if (this.document.layers.length === 0 && tool === 'paint') this.addLayer('Paint')
-    const layer = this.document.layers.find((item) => item.id === this.activeLayer)
-    if (layer !== undefined && !layer.visible) return `“${layer.name}” is hidden: show it or choose another layer.`
-    return this.activeLayer === null ? 'There is no layer to work on.' : null
   }
 
   #wire(): void {
