@@ -84,9 +84,9 @@ def look_around(pixels: Floats, mask: Floats) -> Around:
     small = np.where(small_hole[..., None], 0, shrunk(image, size) / np.maximum(known, 1e-3)).astype(np.float32)
     found = prefill.surroundings(small, small_hole)
     guesses = (found.smooth, *found.copies) if hole.shape == size else _at_full_size(image, hole, found, size)
-    matched = _patchmatch(image, hole, guesses[1]) if found.shows_seams else None
+    matched = _patchmatch(image, hole, None if found.in_shreds else guesses[1]) if found.shows_seams else None
     if matched is not None:
-        guesses = (guesses[0], matched, guesses[1])
+        guesses = (guesses[0], matched, guesses[0] if found.in_shreds else guesses[1])
         found = found.with_patchmatch(np.where(small_hole[..., None], shrunk(matched, size), small))
     return Around(hole, image, guesses, small_hole, small, (found.smooth, *found.copies), found.costs)
 
@@ -101,8 +101,8 @@ def _at_full_size(
     return prefill.guesses_by(image, hole, [*exact, *scaled[2:]])
 
 
-def _patchmatch(image: Floats, hole: Bools, copy: Floats) -> Floats | None:
-    """PatchMatch's fill at the region's size; above PATCHMATCH_AREA scaled up, with the fine detail of `copy`."""
+def _patchmatch(image: Floats, hole: Bools, copy: Floats | None) -> Floats | None:
+    """PatchMatch's fill at the region's size; above PATCHMATCH_AREA scaled up, with the grain of `copy`."""
     height, width = hole.shape
     scale = min(1.0, float(np.sqrt(PATCHMATCH_AREA / (height * width))))
     if scale == 1.0:
@@ -114,6 +114,8 @@ def _patchmatch(image: Floats, hole: Bools, copy: Floats) -> Floats | None:
     if filled is None:
         return None
     large = shrunk(filled, (height, width))
+    if copy is None:
+        return np.where(hole[..., None], large, image).astype(np.float32)
     blur = 0.6 / scale
     detail = copy - scipy.ndimage.gaussian_filter(copy, (blur, blur, 0))
     limit = 2.5 * float(np.median(np.abs(detail[hole])))  # grain passes, the copy's own lines do not

@@ -193,6 +193,8 @@ SEAMS_FROM = 0.04
 STUTTERS_FROM = 0.01
 """The same for shifts under SHORT of the frame: many short steps show earlier."""
 SHORT = 0.12
+SHREDS_FROM = 8.0
+"""Seam energy over the surroundings' roughness from which a copy has nothing to give, not even its grain."""
 SMOOTH_SEAMS_FROM = 0.001
 """The same where the surroundings are smooth: in a sky every seam shows."""
 PATCHMATCH_COST = -1.0
@@ -259,28 +261,34 @@ class Surroundings:
     costs: tuple[float, float]
     shifts: tuple[Shift, ...]
     """The copies' shifts, and further ones for what they do not reach."""
+    in_shreds: bool
+    """Whether the shifted copies are of no use at all."""
     shows_seams: bool
     """Whether the shifted copies do: PatchMatch is the better guess then."""
 
     def with_patchmatch(self, matched: Floats) -> Surroundings:
         """PatchMatch's fill as the first copy, the better shifted one as the second."""
         costs = (PATCHMATCH_COST, self.costs[0])
-        return Surroundings(self.smooth, (matched, self.copies[0]), costs, self.shifts, self.shows_seams)
+        second = self.smooth if self.in_shreds else self.copies[0]
+        return Surroundings(self.smooth, (matched, second), costs, self.shifts, self.in_shreds, self.shows_seams)
 
 
 def surroundings(image: Floats, hole: Bools) -> Surroundings:
     """The guesses for one image (H, W, 3) in [0, 1] and its hole (H, W), without PatchMatch's."""
     smooth = diffuse(image, hole)
     if not hole.any():
-        return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False)
+        return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False, False)
     shifts, costs = best_shifts(image, hole)
     first, second, *further = shifts
     best = lattice_map(hole, first, second, further)
     copies = copy_by(image, smooth, best), copy_by(image, smooth, lattice_map(hole, second, first, further))
     limit = STUTTERS_FROM if np.hypot(*first) < SHORT * hole.shape[0] else SEAMS_FROM
-    limit = min(limit, max(SMOOTH_SEAMS_FROM, 10 * _roughness(image, hole)))
-    seams = seam_energy(image, copies[0], best) > limit
-    return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), seams)
+    near = scipy.ndimage.binary_dilation(hole, iterations=max(1, hole.shape[0] // 10))
+    roughness = _roughness(image, hole | ~near)
+    limit = min(limit, max(SMOOTH_SEAMS_FROM, 3 * roughness))
+    seams = seam_energy(image, copies[0], best)
+    in_shreds = seams > SHREDS_FROM * max(roughness, 1e-3)
+    return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), in_shreds, seams > limit)
 
 
 def refine_shift(image: Floats, hole: Bools, shift: Shift, radius: int) -> Shift:
