@@ -1,4 +1,4 @@
-"""How good nano's fills are, on pictures, photographs and scenes that it was not trained on.
+"""How good nano's fills are; errors and seams on pictures, photographs and scenes that it was not trained on.
 
     python benchmarks/nano_quality.py [--scenes 96] [--sheet docs/nano-fills.png]
 
