@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nanobana_engine.assets.pack import PACK_PATH, AssetPack
-from nanobana_engine.models.nano import backgrounds, prefill
+from nanobana_engine.models.nano import backgrounds, prefill, shifts
 from nanobana_engine.models.nano.data import SceneMaker, shadow
 from nanobana_engine.models.nano.layout import Pose, cells, place
 from nanobana_engine.models.nano.masks import bounding_box, random_mask
@@ -41,18 +41,18 @@ def test_a_repeating_pattern_is_continued_by_a_copy(kind: str) -> None:
 
 def test_every_pixel_of_a_hole_finds_a_pixel_to_copy() -> None:
     hole = _centre_hole(96, 0.6)
-    shifts = prefill.lattice_map(hole, (5, 40), (33, -4))
+    found = shifts.lattice_map(hole, (5, 40), (33, -4))
     y, x = np.nonzero(hole)
-    assert shifts.filled[hole].mean() > 0.95
-    ok = shifts.filled[y, x]
-    assert not hole[(y + shifts.dy[y, x])[ok], (x + shifts.dx[y, x])[ok]].any()
+    assert found.filled[hole].mean() > 0.95
+    ok = found.filled[y, x]
+    assert not hole[(y + found.dy[y, x])[ok], (x + found.dx[y, x])[ok]].any()
 
 
 def test_a_shift_found_small_is_made_exact_large() -> None:
     axis = np.arange(256)
     image = np.repeat(((axis // 17 % 2)[None, :, None] * np.ones((256, 1, 1))), 3, 2).astype(np.float32)
     hole = _centre_hole(256, 0.3)
-    assert prefill.refine_shift(image, hole, (0, 32), 3)[1] == 34
+    assert shifts.refine_shift(image, hole, (0, 32), 3)[1] == 34
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6])

@@ -21,10 +21,19 @@ from nanobana_engine.assets.pack import (
     AssetPack,
     Posting,
 )
+from nanobana_engine.assets.tokens import (
+    LONGEST_PHRASE,
+    Token,
+    forms,
+    is_spaceless,
+    is_vocabulary,
+    longest,
+    phrase_of,
+    segments,
+    stands_alone,
+)
 
 MOST_THINGS = 6
-LONGEST_PHRASE = 5
-"""Words of a name that is looked up as one."""
 
 
 class UnknownPrompt(ValueError):
@@ -72,15 +81,6 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    """A piece of the prompt: a word or, in scripts without spaces, what the vocabulary knows; or an emoji's picture."""
-
-    text: str
-    picture: int | None = None
-    ends_segment: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class _Match:
     begin: int
     end: int
@@ -112,7 +112,7 @@ class Retriever:
         things: list[Thing] = []
         unknown: list[str] = []
         weak: list[Thing] = []
-        for segment in _segments(tokens):
+        for segment in segments(tokens):
             found, strong, missed = self._things(segment)
             (things if strong else weak).extend(found)
             if missed and not found:
@@ -126,21 +126,21 @@ class Retriever:
             ground, light = "sunset", None
         return Understood(_capped(things), ground, ground_colour, light)
 
-    def _tokens(self, prompt: str) -> list[_Token]:
+    def _tokens(self, prompt: str) -> list[Token]:
         prompt = re.sub(r"\b[ldLD]['’](?=\w)", "", unicodedata.normalize("NFC", prompt))
-        tokens: list[_Token] = []
+        tokens: list[Token] = []
         place = 0
         for match in self._emoji.finditer(prompt):
             tokens += self._words(prompt[place : match.start()])
-            tokens.append(_Token(match.group(), self._pack.by_emoji[match.group()]))
+            tokens.append(Token(match.group(), self._pack.by_emoji[match.group()]))
             place = match.end()
         return tokens + self._words(prompt[place:])
 
-    def _words(self, text: str) -> list[_Token]:
-        tokens: list[_Token] = []
+    def _words(self, text: str) -> list[Token]:
+        tokens: list[Token] = []
         for clause in re.split(r"[,;.、,。/&+]", text):
             for word in normalise(clause).split():
-                tokens += [_Token(piece) for piece in (self._pieces(word) if _spaceless(word) else [word])]
+                tokens += [Token(piece) for piece in (self._pieces(word) if is_spaceless(word) else [word])]
             if tokens:
                 tokens[-1] = replace(tokens[-1], ends_segment=True)
         if tokens and not re.search(r"[,;.、,。/&+]\s*$", text):
@@ -153,7 +153,7 @@ class Retriever:
         while word:
             for size in range(min(len(word), 10), 0, -1):
                 piece = word[:size]
-                if _is_vocabulary(piece) or (self._pack.lookup(piece) and (size > 1 or len(word) == 1 or not lost)):
+                if is_vocabulary(piece) or (self._pack.lookup(piece) and (size > 1 or len(word) == 1 or not lost)):
                     if lost:
                         yield lost
                     lost = ""
@@ -165,23 +165,23 @@ class Retriever:
         if lost:
             yield lost
 
-    def _scenery(self, tokens: list[_Token]) -> tuple[list[_Token], str | None, str | None, str | None]:
+    def _scenery(self, tokens: list[Token]) -> tuple[list[Token], str | None, str | None, str | None]:
         """Takes light and ground out of the tokens: (what is left, light, ground, the ground's colour)."""
         light: str | None = None
         ground: str | None = None
         colour: str | None = None
-        kept: list[_Token] = []
+        kept: list[Token] = []
         i = 0
         after_preposition = False
         while i < len(tokens):
-            size = _longest(tokens, i, words.GROUNDS)
-            phrase = _phrase(tokens, i, i + size)
-            light_size = _longest(tokens, i, words.LIGHTS)
+            size = longest(tokens, i, words.GROUNDS)
+            phrase = phrase_of(tokens, i, i + size)
+            light_size = longest(tokens, i, words.LIGHTS)
             taken = size > 0 and (after_preposition or phrase not in words.ONLY_AFTER_A_PREPOSITION)
             if taken and self._names_a_thing(tokens, i, size):
                 taken = False
             if light_size and light_size >= size:
-                light = words.LIGHTS[_phrase(tokens, i, i + light_size)]
+                light = words.LIGHTS[phrase_of(tokens, i, i + light_size)]
                 i += light_size
             elif taken and (ground is None or ground in ("plain", "studio")):
                 ground = words.GROUNDS[phrase]
@@ -192,7 +192,7 @@ class Retriever:
                 i += size
             else:
                 after_preposition = tokens[i].text in words.PREPOSITIONS or (
-                    after_preposition and (tokens[i].text in words.FILLERS or _is_vocabulary(tokens[i].text))
+                    after_preposition and (tokens[i].text in words.FILLERS or is_vocabulary(tokens[i].text))
                 )
                 kept.append(tokens[i])
                 i += 1
@@ -200,20 +200,20 @@ class Retriever:
             after_preposition = False
         return kept, light, ground, colour
 
-    def _names_a_thing(self, tokens: list[_Token], i: int, size: int) -> bool:
+    def _names_a_thing(self, tokens: list[Token], i: int, size: int) -> bool:
         """Whether the ground's word only describes what follows: "sea turtle", "beach ball", "stone castle"."""
         after = i + size
         if after < len(tokens) and not tokens[after - 1].ends_segment and tokens[after].text.isascii():
             found = self._pack.lookup(tokens[after].text)
-            if found and found[0].weight >= ALIAS and not _is_vocabulary(tokens[after].text):
-                return _longest(tokens, after, words.GROUNDS) == 0
+            if found and found[0].weight >= ALIAS and not is_vocabulary(tokens[after].text):
+                return longest(tokens, after, words.GROUNDS) == 0
         for end in range(min(len(tokens), i + LONGEST_PHRASE), i + size, -1):
-            found = self._pack.lookup(_phrase(tokens, i, end))
+            found = self._pack.lookup(phrase_of(tokens, i, end))
             if found and found[0].weight >= ALIAS:
                 return True
         return False
 
-    def _things(self, segment: Sequence[_Token]) -> tuple[list[Thing], bool, str]:
+    def _things(self, segment: Sequence[Token]) -> tuple[list[Thing], bool, str]:
         """The things one segment names, whether by name (not by mere keyword), and its first unknown word."""
         matches, missed = self._matches(segment)
         best = max((m.weight for m in matches), default=0)
@@ -226,14 +226,14 @@ class Retriever:
         things = [self._thing(segment, match, chosen[n - 1].end if n else 0) for n, match in enumerate(chosen)]
         return things, best >= NAMED_KEYWORD, missed
 
-    def _describes(self, segment: Sequence[_Token], match: _Match, after: Sequence[_Match]) -> bool:
+    def _describes(self, segment: Sequence[Token], match: _Match, after: Sequence[_Match]) -> bool:
         """Whether a name only describes the one right after it: "chocolate cake", "beach ball"."""
         if not after or after[0].begin != match.end or segment[match.begin].picture is not None:
             return False
         edible = [self._pack.pictures[m.pictures[0]].group == "food-drink" for m in (match, after[0])]
-        return all(edible) or _phrase(segment, match.begin, match.end) in words.GROUNDS
+        return all(edible) or phrase_of(segment, match.begin, match.end) in words.GROUNDS
 
-    def _matches(self, segment: Sequence[_Token]) -> tuple[list[_Match], str]:
+    def _matches(self, segment: Sequence[Token]) -> tuple[list[_Match], str]:
         matches: list[_Match] = []
         missed = ""
         i = 0
@@ -248,26 +248,26 @@ class Retriever:
                 matches.append(match)
                 i = match.end
                 continue
-            if not _is_vocabulary(token.text) and not missed and not token.text.isdigit():
+            if not is_vocabulary(token.text) and not missed and not token.text.isdigit():
                 missed = token.text
             i += 1
         return matches, missed
 
-    def _longest_name(self, segment: Sequence[_Token], i: int) -> _Match | None:
+    def _longest_name(self, segment: Sequence[Token], i: int) -> _Match | None:
         for end in range(min(len(segment), i + LONGEST_PHRASE), i, -1):
-            phrase = _phrase(segment, i, end)
-            if end - i == 1 and _is_vocabulary(phrase) and not _stands_alone(segment, i):
+            phrase = phrase_of(segment, i, end)
+            if end - i == 1 and is_vocabulary(phrase) and not stands_alone(segment, i):
                 continue
-            for form, plural in _forms(phrase):
+            for form, plural in forms(phrase):
                 if form in words.PREFERRED:
                     preferred = self._pack.by_emoji[words.PREFERRED[form]]
                     others = tuple(p for p in self._rank(form) if p != preferred)
                     return _Match(i, end, 255, (preferred, *others), plural)
-            for form, plural in _forms(phrase):
+            for form, plural in forms(phrase):
                 found = self._pack.lookup(form)
                 if found and (end - i == 1 or found[0].weight >= NAMED_KEYWORD):
                     return _Match(i, end, found[0].weight, self._rank(form), plural)
-        if not _is_vocabulary(segment[i].text) and sum(not _is_vocabulary(t.text) for t in segment) == 1:
+        if not is_vocabulary(segment[i].text) and sum(not is_vocabulary(t.text) for t in segment) == 1:
             corrected = self.nearest.correction(segment[i].text)
             if corrected is not None:
                 return _Match(i, i + 1, self._pack.lookup(corrected)[0].weight, self._rank(corrected), False)
@@ -292,7 +292,7 @@ class Retriever:
     def _subgroup(self, posting: Posting) -> str:
         return self._pack.pictures[posting.picture].subgroup
 
-    def _thing(self, segment: Sequence[_Token], match: _Match, since: int) -> Thing:
+    def _thing(self, segment: Sequence[Token], match: _Match, since: int) -> Thing:
         count, colour, size = 0, None, None
         for token in segment[since : match.begin]:
             count = words.COUNTS.get(token.text, count)
@@ -323,83 +323,6 @@ class Retriever:
 
     def _same_kind(self, picture: int, other: int) -> bool:
         return self._pack.pictures[picture].subgroup == self._pack.pictures[other].subgroup
-
-
-def _phrase(tokens: Sequence[_Token], begin: int, end: int) -> str:
-    return " ".join(t.text for t in tokens[begin:end])
-
-
-def _longest(tokens: Sequence[_Token], i: int, table: object) -> int:
-    """How many tokens from i on form the longest entry of a table; 0 if none do."""
-    for end in range(min(len(tokens), i + LONGEST_PHRASE), i, -1):
-        if _phrase(tokens, i, end) in table:  # type: ignore[operator]
-            return end - i
-    return 0
-
-
-def _is_vocabulary(word: str) -> bool:
-    tables = (
-        words.COLOURS,
-        words.COUNTS,
-        words.SIZES,
-        words.LIGHTS,
-        words.FILLERS,
-        words.PREPOSITIONS,
-        words.SEPARATORS,
-    )
-    return any(word in table for table in tables) or word in words.NOTHING
-
-
-def _stands_alone(segment: Sequence[_Token], i: int) -> bool:
-    """Whether a colour or the like is the last word that could be a thing ("an orange", not "an orange cat")."""
-    if segment[i].text not in words.COLOURS or segment[i].text not in words.PREFERRED:
-        return False
-    return all(_is_vocabulary(t.text) and t.text not in words.COLOURS for t in segment[i + 1 :])
-
-
-def _segments(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
-    """Parts of the prompt that name one thing each: between "and", "with", commas and prepositions."""
-    segment: list[_Token] = []
-    for token in tokens:
-        if token.picture is None and (token.text in words.SEPARATORS or token.text in words.PREPOSITIONS):
-            if segment:
-                yield segment
-            segment = []
-            continue
-        segment.append(token)
-        if token.ends_segment:
-            yield segment
-            segment = []
-    if segment:
-        yield segment
-
-
-def _forms(phrase: str) -> Iterator[tuple[str, bool]]:
-    """A phrase and its likely singulars, each with whether it was a plural."""
-    yield phrase, False
-    *head, last = phrase.split(" ")
-    singulars = [words.IRREGULAR[last]] if last in words.IRREGULAR else []
-    if last.isascii() and len(last) > 3:
-        if last.endswith("ies"):
-            singulars.append(last[:-3] + "y")
-        if last.endswith(("ses", "xes", "ches", "shes", "oes", "nes", "res")):
-            singulars.append(last[:-2])
-        if last.endswith("s") and not last.endswith("ss"):
-            singulars.append(last[:-1])
-        if last.endswith(("en", "er")):
-            singulars += [last[:-2], last[:-1]]
-        if last.endswith("e"):
-            singulars.append(last[:-1])
-    if last.startswith("ال") and len(last) > 4:
-        singulars.append(last[2:])
-    for singular in singulars:
-        yield " ".join([*head, singular]), not last.startswith("ال")
-
-
-def _spaceless(word: str) -> bool:
-    """Whether a word's script is written without spaces between words."""
-    return any("\u2e80" <= c <= "\u9fff" or "\u0e00" <= c <= "\u0eff" or "\u1000" <= c <= "\u109f" or
-               "\u1780" <= c <= "\u17ff" or c >= "\U00020000" for c in word)  # fmt: skip
 
 
 def _capped(things: Sequence[Thing]) -> tuple[Thing, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
+from nanobana_engine.models.nano.shifts import refine_shift
 
 FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""
@@ -97,7 +98,7 @@ def _at_full_size(
     scale_y, scale_x = hole.shape[0] / size[0], hole.shape[1] / size[1]
     radius = max(1, int(np.ceil(max(scale_y, scale_x) / 2)))
     scaled = [(round(y * scale_y), round(x * scale_x)) for y, x in found.shifts]
-    exact = [prefill.refine_shift(image, hole, shift, radius) for shift in scaled[:2]]
+    exact = [refine_shift(image, hole, shift, radius) for shift in scaled[:2]]
     return prefill.guesses_by(image, hole, [*exact, *scaled[2:]])
 
 
