@@ -23,7 +23,7 @@ from nanobana_engine.models.nano.batch import collate, drop_guesses
 from nanobana_engine.models.nano.codec import patchify, to_model, unpatchify
 from nanobana_engine.models.nano.data import SceneMaker
 from nanobana_engine.models.nano.evaluate import HeldOut
-from nanobana_engine.models.nano.folder import WEIGHTS, save
+from nanobana_engine.models.nano.folder import WEIGHTS, load, save
 from nanobana_engine.models.nano.losses import loss
 from nanobana_engine.models.nano.network import make_unet, predict
 from nanobana_engine.models.nano.text import encode, make_text_encoder, make_tokenizer, token_ids
@@ -47,9 +47,10 @@ SCHEDULES: dict[str, tuple[Phase, ...]] = {
         Phase(64, 288, 16, 5e-4, 3e-4),
         Phase(128, 260, 8, 3e-4, 1e-5),
     ),
+    "polish": (Phase(128, 3000, 8, 3e-4, 1e-5),),
     "check": (Phase(64, 300, 8, 1.2e-3, 1e-4),),
 }
-"""`ship` makes the weights that ship; `check` is a few minutes for CI."""
+"""`ship` makes the weights that ship; `polish` goes on from a folder (`--start`); `check` is a few minutes for CI."""
 
 WARM_UP = 60
 EMA = 0.998
@@ -142,6 +143,14 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.samples, self.minutes, self.seed = state["progress"]
 
+    def begin_from(self, folder: Path) -> None:
+        """Takes the weights of an exported folder; optimiser and steps begin anew."""
+        parts = load(folder)
+        for network, trained in ((self.unet, parts.unet), (self.text, parts.text_encoder)):
+            network.load_state_dict(trained.state_dict())
+        self.mean_unet.load_state_dict(self.unet.state_dict())
+        self.mean_text.load_state_dict(self.text.state_dict())
+
     def facts(self) -> dict[str, Any]:
         return {"step": self.step, "samples": self.samples, "seed": self.seed, "minutes": round(self.minutes, 1)}
 
@@ -167,7 +176,14 @@ def _log(path: Path, row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def train(work: Path, schedule: str, seed: int = 1, eval_every: int = 200, export_to: Path | None = None) -> Trainer:
+def train(
+    work: Path,
+    schedule: str,
+    seed: int = 1,
+    eval_every: int = 200,
+    export_to: Path | None = None,
+    start: Path | None = None,
+) -> Trainer:
     """Runs a schedule to its end, or to SIGTERM, in the folder `work`, going on where an earlier run stopped."""
     work.mkdir(parents=True, exist_ok=True)
     phases = SCHEDULES[schedule]
@@ -176,6 +192,8 @@ def train(work: Path, schedule: str, seed: int = 1, eval_every: int = 200, expor
     if checkpoint.exists():
         trainer.restore(checkpoint)
         print("resumed", trainer.facts(), flush=True)
+    elif start is not None:
+        trainer.begin_from(start)
     held_out: dict[int, HeldOut] = {}
     saved, losses = time.monotonic(), []
     stop = _stop_signal()
@@ -216,11 +234,12 @@ def main() -> None:
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="ship")
     parser.add_argument("--work", type=Path, default=Path(".nano-training"), help="checkpoints, figures, sheets")
     parser.add_argument("--export", type=Path, default=WEIGHTS, help="where the trained folder goes at the end")
+    parser.add_argument("--start", type=Path, help="begin from the weights in this exported folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    trainer = train(args.work, args.schedule, args.seed, export_to=args.export)
+    trainer = train(args.work, args.schedule, args.seed, export_to=args.export, start=args.start)
     print("finished", trainer.facts())
 
 
