@@ -51,7 +51,9 @@ export class Results extends Emitter<{ change: string }> {
     this.#tiles = tiles
     this.#blobUrl = blobUrl
     document.on('change', ({ job }) => {
-      if (job !== null && TERMINAL.has(job.state)) this.#running.delete(job.id)
+      if (job === null) return
+      if (TERMINAL.has(job.state)) this.#running.delete(job.id)
+      if (job.state === 'staged') this.#tiles.hurry(job.results.map((variation) => this.#blobUrl(variation.blob)))
     })
     document.on('reset', () => this.#running.clear())
   }

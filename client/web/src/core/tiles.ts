@@ -72,6 +72,12 @@ export class TileStore extends Emitter<{ loaded: string; missing: string; idle: 
     this.#pump()
   }
 
+  /** Wanted at once, before the next frame says what is. */
+  hurry(urls: readonly string[]): void {
+    this.#wanted = [...urls.map((url) => ({ url, priority: -Infinity })), ...this.#wanted]
+    this.#pump()
+  }
+
   put(url: string, bitmap: ImageBitmap): void {
     if (this.#bitmaps.has(url)) return
     this.#bitmaps.set(url, bitmap)
