@@ -89,7 +89,7 @@ def scene_figures(adapter: NanoAdapter, pack: AssetPack, count: int) -> dict[str
         "mse_ratio": float(mean["all"][0] / mean["all"][1]),
         "structure_mse_ratio": float(mean["structured"][0] / mean["structured"][1]),
         "photo_mse_ratio": float(mean["photo"][0] / mean["photo"][1]),
-        "network_gain": float(1 - mean["all"][0] / mean["all"][2]),
+        "network_gain": float(mean["all"][0] / mean["all"][2]),
         "seam_ratio": float(np.median(seams)),
         "scenes": count,
     }

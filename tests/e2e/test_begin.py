@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from e2e.conftest import Invite
 
@@ -54,7 +55,7 @@ def test_what_is_no_picture_is_refused_in_words_and_the_canvas_goes_on(invite: I
     ana = invite("Ana").start_with_sample()
     before = ana.seq
     ana.page.get_by_test_id("layer-image-input").set_input_files(tmp_path / "note.png")
-    assert "note.png was not added" in ana.see("toast").inner_text()
+    expect(ana.page.get_by_test_id("toast").filter(has_text="note.png was not added")).to_be_visible()
     assert ana.seq == before
 
 

@@ -55,7 +55,7 @@ def test_c6_unsent_edits_survive_a_reload_and_are_made_once(invite: Invite) -> N
     ana.page.reload()
     ana.wait("nb.unsaved === 1")
     ana.page.unroute(tickets)
-    ana.wait("nb.connection === 'live' && nb.unsaved === 0 && nb.complete")
+    ana.wait(f"nb.connection === 'live' && nb.unsaved === 0 && nb.complete && nb.position[1] > {before}")
     assert ana.seq == before + 1
     assert ana.picture().getpixel((130, 60)) == (228, 87, 46, 255)
 
