@@ -38,7 +38,7 @@ class Preset:
     latent_stride: int = 8
     """Pixels per latent cell."""
     mask_share: float | None = None
-    """If set, the context is a square with the mask box taking this share of its side (nano's own: 0.54) instead of E2."""
+    """If set, the context is a square with the mask box taking this share of its side (nano: 0.54) instead of E2."""
     steps: Mapping[str, int] = field(default_factory=lambda: {"draft": 4, "balanced": 6, "best": 10})
     guidance: float = 1.0
     takes_references: bool = False
