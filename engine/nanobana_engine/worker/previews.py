@@ -22,8 +22,6 @@ from nanobana_engine.planner import Plan
 SENDER_BYTES = 16
 """Every payload of the volatile channel begins with its sender, padded."""
 QUALITY = 85
-GAP_S = 0.1
-"""Ten a second at the most (E9): every one is drawn by every browser, on the machines of those who wait."""
 
 
 class Previews:
@@ -66,7 +64,6 @@ class Previews:
             )
             needs_alpha = needs_alpha and message.alpha is None
             await self._publish(message)
-            await anyio.sleep(GAP_S)
 
     def _message(self, progress: EditProgress, plan: Plan, needs_alpha: bool) -> Preview:
         jpeg = None if progress.picture is None else encode_jpeg(progress.picture)
