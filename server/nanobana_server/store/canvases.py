@@ -6,7 +6,7 @@ import msgspec
 
 from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys
-from nanobana.keyspace.snapshot import read_manifest, tile_field
+from nanobana.keyspace.snapshot import canvas_info, read_manifest, tile_field
 from nanobana.protocol.canvas import CanvasInfo, Layer, Manifest, OpId, Position
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana.raster.pixels import TileKey
@@ -81,14 +81,7 @@ class Canvases(Base):
         seq, _epoch, title, width, height, used, budget, version, layers, found = reply
         return View(
             seq=int(seq),
-            canvas=CanvasInfo(
-                id=canvas,
-                title=title.decode(),
-                width=int(width),
-                height=int(height),
-                used_bytes=int(used),
-                budget_bytes=int(budget),
-            ),
+            canvas=canvas_info(canvas, title, width, height, used, budget),
             layers=_layers.decode(layers),
             layers_version=int(version),
             names={key: name.decode() for key, name in zip(tiles, found, strict=True)},

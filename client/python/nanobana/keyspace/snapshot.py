@@ -30,20 +30,24 @@ async def read_manifest(client: Client, canvas: str) -> Manifest:
 def _manifest(canvas: str, reply: list[Any]) -> Manifest:
     seq, epoch, head, title, width, height, used, budget, _version, layers, tiles, jobs = reply
     refs = [tile_ref(tiles[i], tiles[i + 1]) for i in range(0, len(tiles), 2)]
-    info = CanvasInfo(
+    return Manifest(
+        position=Position(int(epoch), int(seq), _op.decode(head) if head else None),
+        canvas=canvas_info(canvas, title, width, height, used, budget),
+        layers=_layers.decode(layers),
+        tiles=refs,
+        jobs=sorted((_job.decode(public) for public in jobs[1::2]), key=lambda job: (job.created_ms, job.id)),
+    )
+
+
+def canvas_info(canvas: str, title: bytes, width: bytes, height: bytes, used: bytes, budget: bytes) -> CanvasInfo:
+    """A canvas's own facts, as the scripts `manifest` and `look` answer them."""
+    return CanvasInfo(
         id=canvas,
         title=title.decode(),
         width=int(width),
         height=int(height),
         used_bytes=int(used),
         budget_bytes=int(budget),
-    )
-    return Manifest(
-        position=Position(int(epoch), int(seq), _op.decode(head) if head else None),
-        canvas=info,
-        layers=_layers.decode(layers),
-        tiles=refs,
-        jobs=sorted((_job.decode(public) for public in jobs[1::2]), key=lambda job: (job.created_ms, job.id)),
     )
 
 
