@@ -45,7 +45,7 @@ FROM base AS engine
 ARG CONSTRAINTS=constraints-cpu.txt
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN --mount=type=bind,from=wheel,source=/src,target=/src \
-    pip install --no-cache-dir --constraint "/src/${CONSTRAINTS}" --extra-index-url "${TORCH_INDEX}" torch \
+    pip install --no-cache-dir --constraint "/src/${CONSTRAINTS}" ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} torch \
     && pip install --no-cache-dir --constraint "/src/${CONSTRAINTS}" "$(ls /src/dist/*.whl)[engine]"
 USER 10001
 ENV NANOBANA_DATA=/data HF_HOME=/data/models
