@@ -1,0 +1,127 @@
+"""Many editors, several servers, bad networks and a real engine: whatever happens, everybody ends with the same canvas.
+
+After every quiet point all replicas are equal, equal to the store, and equal to the log replayed from nothing; every
+acknowledged op stands in the log where it was said to stand, and no edit is left hanging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+
+from nanobana.protocol.canvas import Manifest
+from nanobana.sdk.link import Link
+from nanobana_server.room.limits import Allowance
+from nanobana_server.room.pace import Pace
+from nanobana_server.store import Store, open_store
+from support import truth
+from support.engine_process import running_engine
+from support.live_server import LiveServer, live_server
+from support.proxy import faulty_link
+from support.restless import SIDE, Restless
+from support.valkey import PrivateValkey, private_valkey
+
+PEOPLE = 8
+EDITS_END_S = 30.0
+TIGHT = Pace(ring_entries=40, conflate_above=12, resume_entries=120, frame_bytes=4000)
+"""So small that every way of catching up is taken."""
+FREE = Allowance(ops=(1e6, 1e6), refused=(1e6, 1e6), bytes=(1e9, 1e9), volatile=(1e6, 1e6))
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateValkey]:
+    with (
+        private_valkey(fsync="no", tcp=True) as running,
+        running_engine(running.url, tmp_path_factory.mktemp("fuzz") / "engine.log", step_s=0.005),
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def servers(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[list[LiveServer]]:
+    async with (
+        live_server(valkey.url, pace=TIGHT, allowance=FREE) as one,
+        live_server(valkey.tcp_url, allowance=FREE) as two,
+    ):
+        yield [one, two]
+
+
+@pytest.fixture(scope="module")
+async def store(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[Store]:
+    store = await open_store(valkey.url)
+    yield store
+    await store.aclose()
+
+
+async def live_together(servers: list[LiveServer], store: Store, seed: int, steps: int) -> list[Restless]:
+    """Everybody edits until done; returns them at the quiet point, checked."""
+    made = (await servers[0].new_canvas(SIDE, SIDE)).edit
+    start = await store.manifest(made.canvas)
+    async with AsyncExitStack() as stack:
+        links = [
+            await stack.enter_async_context(faulty_link(urlsplit(server.origin).port or 0, seed * 10 + n))
+            for n, server in enumerate(servers)
+        ]
+        doors = [Link(link.origin, made.canvas, made.secret) for link in links]
+        people = [Restless(f"p{n}", doors, seed, steps) for n in range(PEOPLE)]
+        goal: list[int] = []
+        async with anyio.create_task_group() as editing:
+            for person in people:
+                editing.start_soon(person.run, lambda who: bool(goal) and who.replica.position.seq >= goal[0])
+            async with anyio.create_task_group() as trouble:
+                for link in links:
+                    trouble.start_soon(link.misbehave, 1.0)
+                while not all(person.is_done for person in people):  # noqa: ASYNC110 - no event is common to them
+                    await anyio.sleep(0.05)
+                trouble.cancel_scope.cancel()
+            for link in links:
+                link.delay_s = 0.0
+            goal.append((await _edits_end(store, made.canvas)).position.seq)
+    await check(store, made.canvas, start, people)
+    return people
+
+
+async def _edits_end(store: Store, canvas: str) -> Manifest:
+    """The canvas once no edit is queued or running any more (J5)."""
+    with anyio.fail_after(EDITS_END_S):
+        while True:
+            manifest = await store.manifest(canvas)
+            if all(job.state == "staged" for job in manifest.jobs):
+                return manifest
+            await anyio.sleep(0.1)
+
+
+async def check(store: Store, canvas: str, start: Manifest, people: list[Restless]) -> None:
+    """All that is said at the top of this file."""
+    manifest, log = await store.manifest(canvas), await truth.whole_log(store, canvas)
+    truth.check_log(log)
+    there = truth.same(manifest).digest()
+    assert truth.replayed(start, log).digest() == there, "the log does not lead to the manifest"
+    for person in people:
+        assert person.replica.digest() == there, f"{person.name} has another canvas"
+        truth.check_answers(log, person.record.acked, person.record.refused)
+    await truth.check_blobs(store, canvas, manifest)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_c11_whatever_people_and_networks_do_everybody_ends_with_the_same_canvas(
+    servers: list[LiveServer], store: Store, seed: int
+) -> None:
+    people = await live_together(servers, store, seed, steps=150)
+    assert sum(len(person.record.acked) for person in people) > 400
+    assert sum(person.record.resends for person in people) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+async def test_c11_a_hundred_thousand_ops_lose_nothing_and_part_nobody(
+    servers: list[LiveServer], store: Store, tmp_path: Path
+) -> None:
+    for seed in range(100, 150):
+        await live_together(servers, store, seed, steps=250)
