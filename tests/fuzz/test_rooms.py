@@ -6,13 +6,14 @@ acknowledged op stands in the log where it was said to stand, and no edit is lef
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from nanobana.protocol.canvas import Manifest
 from nanobana.sdk.link import Link
@@ -20,35 +21,48 @@ from nanobana_server.room.limits import Allowance
 from nanobana_server.room.pace import Pace
 from nanobana_server.store import Store, open_store
 from support import truth
-from support.engine_process import running_engine
+from support.engine_process import EngineProcess
 from support.live_server import LiveServer, live_server
+from support.ordeal import edits_end
+from support.proxy import Link as Faulty
 from support.proxy import faulty_link
 from support.restless import SIDE, Restless
 from support.valkey import PrivateValkey, private_valkey
 
 PEOPLE = 8
-EDITS_END_S = 30.0
 TIGHT = Pace(ring_entries=40, conflate_above=12, resume_entries=120, frame_bytes=4000)
 """So small that every way of catching up is taken."""
 FREE = Allowance(ops=(1e6, 1e6), refused=(1e6, 1e6), bytes=(1e9, 1e9), volatile=(1e6, 1e6))
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateValkey]:
-    with (
-        private_valkey(fsync="no", tcp=True) as running,
-        running_engine(running.url, tmp_path_factory.mktemp("fuzz") / "engine.log", step_s=0.005),
-    ):
+def valkey() -> Iterator[PrivateValkey]:
+    with private_valkey(fsync="no", tcp=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-async def servers(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[list[LiveServer]]:
-    async with (
-        live_server(valkey.url, pace=TIGHT, allowance=FREE) as one,
-        live_server(valkey.tcp_url, allowance=FREE) as two,
-    ):
-        yield [one, two]
+async def way_to_store(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[Faulty]:
+    """The link by which one of two servers and the engine reach the store."""
+    async with faulty_link(valkey.port, seed=99) as link:
+        yield link
+
+
+@pytest.fixture(scope="module")
+async def servers(
+    valkey: PrivateValkey, way_to_store: Faulty, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[LiveServer]]:
+    bad, log = f"redis://127.0.0.1:{way_to_store.port}/0", tmp_path_factory.mktemp("fuzz") / "engine.log"
+    engine = EngineProcess(bad, log, step_s=0.005)
+    try:
+        await to_thread.run_sync(engine.wait_ready)
+        async with (
+            live_server(valkey.url, pace=TIGHT, allowance=FREE) as one,
+            live_server(bad, allowance=FREE) as two,
+        ):
+            yield [one, two]
+    finally:
+        engine.kill()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +72,9 @@ async def store(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[S
     await store.aclose()
 
 
-async def live_together(servers: list[LiveServer], store: Store, seed: int, steps: int) -> list[Restless]:
+async def live_together(
+    servers: list[LiveServer], way_to_store: Faulty, store: Store, seed: int, steps: int
+) -> list[Restless]:
     """Everybody edits until done; returns them at the quiet point, checked."""
     made = (await servers[0].new_canvas(SIDE, SIDE)).edit
     start = await store.manifest(made.canvas)
@@ -76,24 +92,15 @@ async def live_together(servers: list[LiveServer], store: Store, seed: int, step
             async with anyio.create_task_group() as trouble:
                 for link in links:
                     trouble.start_soon(link.misbehave, 1.0)
+                trouble.start_soon(way_to_store.misbehave, 2.0)
                 while not all(person.is_done for person in people):  # noqa: ASYNC110 - no event is common to them
                     await anyio.sleep(0.05)
                 trouble.cancel_scope.cancel()
-            for link in links:
+            for link in (*links, way_to_store):
                 link.delay_s = 0.0
-            goal.append((await _edits_end(store, made.canvas)).position.seq)
+            goal.append((await edits_end(store, made.canvas)).position.seq)
     await check(store, made.canvas, start, people)
     return people
-
-
-async def _edits_end(store: Store, canvas: str) -> Manifest:
-    """The canvas once no edit is queued or running any more (J5)."""
-    with anyio.fail_after(EDITS_END_S):
-        while True:
-            manifest = await store.manifest(canvas)
-            if all(job.state == "staged" for job in manifest.jobs):
-                return manifest
-            await anyio.sleep(0.1)
 
 
 async def check(store: Store, canvas: str, start: Manifest, people: list[Restless]) -> None:
@@ -111,17 +118,22 @@ async def check(store: Store, canvas: str, start: Manifest, people: list[Restles
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_c11_whatever_people_and_networks_do_everybody_ends_with_the_same_canvas(
-    servers: list[LiveServer], store: Store, seed: int
+    servers: list[LiveServer], way_to_store: Faulty, store: Store, seed: int
 ) -> None:
-    people = await live_together(servers, store, seed, steps=150)
+    people = await live_together(servers, way_to_store, store, seed, steps=150)
     assert sum(len(person.record.acked) for person in people) > 400
     assert sum(person.record.resends for person in people) > 0
+    assert way_to_store.cuts > 0
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 async def test_c11_a_hundred_thousand_ops_lose_nothing_and_part_nobody(
-    servers: list[LiveServer], store: Store, tmp_path: Path
+    servers: list[LiveServer], way_to_store: Faulty, store: Store
 ) -> None:
-    for seed in range(100, 150):
-        await live_together(servers, store, seed, steps=250)
+    acked = 0
+    for seed in itertools.count(100):
+        people = await live_together(servers, way_to_store, store, seed, steps=250)
+        acked += sum(len(person.record.acked) for person in people)
+        if acked >= 100_000:
+            return
