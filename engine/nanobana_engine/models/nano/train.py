@@ -41,12 +41,7 @@ class Phase:
 
 
 SCHEDULES: dict[str, tuple[Phase, ...]] = {
-    "ship": (
-        Phase(64, 1800, 16, 1.0e-3, 5e-4),
-        Phase(128, 1169, 8, 7e-4, 3e-4),
-        Phase(64, 288, 16, 5e-4, 3e-4),
-        Phase(128, 260, 8, 3e-4, 1e-5),
-    ),
+    "ship": (Phase(64, 1600, 16, 1e-3, 4e-4), Phase(128, 1500, 8, 7e-4, 1e-5)),
     "polish": (Phase(128, 3000, 8, 3e-4, 1e-5),),
     "check": (Phase(64, 300, 8, 1.2e-3, 1e-4),),
 }
