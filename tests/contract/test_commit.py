@@ -1,12 +1,17 @@
 """One op is one atomic script: compare, then write all or nothing (C3, C5, C6, C12)."""
 
+from collections.abc import Sequence
+
 import anyio
 import msgspec
+import numpy as np
 import pytest
 
+from nanobana.keyspace.client import Word
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change, Layer, OpId
 from nanobana.protocol.errors import Conflict, NotFound, StorageFull
+from nanobana.raster.codec import blob_name
 from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, TileWrite
 from support.strokes import Easel
@@ -147,3 +152,48 @@ async def test_c8_bytes_that_no_op_named_are_freed_and_no_others(store: Store, e
     assert (await store.info(easel.id)).used_bytes == len(b"kept")
     again = (await store.put_blobs(easel.id, [b"orphan"]))[0]
     await store.commit(easel.id, commit(easel.op(), tile("", again)))
+
+
+async def test_c3_a_blob_above_a_mebibyte_comes_in_pieces_and_is_seen_whole(
+    store: Store, easel: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = np.random.default_rng(1).bytes(3 * (1 << 20) + 17)
+    longest: list[int] = []
+    pipeline, run = store.client.pipeline, store.client.run
+
+    async def watched(commands: Sequence[Sequence[Word]]) -> list[object]:
+        longest.append(sum(len(word) for words in commands for word in words if isinstance(word, bytes)))
+        assert await store.get_blobs(easel.id, [blob_name(data)]) == [None], "half of it was seen"
+        return await pipeline(commands)
+
+    async def ran(name: str, keys: Sequence[str], args: Sequence[Word] = ()) -> object:
+        longest.append(sum(len(word) for word in args if isinstance(word, bytes)))
+        return await run(name, keys, args)
+
+    monkeypatch.setattr(store.client, "pipeline", watched)
+    monkeypatch.setattr(store.client, "run", ran)
+    used = (await easel.manifest()).canvas.used_bytes
+    assert await store.put_blobs(easel.id, [data, b"small"]) == [blob_name(data), blob_name(b"small")]
+    monkeypatch.undo()
+    assert await store.get_blobs(easel.id, [blob_name(data)]) == [data]
+    assert max(longest) <= 1 << 20
+    assert await store.put_blobs(easel.id, [data]) == [blob_name(data)]
+    assert (await easel.manifest()).canvas.used_bytes == used + len(data) + len(b"small")
+    assert await store.client.call("EXISTS", CanvasKeys(easel.id).pieces(blob_name(data))) == 0
+
+
+async def test_c3_a_large_blob_over_the_budget_is_refused(store: Store) -> None:
+    easel = await Easel.new(store, budget_bytes=1 << 20)
+    with pytest.raises(StorageFull):
+        await store.put_blobs(easel.id, [bytes((1 << 20) + 1)])
+    with pytest.raises(NotFound):
+        await store.put_blobs("nowhere", [bytes((1 << 20) + 1)])
+
+
+async def test_c12_storage_tells_what_canvas_and_store_have_used(store: Store) -> None:
+    easel = await Easel.new(store, budget_bytes=12345)
+    await store.put_blobs(easel.id, [b"twelve bytes"])
+    found = await store.storage(easel.id)
+    assert (found.canvas.used, found.canvas.budget) == (12, 12345)
+    assert found.store.used > 0
+    assert found.store.budget is None or found.store.budget > 0

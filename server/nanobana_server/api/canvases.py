@@ -156,6 +156,10 @@ class Canvases:
         await self._tell(access.canvas)
         return Response(status_code=204)
 
+    async def storage(self, _request: Request, access: Access) -> Response:
+        """What the canvas and its store have used of their budgets (C12)."""
+        return Json(await self._store.storage(access.canvas))
+
     async def delete(self, _request: Request, access: Access) -> Response:
         """Delete the canvas with everything in it; its sockets are closed with CLOSE_GONE."""
         await self._store.delete_canvas(access.canvas)

@@ -77,6 +77,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         WebSocketRoute(f"{_CANVAS}/ws", handlers.socket, name="socket"),
         guarded("put_blob", f"{_CANVAS}/blobs", blobs.put, "PUT"),
         guarded("get_manifest", f"{_CANVAS}/manifest", pictures.manifest),
+        guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),
         guarded("list_links", f"{_CANVAS}/links", canvases.list_links),

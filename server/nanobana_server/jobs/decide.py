@@ -10,7 +10,7 @@ from nanobana.raster.codec import blob_name
 from nanobana.raster.decode import decode_patch
 from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
-from nanobana_server.jobs.records import KEPT_STATES, Kept, read_job
+from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, note_accepting, read_job
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land
 from nanobana_server.store.ops.layers import index_of, top_visible
@@ -43,7 +43,7 @@ async def cancel(store: Store, canvas: str, author: Author, message: Cancel) -> 
     """
 
     async def attempt() -> Committed:
-        kept = await _mine(store, canvas, author, message.job)
+        kept = await _mine(store, canvas, author, message.job, message.op)
         state: JobState = "discarded" if kept.state == "staged" else "cancelled"
         expect = ("staged",) if kept.state == "staged" else KEPT_STATES
         return await _end(store, canvas, author, message.op, kept.job, state, expect)
@@ -65,22 +65,24 @@ async def decide(store: Store, canvas: str, author: Author, message: Decide) -> 
     """
 
     async def attempt() -> Committed:
-        kept = await _mine(store, canvas, author, message.job)
+        kept = await _mine(store, canvas, author, message.job, message.op)
         if kept.state in KEPT_STATES:
             raise Conflict("This edit is not finished yet.", code="not_staged")
         if not message.accept:
             return await _end(store, canvas, author, message.op, kept.job, "discarded", ("staged",))
-        return await _accept(store, canvas, author, message, kept.job)
+        return await _accept(store, canvas, author, message, kept)
 
     return await land(store, canvas, message.op, attempt)
 
 
-async def _mine(store: Store, canvas: str, author: Author, job: str) -> Kept:
+async def _mine(store: Store, canvas: str, author: Author, job: str, op: OpId) -> Kept:
     kept = await read_job(store, canvas, job)
     if kept.job.user != author.user and not author.is_owner:
         raise NotAllowed("Only its author or an owner of the canvas decides an edit.", code="not_yours")
     if kept.state in TERMINAL:
         raise WrongState(kept.state)
+    if kept.accepting is not None and kept.accepting.op != op:
+        raise WrongState("accepted")
     return kept
 
 
@@ -97,41 +99,63 @@ async def _end(
         raise Moved("stack") from error  # it was staged in between: look again
 
 
-async def _accept(store: Store, canvas: str, author: Author, message: Decide, job: Job) -> Committed:
+async def _accept(store: Store, canvas: str, author: Author, message: Decide, kept: Kept) -> Committed:
+    job = kept.job
     if message.variation >= len(job.results) or job.result_box is None:
         raise BadInput("There is no such variation.", code="bad_variation")
-    data = await store.get_blob(canvas, job.results[message.variation].blob)
     view = await store.look(canvas)
-    target = _target(view, job, new_layer=message.new_layer)
     inside = job.result_box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
     if inside.is_empty:
         raise BadInput("The canvas was cropped meanwhile; this region lies outside.", code="outside")
-    patch = crop(await store.pool.run(decode_patch, data, job.result_box), job.result_box, inside)
-    parts, group = op_parts(message.op, inside)
-    for op, part in parts[:-1]:
-        checked = JobWrite(job=job, expect=("staged",))
-        await _lay(store, canvas, author, op, checked, target, crop(patch, inside, part), part, group)
-    op, part = parts[-1]
-    accepted = JobWrite(job=msgspec.structs.replace(job, state="accepted"), expect=("staged",))
-    return await _lay(
-        store, canvas, author, op, accepted, target, crop(patch, inside, part), part, group, parts[0][0].client
+    wanted = kept.accepting or Accepting(
+        op=message.op,
+        user=author.user,
+        variation=message.variation,
+        layer=_target(view, job, new_layer=message.new_layer),
+        inside=inside,
     )
+    return await carry_out(store, canvas, job, wanted)
+
+
+async def carry_out(store: Store, canvas: str, job: Job, wanted: Accepting) -> Committed:
+    """Lay an accepted result; one of several parts is noted first, and finished by whoever comes by (C3, J5).
+
+    Raises:
+        WrongState: ``already_decided``: another decision was noted first.
+        LayerGone, NotFound, StorageFull: nothing was laid, or what was noted is tried again by the sweeper.
+    """
+    assert job.result_box is not None
+    data = await store.get_blob(canvas, job.results[wanted.variation].blob)
+    patch = crop(await store.pool.run(decode_patch, data, job.result_box), job.result_box, wanted.inside)
+    parts, group = op_parts(wanted.op, wanted.inside)
+    if group and (await note_accepting(store, canvas, job.id, wanted)).op != wanted.op:
+        raise WrongState("accepted")
+    for number, (op, part) in enumerate(parts[:-1]):
+        write = JobWrite(job=job, expect=("staged",))
+        piece = crop(patch, wanted.inside, part)
+        await _lay(store, canvas, wanted, op, write, piece, part, group, over_budget=number > 0)
+    op, part = parts[-1]
+    write = JobWrite(job=msgspec.structs.replace(job, state="accepted"), expect=("staged",))
+    piece = crop(patch, wanted.inside, part)
+    forget = parts[0][0].client if group else None
+    return await _lay(store, canvas, wanted, op, write, piece, part, group, forget=forget, over_budget=len(parts) > 1)
 
 
 async def _lay(
     store: Store,
     canvas: str,
-    author: Author,
+    wanted: Accepting,
     op: OpId,
     write: JobWrite,
-    layer: Layer,
     patch: Rgba,
     box: Box,
     group: str,
+    *,
     forget: str | None = None,
+    over_budget: bool,
 ) -> Committed:
     """One part of the accepted patch; the first one brings the new layer if there is one."""
-
+    layer = wanted.layer
     keys = keys_of(layer.id, box)
 
     async def attempt() -> Committed:
@@ -139,7 +163,7 @@ async def _lay(
         at = index_of(view.layers, layer.id)
         if at is None and layer.id != _own_layer(write.job):
             raise LayerGone(layer.id)
-        tiles = await lay_patch(store, canvas, view, layer.id, patch, box)
+        tiles = await lay_patch(store, canvas, view, layer.id, patch, box, over_budget=over_budget)
         index = top_visible(view)
         record = Record(
             user=write.job.user,
@@ -149,14 +173,15 @@ async def _lay(
         )
         commit = Commit(
             op=op,
-            user=author.user,
+            user=wanted.user,
             kind="edit",
             tiles=tiles,
             layers=None if at is not None else [*view.layers[:index], layer, *view.layers[index:]],
             layers_version=view.layers_version,
             job=write,
             undo=UndoWrite(record=record, group=group),
-            forget=forget if group else None,
+            forget=forget,
+            over_budget=over_budget,
         )
         return await store.commit(canvas, commit)
 

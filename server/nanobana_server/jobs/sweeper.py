@@ -10,10 +10,11 @@ from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys, canvas_index, shard_of
 from nanobana.protocol.canvas import OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
+from nanobana_server.jobs.decide import carry_out
 from nanobana_server.jobs.queue import UNSENT, is_queued, send
-from nanobana_server.jobs.records import KEPT_STATES, Kept, read_job
+from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, read_job
 from nanobana_server.store import Store
-from nanobana_server.store.types import Commit, JobWrite, job_client
+from nanobana_server.store.types import Commit, JobWrite, LayerGone, job_client
 
 EVERY_S = 1.0
 TIDY_EVERY_S = 60.0
@@ -24,6 +25,9 @@ UNSENT_MS = 1_000
 
 LOST_MS = 5_000
 """So long after a lease ended a job whose ticket is gone is sent again; its result may be under way until then."""
+
+ABANDONED_MS = 5_000
+"""An acceptance in several ops that made no step for so long is finished by the sweeper."""
 
 STAGED_MS = 24 * 3600 * 1000
 """An undecided result expires after a day."""
@@ -87,7 +91,10 @@ async def tidy(store: Store) -> None:
 
 async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: int) -> None:
     silent_ms = now_ms - max(kept.updated_ms, kept.lease_until)
-    if kept.state == "staged":
+    if kept.state == "staged" and kept.accepting is not None:
+        if now_ms - kept.updated_ms > ABANDONED_MS:
+            await _finish(store, canvas, kept, kept.accepting)
+    elif kept.state == "staged":
         if now_ms - kept.updated_ms > STAGED_MS:
             await _expire(store, canvas, kept)
     elif kept.state not in KEPT_STATES or entry == _DECIDED:
@@ -101,10 +108,23 @@ async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: 
         _log.warning("lost job sent again", canvas=canvas, job=kept.job.id, attempt=kept.attempt)
 
 
+async def _finish(store: Store, canvas: str, kept: Kept, wanted: Accepting) -> None:
+    """Carry an acceptance out whose server died in the middle; without its layer the result ends discarded (J5)."""
+    try:
+        await carry_out(store, canvas, kept.job, wanted)
+    except LayerGone:
+        await _discard(store, canvas, kept, "layer_gone", "Its layer was deleted while the result was being laid.")
+    except Conflict:  # somebody finished it in this moment
+        return
+    _log.warning("acceptance finished by the sweeper", canvas=canvas, job=kept.job.id)
+
+
 async def _expire(store: Store, canvas: str, kept: Kept) -> None:
-    ended = msgspec.structs.replace(
-        kept.job, state="discarded", error_code="expired", error="Nobody decided this result for a day."
-    )
+    await _discard(store, canvas, kept, "expired", "Nobody decided this result for a day.")
+
+
+async def _discard(store: Store, canvas: str, kept: Kept, code: str, sentence: str) -> None:
+    ended = msgspec.structs.replace(kept.job, state="discarded", error_code=code, error=sentence)
     commit = Commit(
         op=OpId(job_client(kept.job.id), kept.attempt * 10 + 9),
         user=kept.job.user,

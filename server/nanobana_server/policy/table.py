@@ -60,6 +60,7 @@ ROUTES: Mapping[str, Need] = {
     "get_mip": Need.VIEWER,
     "get_manifest": Need.VIEWER,
     "export_png": Need.VIEWER,
+    "get_storage": Need.VIEWER,
     "put_blob": Need.EDITOR,
     "import_image": Need.EDITOR,
     "list_links": Need.OWNER,

@@ -11,7 +11,7 @@ from nanobana.protocol.canvas import CanvasInfo, Layer, Manifest, OpId, Position
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana.raster.pixels import TileKey
 from nanobana_server.store.base import Base
-from nanobana_server.store.types import View
+from nanobana_server.store.types import Storage, Used, View
 
 DEFAULT_BUDGET = 2 << 30
 """Bytes of blobs that a canvas may hold."""
@@ -86,6 +86,14 @@ class Canvases(Base):
             layers_version=int(version),
             names={key: name.decode() for key, name in zip(tiles, found, strict=True)},
         )
+
+    async def storage(self, canvas: str) -> Storage:
+        """What the canvas and the store that keeps it have used (C12). Raises NotFound ``no_canvas``."""
+        found = await self.client.run("storage", [CanvasKeys(canvas).meta])
+        if found is None:
+            raise _no_canvas(canvas)
+        used, budget, store_used, store_budget = map(int, found)
+        return Storage(canvas=Used(used=used, budget=budget), store=Used(used=store_used, budget=store_budget or None))
 
     async def delete_canvas(self, canvas: str) -> None:
         """Delete keys, blobs, links and jobs of a canvas; nothing happens if there is none (C12)."""

@@ -207,6 +207,23 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         raise LayerGone(layer)
 
 
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes in use, and the budget that they count against."""
+
+    used: int
+    budget: int | None
+    """None: unlimited."""
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """How full things are (C12)."""
+
+    canvas: Used
+    """Pixels and history of the canvas."""
+    store: Used
+    """The store that keeps it, everything else in it included; on a cluster the node of this canvas."""
+
+
 class Bell(msgspec.Struct, frozen=True):
     """The log has grown to at least this seq; read it (R9)."""
 

@@ -1,6 +1,8 @@
 """Immutable bytes in a canvas's slot: put in chunks, got in chunks, by server and engine alike (C3)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import anyio
 
@@ -17,6 +19,9 @@ READ_NAMES = 32
 
 AT_ONCE = 4
 """Chunks under way at once."""
+
+PIECES_S = 600
+"""Pieces of a blob that nobody went on writing are forgotten after so long."""
 
 
 async def put_blobs(
@@ -38,35 +43,64 @@ async def put_blobs(
         NotFound: ``no_canvas``.
     """
     names = [blob_name(data) for data in blobs] if names is None else list(names)
-    limiter = anyio.Semaphore(AT_ONCE)
+    flag = b"1" if over_budget else b"0"
     keys = CanvasKeys(canvas)
+    small = [pair for pair in zip(names, blobs, strict=True) if len(pair[1]) <= CHUNK]
+    large = [pair for pair in zip(names, blobs, strict=True) if len(pair[1]) > CHUNK]
+    writes = [partial(_put_together, client, keys, words) for words in _chunked(small, flag)]
+    writes += [partial(_put_in_pieces, client, keys, flag, name, data) for name, data in large]
+    await _all(writes)
+    return names
 
-    async def write(words: list[Word]) -> None:
-        async with limiter:
-            reply = await client.run("put_blobs", [keys.meta, keys.blobs, keys.blob_ages], words)
-        if reply[0] == b"no_canvas":
-            raise NotFound(f"There is no canvas {canvas}.", code="no_canvas")
-        if reply[0] == b"full":
+
+async def _put_together(client: Client, keys: CanvasKeys, words: list[Word]) -> None:
+    """Several small blobs in one write."""
+    _checked(keys, await client.run("put_blobs", [keys.meta, keys.blobs, keys.blob_ages], words))
+
+
+async def _put_in_pieces(client: Client, keys: CanvasKeys, flag: bytes, name: str, data: bytes) -> None:
+    """A blob above the chunk: its pieces into a key of their own, by offset and so idempotent, then visible at once."""
+    pieces = keys.pieces(name)
+    while True:
+        for start in range(0, len(data), CHUNK):
+            await client.pipeline(
+                [("SETRANGE", pieces, start, data[start : start + CHUNK]), ("EXPIRE", pieces, PIECES_S)]
+            )
+        adopting = [keys.meta, keys.blobs, keys.blob_ages, pieces]
+        if not _checked(keys, await client.run("adopt_blob", adopting, [flag, name, len(data)])):
+            return
+
+
+def _checked(keys: CanvasKeys, reply: Any) -> bool:
+    """Whether pieces are missing; raises what the store refused."""
+    match reply[0]:
+        case b"no_canvas":
+            raise NotFound(f"There is no canvas {keys.canvas}.", code="no_canvas")
+        case b"full":
             raise full(int(reply[1]), int(reply[2]))
+    return bool(reply[0] == b"partial")
 
-    pieces = list(_chunked(names, blobs, b"1" if over_budget else b"0"))
-    if len(pieces) == 1:
-        await write(pieces[0])
-        return names
+
+async def _all(writes: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Some at a time; the first refusal is raised once all have ended."""
+    if len(writes) == 1:
+        await writes[0]()
+        return
+    limiter = anyio.Semaphore(AT_ONCE)
     failed: list[NanobanaError] = []
 
-    async def guarded(words: list[Word]) -> None:
-        try:
-            await write(words)
-        except NanobanaError as error:
-            failed.append(error)
+    async def guarded(write: Callable[[], Awaitable[None]]) -> None:
+        async with limiter:
+            try:
+                await write()
+            except NanobanaError as error:
+                failed.append(error)
 
     async with anyio.create_task_group() as group:
-        for words in pieces:
-            group.start_soon(guarded, words)
+        for write in writes:
+            group.start_soon(guarded, write)
     if failed:
         raise failed[0]
-    return names
 
 
 async def get_blobs(client: Client, canvas: str, names: Sequence[str]) -> list[bytes | None]:
@@ -86,10 +120,10 @@ def full(used: int, budget: int) -> StorageFull:
     )
 
 
-def _chunked(names: Sequence[str], blobs: Sequence[bytes], flag: bytes) -> Iterator[list[Word]]:
+def _chunked(blobs: Sequence[tuple[str, bytes]], flag: bytes) -> Iterator[list[Word]]:
     words: list[Word] = [flag]
     size = 0
-    for name, data in zip(names, blobs, strict=True):
+    for name, data in blobs:
         if size and size + len(data) > CHUNK:
             yield words
             words, size = [flag], 0

@@ -95,6 +95,10 @@ class CanvasKeys:
         """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, public (msgpack Job), updated_ms."""
         return self._key(f"job:{job}")
 
+    def pieces(self, blob: str) -> str:
+        """String: the bytes so far of a blob above a mebibyte; becomes a field of `blobs` when whole (C3)."""
+        return self._key(f"pieces:{blob}")
+
     @property
     def links(self) -> str:
         """Hash: link ID → msgpack of role, peppered hash of the secret, revoked, created_ms."""

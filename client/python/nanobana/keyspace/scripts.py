@@ -6,6 +6,7 @@ from functools import cache
 from importlib import resources
 
 NAMES = (
+    "adopt_blob",
     "bind_client",
     "claim",
     "commit",
@@ -21,6 +22,7 @@ NAMES = (
     "put_mip",
     "put_ticket",
     "raise_epoch",
+    "storage",
     "sweep_blobs",
     "tail",
     "undo_top",

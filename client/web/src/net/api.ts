@@ -100,6 +100,21 @@ export async function deleteCanvas(canvas: string): Promise<void> {
   await request(`/api/canvases/${canvas}`, { method: 'DELETE' })
 }
 
+export interface Used {
+  used: number
+  /** null: unlimited. */
+  budget: number | null
+}
+
+export interface Storage {
+  canvas: Used
+  store: Used
+}
+
+export async function storage(canvas: string): Promise<Storage> {
+  return (await request(`/api/canvases/${canvas}/storage`)).json() as Promise<Storage>
+}
+
 export async function exportPng(canvas: string): Promise<Blob> {
   return (await request(`/api/canvases/${canvas}/export.png`)).blob()
 }

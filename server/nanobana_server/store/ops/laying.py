@@ -39,12 +39,21 @@ class Laid:
 
 
 async def lay_patch(
-    store: Store, canvas: str, view: View, layer: str, patch: Rgba, box: Box, mode: patches.PatchMode = "over"
+    store: Store,
+    canvas: str,
+    view: View,
+    layer: str,
+    patch: Rgba,
+    box: Box,
+    mode: patches.PatchMode = "over",
+    *,
+    over_budget: bool = False,
 ) -> list[TileWrite]:
     """Composite a patch onto a layer as `view` shows it, and store the new tiles' bytes.
 
     Args:
         view: must hold the names of all tiles of the box in that layer.
+        over_budget: go on though the canvas's budget is used up: the rest of what was begun within it.
 
     Returns:
         The tile writes to commit; they name what was read (C5).
@@ -63,7 +72,7 @@ async def lay_patch(
             some = parts[start : start + BATCH]
             tiles = await store.get_tiles(canvas, [names[key] for key, _part in some])
             laid = await store.pool.run(_lay_all, some, [tiles.get(names[key]) for key, _part in some], mode)
-            found[start] = await put_tiles(store, canvas, laid, names)
+            found[start] = await put_tiles(store, canvas, laid, names, over_budget=over_budget)
 
     starts = range(0, len(parts), BATCH)
     try:
