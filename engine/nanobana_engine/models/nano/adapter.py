@@ -122,6 +122,7 @@ class NanoAdapter:
             Condition(*(t.to(self._device) for t in (frames.guesses, frames.hole, frames.reference, frames.costs))),
             words,
             SHARPNESS,
+            keeps_grain=True,
         )
         results = []
         for n, item in enumerate(items):
@@ -133,7 +134,7 @@ class NanoAdapter:
                 results.append(clean[n].cpu())
                 continue
             one = type(mixture)(*(t[n : n + 1].cpu() for t in (mixture.own, mixture.gates, mixture.gain)))
-            drawn = torch.where(given.hole > 0.5, one.compose(given.guesses), given.guesses[:, 0])
+            drawn = torch.where(given.hole > 0.5, one.compose(given.guesses, keeps_grain=True), given.guesses[:, 0])
             results.append(patchify(to_model(drawn))[0])
         return results
 

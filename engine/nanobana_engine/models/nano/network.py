@@ -19,6 +19,8 @@ GATE_PRIOR = (-1.0, 4.0, 0.0, -2.0)
 """Added to the gates' logits (three guesses, own picture): without a reason against it, the likelier copy is right."""
 SHARPNESS = 2.5
 """Multiplies the gates' logits once trained: mixed grain is weaker grain. Set by held-out figures, see docs/nano.md."""
+MOST_GRAIN = 2.5
+"""Fine detail of a mixture is scaled up by this at the most."""
 NO_LIGHT = 0.1
 """Changes of light up to this are none: a hole must not darken as a whole, and shadows are far stronger."""
 TEXT_WIDTH = 128
@@ -82,8 +84,11 @@ class Mixture:
     gain: Tensor
     """(B, 3, H/4, W/4): light on the guesses, 1 unchanged: shadows and tints."""
 
-    def compose(self, guesses: Tensor) -> Tensor:
-        """(B, 3, H, W) colours from guesses (B, 3, 3, H, W) of this or a larger size."""
+    def compose(self, guesses: Tensor, *, keeps_grain: bool = False) -> Tensor:
+        """(B, 3, H, W) colours from guesses (B, 3, 3, H, W) of this or a larger size.
+
+        With `keeps_grain` what is mixed from several guesses is as rough as they are (`_as_rough`).
+        """
         size = guesses.shape[-2:]
         own, gates = self.own, self.gates
         if own.shape[-2:] != size:
@@ -91,7 +96,35 @@ class Mixture:
             gates = F.interpolate(gates, size, mode="bilinear", align_corners=False)
         gain = F.interpolate(self.gain, size, mode="bilinear", align_corners=False)
         mixed = (guesses * gates[:, :GUESSES, None]).sum(1)
+        if keeps_grain:
+            mixed = _as_rough(mixed, guesses, gates[:, :GUESSES])
         return mixed * gain + own * gates[:, GUESSES:]
+
+
+def _as_rough(mixed: Tensor, guesses: Tensor, shares: Tensor) -> Tensor:
+    """`mixed` (B, 3, H, W) with the fine detail of the guesses (B, 3, 3, H, W) that it is the mean of by `shares`.
+
+    The mean of independent grain with variances e_i has the variance sum(w_i^2 e_i), less than the sum(w_i e_i) that
+    the eye expects: the detail is scaled by the root of their ratio, as in variance-preserving blending (Heitz and
+    Neyret 2018, "High-Performance By-Example Noise using a Histogram-Preserving Blending Operator"), with energies
+    read locally instead of for a whole texture. Guesses that agree are left alone: their ratio is 1.
+    """
+    whole = shares.sum(1, keepdim=True).clamp_min(1e-3)
+    wanted = (_energy(guesses.mean(2)) * shares / whole).sum(1, keepdim=True)
+    fine = _detail(mixed)
+    has = _energy(mixed.mean(1, keepdim=True) / whole)
+    more = (wanted / has.clamp_min(1e-6)).sqrt().clamp(1.0, MOST_GRAIN)
+    return mixed + fine * (more - 1)
+
+
+def _detail(planes: Tensor) -> Tensor:
+    """(B, C, H, W) less its 5-pixel mean."""
+    return planes - F.avg_pool2d(F.pad(planes, (2, 2, 2, 2), mode="replicate"), 5, 1)
+
+
+def _energy(planes: Tensor) -> Tensor:
+    """(B, C, H, W): mean square of the detail of each plane, over 9 pixels."""
+    return F.avg_pool2d(F.pad(_detail(planes) ** 2, (4, 4, 4, 4), mode="replicate"), 9, 1)
 
 
 def read_output(output: Tensor, sharpness: float = 1.0) -> Mixture:
@@ -106,7 +139,14 @@ def read_output(output: Tensor, sharpness: float = 1.0) -> Mixture:
 
 
 def predict(
-    unet: Any, noisy: Tensor, timesteps: Tensor, condition: Condition, words: Tensor, sharpness: float = 1.0
+    unet: Any,
+    noisy: Tensor,
+    timesteps: Tensor,
+    condition: Condition,
+    words: Tensor,
+    sharpness: float = 1.0,
+    *,
+    keeps_grain: bool = False,
 ) -> tuple[Tensor, Mixture]:
     """The clean patches (B, 48, h, w) that the network sees in `noisy` at each item's timestep (B,) in [0, 1].
 
@@ -114,7 +154,7 @@ def predict(
     """
     output = unet(torch.cat([noisy, condition.tokens()], 1), timesteps * 1000, words, return_dict=False)[0]
     mixture = read_output(output, sharpness)
-    drawn = mixture.compose(condition.guesses)
+    drawn = mixture.compose(condition.guesses, keeps_grain=keeps_grain)
     known = condition.guesses[:, 0]
     clean = torch.where(condition.hole > 0.5, drawn, known)
     return patchify(to_model(clean)), mixture
