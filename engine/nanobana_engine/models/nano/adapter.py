@@ -43,6 +43,8 @@ PRESET = Preset(
 LEAST_STEPS = 3
 KEEPS_BELOW = 0.95
 """Strength under which what stands in the hole is kept beneath what the prompt adds."""
+GRAIN_BELOW = 0.4
+"""Noise level under which a large region's grain is kept: the last step's answer is the picture, earlier ones pass."""
 PREVIEW_SIDE = 256
 
 
@@ -134,7 +136,9 @@ class NanoAdapter:
                 results.append(clean[n].cpu())
                 continue
             one = type(mixture)(*(t[n : n + 1].cpu() for t in (mixture.own, mixture.gates, mixture.gain)))
-            drawn = torch.where(given.hole > 0.5, one.compose(given.guesses, keeps_grain=True), given.guesses[:, 0])
+            drawn = torch.where(
+                given.hole > 0.5, one.compose(given.guesses, keeps_grain=item.sigma < GRAIN_BELOW), given.guesses[:, 0]
+            )
             results.append(patchify(to_model(drawn))[0])
         return results
 
