@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.engine.events import EditFinished, EditProgress
+from nanobana_engine.engine.smaller import smaller
 from nanobana_engine.engine.source import Pixels, Source
 from nanobana_engine.engine.tiles import blend
 from nanobana_engine.models.base import Request
@@ -59,6 +60,8 @@ class EditRun:
     failures: int = 0
     """Of runs without company (E8)."""
     steps_done: int = 0
+    is_smaller: bool = False
+    """Planned again with less at a time, because memory was not enough (E10)."""
     _shown: _Shown | None = None
     _next_index: int = 0
 
@@ -156,6 +159,14 @@ class EditRun:
     def restart(self) -> None:
         """Forget everything and begin again."""
         self.stage_index, self.pictures, self.parts, self.steps_done, self._shown = 0, [], {}, 0, None
+
+    def shrink(self) -> bool:
+        """Plan it with less at a time, once; False if that was done already or leaves too little."""
+        less = None if self.is_smaller else smaller(self.source, self.runner.adapter.preset)
+        if less is None:
+            return False
+        self.source, self.is_smaller = less, True
+        return True
 
     def _show(self, stage: Stage) -> _Shown:
         plan, target = self.source.plan, (stage.width, stage.height)

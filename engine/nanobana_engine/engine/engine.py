@@ -13,7 +13,7 @@ from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed
 from nanobana_engine.engine.source import Source
 from nanobana_engine.models.base import ModelAdapter, Preset
-from nanobana_engine.runner import Runner
+from nanobana_engine.runner import OutOfMemory, Runner
 from nanobana_engine.scheduler import Scheduler, Unit
 
 log = logging.getLogger(__name__)
@@ -120,12 +120,16 @@ class Engine:
     def _step(self, units: Sequence[Unit]) -> None:
         runs = {unit.edit: self._runs[unit.edit] for unit in units}
         try:
-            self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
+            short = self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
         except Exception:
             log.exception("a step failed", extra={"edits": sorted(runs)})
             self._step_failed(list(runs.values()))
             return
+        for edit in {one.owner for one in short}:
+            self._short_of_memory(runs.pop(edit))
         for unit in units:
+            if unit.edit not in runs:
+                continue
             run = runs[unit.edit]
             run.steps_done += 1
             if run.parts[unit.index].one.is_done:
@@ -153,11 +157,22 @@ class Engine:
         """An edit's own work between steps: what goes wrong there is its own failure."""
         try:
             act()
+        except OutOfMemory:
+            self._short_of_memory(run)
         except NanobanaError as error:
             self._fail(run, error.code, error.message)
         except Exception:
             log.exception("an edit failed between steps", extra={"edit": run.source.id})
             self._failed_alone(run)
+
+    def _short_of_memory(self, run: EditRun) -> None:
+        """Nobody else's edit is touched: this one begins again with less at a time, or fails (E10)."""
+        if run.shrink():
+            log.info("edit %s begins again with less at a time: memory was not enough", run.source.id)
+            self._again(run, alone=run.source.alone)
+        else:
+            error = OutOfMemory()
+            self._fail(run, error.code, error.message)
 
     def _step_failed(self, runs: Sequence[EditRun]) -> None:
         """Nobody can say whose fault it was: each begins again without company, and only then it counts (E8)."""
@@ -174,11 +189,11 @@ class Engine:
         else:
             self._again(run)
 
-    def _again(self, run: EditRun) -> None:
+    def _again(self, run: EditRun, *, alone: bool = True) -> None:
         source = run.source
         self._leave(source.id)
         run.restart()
-        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=True)
+        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=alone)
         self._runs[source.id] = run
         self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
 

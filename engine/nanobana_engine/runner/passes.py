@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import torch
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Pixels, Request
 from nanobana_engine.runner.noise import stage_noise, tile_noise
+from nanobana_engine.runner.short import OutOfMemory, within_memory
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class Runner:
     def __init__(self, adapter: ModelAdapter) -> None:
         self.adapter = adapter
         self._spent: dict[str, float] = {}
+        self._most: dict[tuple[object, ...], int] = {}
+        """By key, how many items a call may have since one with more ran out of memory (E10)."""
 
     def take_spent(self, owner: str) -> float:
         """Seconds of wall time inside the adapter's calls that this edit took part in, and forget them."""
@@ -97,11 +101,13 @@ class Runner:
 
         Raises:
             nanobana.protocol.errors.BadInput: what the adapter refuses.
+            OutOfMemory: it cannot be encoded at this size.
         """
+        previous = request.previous
         with self._timed([owner]):
-            conditioning = self.adapter.condition(request)
-            known = self.adapter.encode(request.pixels)
-            begin = known if request.previous is None else self.adapter.encode(request.previous)
+            conditioning = within_memory(lambda: self.adapter.condition(request))
+            known = within_memory(lambda: self.adapter.encode(request.pixels))
+            begin = known if previous is None else within_memory(lambda: self.adapter.encode(previous))
         stride = self.adapter.preset.latent_stride
         shape = (known.shape[0], frame[1] // stride, frame[0] // stride)
         noise = tile_noise(stage_noise(request.seed, stage, shape), tile, stride).to(known)
@@ -126,16 +132,37 @@ class Runner:
         return self.adapter.cost(one.item())
 
     @torch.inference_mode()
-    def advance(self, passes: Sequence[Pass]) -> None:
-        """One step for each, in as few calls as their keys allow; passes may stand at different steps."""
+    def advance(self, passes: Sequence[Pass]) -> list[Pass]:
+        """One step for each, in as few calls as their keys and the memory allow; passes may stand at different steps.
+
+        Returns:
+            Those that made no step, because memory is not enough even for a call of their own (E10).
+        """
         groups: dict[tuple[object, ...], list[Pass]] = {}
         for one in passes:
             groups.setdefault(one.key, []).append(one)
-        for group in groups.values():
-            with self._timed(one.owner for one in group):
-                predicted = self.adapter.denoise([one.item() for one in group])
-            for one, clean in zip(group, predicted, strict=True):
-                _euler(one, clean)
+        return [one for key, group in groups.items() for one in self._advance(key, group)]
+
+    def _advance(self, key: tuple[object, ...], group: Sequence[Pass]) -> list[Pass]:
+        """One key's passes: half as many a call whenever a call runs out of memory; returns those that do not fit."""
+        short: list[Pass] = []
+        left = list(group)
+        while left:
+            part = left[: self._most.get(key, len(left))]
+            items = [one.item() for one in part]
+            try:
+                with self._timed(one.owner for one in part):
+                    predicted = within_memory(partial(self.adapter.denoise, items), tries=2 if len(part) == 1 else 1)
+            except OutOfMemory:
+                if len(part) > 1:
+                    self._most[key] = len(part) // 2
+                    continue
+                short += part
+            else:
+                for one, clean in zip(part, predicted, strict=True):
+                    _euler(one, clean)
+            left = left[len(part) :]
+        return short
 
     @torch.inference_mode()
     def preview(self, one: Pass) -> npt.NDArray[np.uint8]:
@@ -143,13 +170,17 @@ class Runner:
         if one.clean is None:
             raise ValueError("a pass has no preview before its first step")
         with self._timed([one.owner]):
-            return self.adapter.preview(one.clean)
+            return within_memory(partial(self.adapter.preview, one.clean))
 
     @torch.inference_mode()
     def decode(self, one: Pass) -> Pixels:
-        """The finished picture, [h, w, 3] in 0..1."""
+        """The finished picture, [h, w, 3] in 0..1.
+
+        Raises:
+            OutOfMemory: it cannot be decoded at this size.
+        """
         with self._timed([one.owner]):
-            return self.adapter.decode(one.latents)
+            return within_memory(lambda: self.adapter.decode(one.latents))
 
 
 def _euler(one: Pass, clean: torch.Tensor) -> None:
