@@ -21,7 +21,7 @@ def load(model: str | None = None, device: str | None = None) -> ModelAdapter:
         device: torch's name of it; None takes a GPU where there is one.
 
     Raises:
-        NotFound: ``unknown_model``; the sentence says what there is.
+        NotFound: ``unknown_model``, the sentence says what there is; ``incomplete_model``, what is missing.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     name = model or DEFAULT
@@ -52,6 +52,10 @@ def _from_folder(folder: Path, device: str) -> ModelAdapter:
         from nanobana_engine.models.nano.adapter import NanoAdapter
 
         return NanoAdapter.shipped(folder, device)
+    if pipeline == "ZImagePipeline":
+        from nanobana_engine.models.zimage import ZImageAdapter
+
+        return ZImageAdapter.from_folder(folder, device)
     raise NotFound(
         f"{folder} holds a {pipeline}, which this version cannot run. Built in: {DEFAULT}.", code="unknown_model"
     )

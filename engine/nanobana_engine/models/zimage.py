@@ -1,0 +1,212 @@
+"""The adapter of Z-Image and Z-Image-Turbo: edits of different sizes, prompts and noise levels share one call.
+
+The transformer takes a list of pictures, so nothing is padded to a common size here. Conventions of the family, as
+diffusers' `ZImagePipeline` has them: its time is 1 - sigma, its output is the negative velocity (x = (1 - sigma) x0 +
+sigma noise, velocity = noise - x0), guidance g adds g times what the prompt changes, and 0 switches it off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nanobana.protocol.errors import BadInput, NotFound
+from nanobana_engine.models.base import Item, Pixels, Preset, Request
+
+PRESET = Preset(
+    name="z-image",
+    family="z-image",
+    licence="Apache-2.0",
+    native=1024,
+    min_side=512,
+    max_side=1536,
+    multiple=16,
+    latent_stride=8,
+    steps={"draft": 4, "balanced": 8, "best": 12},
+    guidance=0.0,
+)
+LEAST_STEPS = 3
+WORDS = 512
+"""Tokens of a prompt that the text encoder is given, its chat template included."""
+PREVIEW_CELLS = 32
+"""Latent cells of a preview's longest side: decoding 32 costs 1/16 of a native picture."""
+COMPONENTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
+
+
+@dataclass(frozen=True, slots=True)
+class ZImageConditioning:
+    """Embeddings of a prompt and of what to avoid, [tokens, width] each."""
+
+    prompt: Tensor
+    negative: Tensor
+
+
+class ZImageAdapter:
+    """Wraps a loaded `ZImagePipeline`, of which it uses the components and the prompt encoding, not the loop."""
+
+    preset = PRESET
+
+    def __init__(self, pipeline: Any, device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._pipeline = pipeline.to(self._device)
+        self._transformer = pipeline.transformer.eval()
+        self._vae = pipeline.vae.eval()
+        self._embed = lru_cache(maxsize=256)(self._embed_words)
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> ZImageAdapter:
+        """Load a folder in diffusers format; nothing is downloaded.
+
+        Args:
+            dtype: of the weights; None takes bfloat16 on a GPU and float32 on a CPU.
+
+        Raises:
+            NotFound: ``incomplete_model``, with the parts that are missing.
+        """
+        _check(folder)
+        from diffusers import ZImagePipeline
+
+        dtype = dtype or (torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16)
+        try:
+            pipeline = ZImagePipeline.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise NotFound(
+                f"The model in {folder} cannot be loaded: a file is missing or damaged. Download it again.",
+                code="incomplete_model",
+            ) from error
+        return cls(pipeline, device)
+
+    @torch.inference_mode()
+    def _embed_words(self, words: str) -> Tensor:
+        """[tokens, width].
+
+        Raises:
+            BadInput: ``prompt_too_long``; the pipeline itself would cut the end off without a word.
+        """
+        tokenizer = self._pipeline.tokenizer
+        said = tokenizer.apply_chat_template(
+            [{"role": "user", "content": words}], tokenize=False, add_generation_prompt=True, enable_thinking=True
+        )
+        count = len(tokenizer(said).input_ids)
+        if count > WORDS:
+            raise BadInput(
+                f"The prompt is too long for this model: {count} tokens, and it reads {WORDS}. Shorten it.",
+                code="prompt_too_long",
+            )
+        embeds, _ = self._pipeline.encode_prompt(words, device=self._device, do_classifier_free_guidance=False)
+        result: Tensor = embeds[0]
+        return result
+
+    def condition(self, request: Request) -> ZImageConditioning:
+        """Both prompts, each encoded once while it is remembered.
+
+        Raises:
+            BadInput: ``prompt_too_long``.
+        """
+        return ZImageConditioning(self._embed(request.prompt), self._embed(request.negative))
+
+    @torch.inference_mode()
+    def encode(self, pixels: Pixels) -> Tensor:
+        """[H, W, 3] in 0..1 → [16, H/8, W/8] in float32, on the CPU."""
+        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
+        latents = self._vae.encode(picture.to(self._device, self._vae.dtype)).latent_dist.mode()
+        scaled: Tensor = (latents - self._vae.config.shift_factor) * self._vae.config.scaling_factor
+        return scaled[0].float().cpu()
+
+    def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:
+        """The folder's own schedule, shifted for `size` where it says so; for strength < 1 its end, >= 3 steps."""
+        count = max(LEAST_STEPS, round(steps * strength))
+        whole = max(count, round(count / max(strength, 0.01)))
+        scheduler = deepcopy(self._pipeline.scheduler)
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / whole, whole).tolist(), mu=_shift(scheduler, size))
+        return [float(sigma) for sigma in scheduler.sigmas[-(count + 1) :]]
+
+    def call_key(self, item: Item) -> tuple[object, ...]:  # noqa: ARG002 - the seam's
+        """Everything shares a call."""
+        return (self.preset.family,)
+
+    def cost(self, item: Item) -> float:
+        """Area in native pictures, twice with guidance."""
+        cells = (self.preset.native // self.preset.latent_stride) ** 2
+        area = item.latents.shape[-2] * item.latents.shape[-1] / cells
+        return float(area * (2.0 if item.guidance > 0 else 1.0))
+
+    @torch.inference_mode()
+    def denoise(self, items: Sequence[Item]) -> list[Tensor]:
+        """One call for all items and, where one has guidance, for its negative prompt too."""
+        guided = [n for n, item in enumerate(items) if item.guidance > 0]
+        rows = [*range(len(items)), *guided]
+        dtype = self._transformer.dtype
+        words = [item.conditioning.prompt for item in items] + [items[n].conditioning.negative for n in guided]
+        predicted = self._transformer(
+            [items[n].latents.to(self._device, dtype)[:, None] for n in rows],
+            torch.tensor([1.0 - items[n].sigma for n in rows], device=self._device),
+            [embedding.to(self._device, dtype) for embedding in words],
+            return_dict=False,
+        )[0]
+        outputs = [output[:, 0].float() for output in predicted]
+        for place, n in enumerate(guided):
+            outputs[n] = outputs[n] + items[n].guidance * (outputs[n] - outputs[len(items) + place])
+        return [
+            item.latents + item.sigma * output.to(item.latents) for item, output in zip(items, outputs, strict=False)
+        ]
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Pixels:
+        """[16, h, w] → [8h, 8w, 3] in 0..1."""
+        vae = self._vae
+        scaled = latents[None].to(self._device, vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
+        picture = vae.decode(scaled, return_dict=False)[0][0].float()
+        pixels: Pixels = (picture / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
+        return pixels
+
+    def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
+        """The latents averaged to at most PREVIEW_CELLS a side, decoded."""
+        shrink = min(1.0, PREVIEW_CELLS / max(latents.shape[-2:]))
+        size = [max(1, round(side * shrink)) for side in latents.shape[-2:]]
+        small = F.interpolate(latents[None], size, mode="area")[0]
+        picture: npt.NDArray[np.uint8] = np.rint(self.decode(small) * 255.0).astype(np.uint8)
+        return picture
+
+
+def _shift(scheduler: Any, size: tuple[int, int]) -> float:
+    """The schedule's shift for a picture of width and height in pixels: linear in its tokens of 16 × 16."""
+    given = scheduler.config.get
+    fewest, most = given("base_image_seq_len", 256), given("max_image_seq_len", 4096)
+    low, high = given("base_shift", 0.5), given("max_shift", 1.15)
+    tokens = (size[0] // 16) * (size[1] // 16)
+    return float(low + (tokens - fewest) * (high - low) / (most - fewest))
+
+
+def _check(folder: Path) -> None:
+    """Every component and every shard that an index names is there.
+
+    Raises:
+        NotFound: ``incomplete_model``.
+    """
+    missing = [name for name in COMPONENTS if not (folder / name).is_dir()]
+    for index in sorted(folder.glob("*/*.index.json")):
+        try:
+            shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError):
+            missing.append(str(index.relative_to(folder)))
+            continue
+        missing += [f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()]
+    if missing:
+        raise NotFound(
+            f"The model in {folder} is incomplete: it lacks {', '.join(missing)}. Download it again.",
+            code="incomplete_model",
+        )
