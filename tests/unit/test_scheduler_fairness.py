@@ -107,3 +107,28 @@ def test_the_books_agree_whatever_happens(history: list[tuple[str, str, bool, bo
         for unit in on.next_step():
             on.finished(unit)
         on.check_integrity()
+
+
+@given(st.integers(2, 8), st.sampled_from([0.5, 1.0, 1.3, 1.5, 2.0, 3.0, 5.0]))
+def test_e7_a_flood_of_edits_delays_nobody_else_beyond_their_turn(users: int, cost: float) -> None:
+    on = scheduler(4.0)
+    for index in range(users):
+        join(on, f"e{index}", f"u{index}", units=30 if index == 0 else 1, cost=cost)
+    skipped = dict.fromkeys((f"e{index}" for index in range(users)), 0)
+    at_once = max(1, int(4.0 // cost))
+    for _ in range(60):
+        step = edits(on.next_step())
+        if set(step) == {"e0"}:
+            assert at_once == 1, "the flood took a step in which another's unit would have fitted"
+        for edit in skipped:
+            skipped[edit] = 0 if edit in step else skipped[edit] + 1
+            assert skipped[edit] <= -(-users // at_once) - 1
+
+
+def test_e7_what_is_left_goes_round_unit_by_unit() -> None:
+    on = scheduler(6.0)
+    for user in ("ana", "ben", "cleo", "dan"):
+        join(on, user, user, units=9)
+    first, second = edits(on.next_step()), edits(on.next_step())
+    assert sorted(first) == ["ana", "ana", "ben", "ben", "cleo", "dan"]
+    assert sorted(second) == ["ana", "ben", "cleo", "cleo", "dan", "dan"]

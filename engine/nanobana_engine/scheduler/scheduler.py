@@ -58,8 +58,11 @@ class Scheduler:
     def next_step(self) -> list[Unit]:
         """The units of the next step, interactive ones first; empty if nothing waits.
 
-        The user whose turn it is always gets a unit. With n users waiting in a lane, each gets budget / n; what one
-        leaves goes round to the others. A batch edit runs on what the live lane leaves over.
+        The user whose turn it is always gets a unit. With n users waiting in a lane, each gets budget / n; what is
+        left, because one needs less or a unit costs more, goes round unit by unit, first to those who got none. Who
+        was served stands behind who was not, so with n users and units of cost c nobody with work waits for more
+        than ceil(n / floor(budget / c)) - 1 steps (one unit a step where c is above the budget). A batch edit runs
+        on what the live lane leaves over.
         """
         taken: list[Unit] = []
         for lane in ("live", "batch"):
@@ -71,10 +74,11 @@ class Scheduler:
             if head.alone:
                 if not taken:
                     taken = self._fill(list(head.units), self.budget)
-                    self._passes_turn(lane, first)
+                    self._were_served(lane, taken)
                 break
-            taken += self._shared(lane, ready, self.budget - sum(unit.cost for unit in taken), bool(taken))
-            self._passes_turn(lane, first)
+            shared = self._shared(lane, ready, self.budget - sum(unit.cost for unit in taken), bool(taken))
+            self._were_served(lane, shared)
+            taken += shared
         return taken
 
     def check_integrity(self) -> None:
@@ -113,10 +117,16 @@ class Scheduler:
             waiting[user] = units[len(part) :]
             left -= sum(unit.cost for unit in part)
             taken += part
-        for units in waiting.values():
-            part = self._fill(units, left, at_least_one=False)
-            left -= sum(unit.cost for unit in part)
-            taken += part
+        served = {self._works[unit.edit].user for unit in taken}
+        going_round = deque(sorted(waiting, key=served.__contains__))  # stable: in turn, those without a unit first
+        while going_round:
+            user = going_round.popleft()
+            part = self._fill(waiting[user][:1], left, at_least_one=False)
+            if part:
+                left -= part[0].cost
+                taken += part
+                waiting[user] = waiting[user][1:]
+                going_round.append(user)
         return taken
 
     @staticmethod
@@ -130,6 +140,9 @@ class Scheduler:
             taken.append(unit)
         return taken
 
-    def _passes_turn(self, lane: Lane, user: str) -> None:
-        self._turns[lane].remove(user)
-        self._turns[lane].append(user)
+    def _were_served(self, lane: Lane, units: Sequence[Unit]) -> None:
+        """Their users go to the end of the lane's turns, in the order in which they last got something."""
+        turns = self._turns[lane]
+        for user in (self._works[unit.edit].user for unit in units):
+            turns.remove(user)
+            turns.append(user)
