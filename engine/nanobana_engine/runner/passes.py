@@ -67,7 +67,7 @@ class Runner:
         """By key, how many items a call may have since one with more ran out of memory (E10)."""
 
     def take_spent(self, owner: str) -> float:
-        """Seconds of wall time inside the adapter's calls that this edit took part in, and forget them."""
+        """Seconds of wall time in the adapter's encode, denoise and decode calls of this edit, and forget them."""
         return self._spent.pop(owner, 0.0)
 
     @contextmanager
@@ -104,8 +104,8 @@ class Runner:
             OutOfMemory: it cannot be encoded at this size.
         """
         previous = request.previous
+        conditioning = within_memory(lambda: self.adapter.condition(request))
         with self._timed([owner]):
-            conditioning = within_memory(lambda: self.adapter.condition(request))
             known = within_memory(lambda: self.adapter.encode(request.pixels))
             begin = known if previous is None else within_memory(lambda: self.adapter.encode(previous))
         stride = self.adapter.preset.latent_stride
@@ -169,8 +169,7 @@ class Runner:
         """The newest x0 as a small picture, [h, w, 3]."""
         if one.clean is None:
             raise ValueError("a pass has no preview before its first step")
-        with self._timed([one.owner]):
-            return within_memory(partial(self.adapter.preview, one.clean))
+        return within_memory(partial(self.adapter.preview, one.clean))
 
     @torch.inference_mode()
     def decode(self, one: Pass) -> Pixels:
