@@ -31,6 +31,7 @@ class Presence:
         return bool(self._elsewhere)
 
     def join(self, member: m.Member) -> None:
+        self._elsewhere.pop(member.id, None)  # the store may have told of it before its session took the seat
         self._here[member.id] = member
         self._board.event(codec.encode(m.Joined(member=member)))
 
