@@ -50,7 +50,6 @@ class Record:
     pending: dict[OpId, m.Op] = field(default_factory=dict)
     """Not answered yet, in the order in which they were first sent."""
     resends: int = 0
-    reconnects: int = 0
 
 
 class Restless:
@@ -93,7 +92,6 @@ class Restless:
                 await self._stay(until)
             except* _DOWN:
                 await anyio.sleep(self._dice.uniform(0.01, 0.25))
-            self.record.reconnects += 1
 
     # ── one connection ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -101,13 +101,15 @@ async def _end(
 
 async def _accept(store: Store, canvas: str, author: Author, message: Decide, kept: Kept) -> Committed:
     job = kept.job
+    if kept.accepting is not None:
+        return await carry_out(store, canvas, job, kept.accepting)
     if message.variation >= len(job.results) or job.result_box is None:
         raise BadInput("There is no such variation.", code="bad_variation")
     view = await store.look(canvas)
     inside = job.result_box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
     if inside.is_empty:
         raise BadInput("The canvas was cropped meanwhile; this region lies outside.", code="outside")
-    wanted = kept.accepting or Accepting(
+    wanted = Accepting(
         op=message.op,
         user=author.user,
         variation=message.variation,
