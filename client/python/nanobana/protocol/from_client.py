@@ -1,0 +1,156 @@
+"""What a client says: hello first, then ops that are answered, and volatile traffic that is not (R2, R3)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from nanobana.protocol.canvas import Identifier, Opacity, OpId, Position, Side, Title
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.parameters import BlobName, EditParams
+from nanobana.protocol.wire import INLINE, Wire
+
+StrokeKind = Literal["paint", "erase", "mask-brush", "mask-rect", "mask-lasso"]
+
+
+class Hello(Wire, frozen=True, tag="hello"):
+    """First message, within 5 s. The ticket came from POST …/tickets and works once."""
+
+    protocol: int
+    ticket: Annotated[str, Meta(max_length=256)]
+    client: Identifier
+    position: Position | None = None
+    """Resume from here (R5); None joins afresh."""
+
+
+class Paint(Wire, frozen=True, tag="paint"):
+    """Lay an RGBA patch (straight alpha PNG, exactly the box's size) over a layer, or erase by its alpha."""
+
+    op: OpId
+    layer: Identifier
+    box: Box
+    png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
+    blob: BlobName | None = None
+    mode: Literal["over", "erase"] = "over"
+
+
+class LayerAdd(Wire, frozen=True, tag="layer_add"):
+    op: OpId
+    layer: Identifier
+    name: Title
+    above: Identifier | None = None
+    """Put it right above this layer; None: on top."""
+
+
+class LayerSet(Wire, frozen=True, tag="layer_set"):
+    op: OpId
+    layer: Identifier
+    name: Title | None = None
+    visible: bool | None = None
+    opacity: Opacity | None = None
+
+
+class LayerMove(Wire, frozen=True, tag="layer_move"):
+    """Move to an index of the list without it, 0 = bottom."""
+
+    op: OpId
+    layer: Identifier
+    index: Annotated[int, Meta(ge=0, le=1000)]
+
+
+class LayerDelete(Wire, frozen=True, tag="layer_delete"):
+    op: OpId
+    layer: Identifier
+
+
+class CanvasSet(Wire, frozen=True, tag="canvas_set"):
+    """Name or size of the canvas. Growing and cropping keep the tiles; what lies outside is just not shown."""
+
+    op: OpId
+    title: Title | None = None
+    width: Side | None = None
+    height: Side | None = None
+
+
+class Edit(Wire, frozen=True, tag="edit"):
+    """Queue an edit; its job ID will be ``{client}-{n}`` of this op."""
+
+    op: OpId
+    edit: EditParams
+
+
+class Cancel(Wire, frozen=True, tag="cancel"):
+    op: OpId
+    job: str
+
+
+class Decide(Wire, frozen=True, tag="decide"):
+    """Accept one variation of a staged job, or discard it. The first decision wins (code ``already_decided``)."""
+
+    op: OpId
+    job: str
+    accept: bool
+    variation: Annotated[int, Meta(ge=0, le=2)] = 0
+    new_layer: bool = False
+    """Accept onto a new layer on top, e.g. after ``layer_gone``."""
+
+
+class Undo(Wire, frozen=True, tag="undo"):
+    """Undo the newest op of mine that is not undone (C9)."""
+
+    op: OpId
+
+
+class Redo(Wire, frozen=True, tag="redo"):
+    op: OpId
+
+
+class Cursor(Wire, frozen=True, tag="cursor"):
+    """Volatile. Canvas pixels; None when the pointer left the canvas."""
+
+    x: float | None = None
+    y: float | None = None
+
+
+class Stroke(Wire, frozen=True, tag="stroke"):
+    """Volatile: the newest points of a stroke in progress, so that others see it being drawn."""
+
+    id: Identifier
+    kind: StrokeKind
+    points: Annotated[list[float], Meta(max_length=3000)]
+    """Flat x, y, pressure triples, in canvas pixels; appended to those sent before under the same id."""
+    size: float = 16.0
+    color: Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")] = "#000000"
+    subtract: bool = False
+    done: bool = False
+
+
+class Mask(Wire, frozen=True, tag="mask"):
+    """Volatile, latest only: my whole mask now (gray PNG of the box's size), or none. Newcomers get the last one."""
+
+    box: Box | None = None
+    png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
+
+
+class Ping(Wire, frozen=True, tag="ping"):
+    n: int = 0
+
+
+Op = Paint | LayerAdd | LayerSet | LayerMove | LayerDelete | CanvasSet | Edit | Cancel | Decide | Undo | Redo
+ClientMessage = (
+    Hello
+    | Paint
+    | LayerAdd
+    | LayerSet
+    | LayerMove
+    | LayerDelete
+    | CanvasSet
+    | Edit
+    | Cancel
+    | Decide
+    | Undo
+    | Redo
+    | Cursor
+    | Stroke
+    | Mask
+    | Ping
+)

@@ -1,0 +1,151 @@
+"""What a server says: the canvas's changes, answers to ops, and what the others are doing (R2, R3)."""
+
+from typing import Literal
+
+import msgspec
+
+from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
+from nanobana.protocol.from_client import Stroke
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.wire import Wire
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection. `user` is the person behind it (stable over reconnects), `id` the connection."""
+
+    id: str
+    user: str
+    name: str
+    color: str
+    role: Role
+
+
+class Welcome(Wire, frozen=True, tag="welcome"):
+    """Answer to hello: either `manifest` is set (fresh join, full resync) or the tail follows as `change`s (resume)."""
+
+    protocol: int
+    you: Member
+    position: Position
+    """Where the server's log stands."""
+    canvas: CanvasInfo
+    members: list[Member]
+    manifest: Manifest | None = None
+    model: str = ""
+    """Name of the engine's default model, empty while no engine is there."""
+
+
+class Resync(Wire, frozen=True, tag="resync"):
+    """The reader's position is void (epoch changed, or it fell too far behind): start again from this manifest."""
+
+    manifest: Manifest
+    reason: str
+
+
+class Ack(Wire, frozen=True, tag="ack"):
+    """The op is durable at seq. Idempotent repeats get the first answer."""
+
+    op: OpId
+    seq: int
+
+
+class Reject(Wire, frozen=True, tag="reject"):
+    op: OpId
+    code: str
+    message: str
+    retry_ms: int | None = None
+
+
+class Changed(Wire, frozen=True, tag="change"):
+    """Durable: one log entry, in order of seq."""
+
+    change: Change
+
+
+class Preview(Wire, frozen=True, tag="preview"):
+    """Latest-only: progress of one job (R3). The engine publishes it, servers pass its bytes on."""
+
+    job: str
+    state: Literal["queued", "running"]
+    place: int = 0
+    """Edits ahead of it in the queue; 0 = it is being worked on."""
+    stage: Literal["", "layout", "rough", "detail", "erase"] = ""
+    step: int = 0
+    of: int = 0
+    box: Box | None = None
+    """Canvas pixels that `jpeg` covers (stretched over it)."""
+    jpeg: bytes | None = None
+    alpha: bytes | None = None
+    """Gray PNG, composite mask over `box`; sent with a job's first preview only: the client keeps it."""
+    variation: int = 0
+
+
+class Joined(Wire, frozen=True, tag="joined"):
+    member: Member
+
+
+class Left(Wire, frozen=True, tag="left"):
+    id: str
+
+
+class Cursors(Wire, frozen=True, tag="cursors"):
+    """Volatile, merged per tick: ``[member id, x | null, y | null]`` rows."""
+
+    rows: list[tuple[str, float | None, float | None]]
+
+
+class MemberStroke(Wire, frozen=True, tag="member_stroke"):
+    member: str
+    stroke: Stroke
+
+
+class MemberMask(Wire, frozen=True, tag="member_mask"):
+    member: str
+    box: Box | None = None
+    png: bytes | None = None
+
+
+class ImportProgress(Wire, frozen=True, tag="import"):
+    """Volatile: an uploaded picture is being cut into tiles."""
+
+    op: OpId
+    user: str
+    done: int
+    of: int
+
+
+class Engines(Wire, frozen=True, tag="engines"):
+    """Volatile: how many engines are alive and which model they run; 0 disables Generate with a reason."""
+
+    count: int
+    model: str = ""
+
+
+class Pong(Wire, frozen=True, tag="pong"):
+    n: int
+
+
+class Problem(Wire, frozen=True, tag="problem"):
+    """A frame was not understood, or the socket is about to be closed: why, and whether to come back."""
+
+    code: str
+    message: str
+    retry_ms: int | None = None
+
+
+ServerMessage = (
+    Welcome
+    | Resync
+    | Ack
+    | Reject
+    | Changed
+    | Preview
+    | Joined
+    | Left
+    | Cursors
+    | MemberStroke
+    | MemberMask
+    | ImportProgress
+    | Engines
+    | Pong
+    | Problem
+)
