@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from nanobana_engine.assets.meaning import Understood, UnknownPrompt
 from nanobana_engine.assets.pack import PACK_PATH, AssetPack
-from nanobana_engine.assets.retrieve import MOST_THINGS, Retriever, Understood, UnknownPrompt
+from nanobana_engine.assets.retrieve import MOST_THINGS, Retriever
 
 pytestmark = pytest.mark.skipif(not PACK_PATH.exists(), reason="the asset pack is not built: make assets")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
+from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.normalise import normalise
 from nanobana_engine.assets.pack import AssetPack, PackMissing
-from nanobana_engine.assets.retrieve import Retriever, UnknownPrompt
+from nanobana_engine.assets.retrieve import Retriever
 
 
 def overview(pack: AssetPack) -> str:

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
+from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.pack import AssetPack
-from nanobana_engine.assets.retrieve import Retriever, UnknownPrompt
+from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.models.base import Item, Pixels, Preset, Request
 from nanobana_engine.models.nano.around import AroundCache, planes
 from nanobana_engine.models.nano.codec import NATIVE, PATCH, patchify, to_model, to_pixels, unpatchify

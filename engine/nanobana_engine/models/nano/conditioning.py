@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanobana_engine.assets.meaning import Understood
 from nanobana_engine.assets.pack import AssetPack
-from nanobana_engine.assets.retrieve import Retriever, Understood
+from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.around import Around, planes, shrunk
 from nanobana_engine.models.nano.arrays import Bools, Floats, Picture
