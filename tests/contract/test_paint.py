@@ -133,6 +133,37 @@ async def test_c3_a_patch_over_2048_is_several_ops_and_undone_as_one(store: Stor
     assert len(await easel.log()) == 6
 
 
+async def test_c3_parts_of_one_stroke_sent_one_by_one_are_undone_as_one(store: Store) -> None:
+    easel = await Easel.new(store, width=2304, height=256)
+    await easel.paint("ana", Box(100, 100, 110, 110), BLUE)
+    before = await easel.look()
+    parts = [Box(0, 0, 256, 256), Box(256, 0, 300, 40), Box(2048, 0, 2304, 256)]
+    ids = [easel.op() for _ in parts]
+    for op, box in zip(ids, parts, strict=True):
+        png = encode_png(flat(box, GREEN))
+        await ops.paint(store, easel.id, "ana", Paint(op=op, layer="base", box=box, png=png, group=ids[0].n))
+        await easel.paint("ben", Box(1000 + op.n, 0, 1001 + op.n, 8), RED)
+    painted = await easel.look()
+    await easel.undo("ana")
+    await easel.undo("ben")
+    await easel.undo("ben")
+    await easel.undo("ben")
+    assert await easel.look() == before
+    for user in ("ben", "ben", "ben", "ana"):
+        await easel.redo(user)
+    assert await easel.look() == painted
+
+
+async def test_c3_a_group_without_end_is_cut_into_several_undos(store: Store, easel: Easel) -> None:
+    png = encode_png(flat(Box(0, 0, 1, 1), RED))
+    for n in range(130):
+        message = Paint(op=easel.op(), layer="base", box=Box(n, 0, n + 1, 1), png=png, group=1)
+        await ops.paint(store, easel.id, "ana", message)
+    await easel.undo("ana")
+    assert await easel.pixel(127, 0) == RED
+    assert (await easel.pixel(128, 0))[3] == 0
+
+
 async def test_c6_a_stroke_repeated_after_its_layer_went_gets_its_first_answer(store: Store, easel: Easel) -> None:
     stroke = easel.stroke("ana", Box(0, 0, 10, 10))
     first = await ops.paint(store, easel.id, "ana", stroke)

@@ -87,6 +87,21 @@ def test_two_people_paint_at_once_and_both_strokes_stay(invite: Invite) -> None:
     assert picture.getpixel((130, 65)) == picture.getpixel((130, 125)) == (228, 87, 46, 255)
 
 
+def test_c3_a_stroke_over_a_wide_canvas_is_one_undo(invite: Invite) -> None:
+    ana = invite("Ana").start()
+    made = ana.context.request.post(f"{ana.origin}/api/canvases", data={"width": 5000, "height": 400}).json()
+    ana.open(f"{ana.origin}/c/{made['canvas']}#{made['links']['owner']}")
+    ana.tap("layer-add")
+    ana.wait("nb.layers.length === 1 && nb.unsaved === 0")
+    before = ana.seq
+    ana.paint((20, 200), (2500, 210), (4980, 200))
+    ana.wait(f"nb.position[1] === {before + 3}")
+    ana.press_durably("Control+z")
+    assert ana.tiles() == {}
+    ana.press_durably("Control+Shift+z")
+    assert {int(key.split("/")[1]) for key in ana.tiles()} == set(range(20))
+
+
 def test_layers_are_added_hidden_renamed_moved_and_deleted_for_both(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))

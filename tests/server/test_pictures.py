@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box, mip_key
+from nanobana.sdk import join
 from nanobana.sdk.link import Link
 from support.bombs import eps, jpeg, png, png_bomb
 from support.live_server import Links, LiveServer, live_server
@@ -141,3 +143,17 @@ async def test_the_sample_picture_is_a_small_jpeg(server: LiveServer) -> None:
     assert answer.headers["content-type"] == "image/jpeg"
     assert len(answer.content) <= 200_000
     assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
+
+
+async def test_c3_pixels_wider_than_an_op_may_be_are_painted_by_the_sdk_and_undone_as_one(server: LiveServer) -> None:
+    links = await server.new_canvas(4400, 64)
+    async with join(str(links.edit), name="Ana") as ana:
+        layer = await ana.add_layer("ink")
+        start = ana.replica.position.seq
+        await ana.paint(layer, -20, 10, np.full((20, 4300, 4), 255, np.uint8))
+        assert ana.replica.position.seq == start + 3
+        assert len(ana.replica.tiles) == 17
+        await ana.undo()
+        assert ana.replica.tiles == {}
+        await ana.redo()
+        assert (await ana.pixels(layer, Box(2040, 10, 2060, 30))).min() == 255

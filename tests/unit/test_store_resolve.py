@@ -21,18 +21,25 @@ def past(
 
 def test_c9_the_newest_op_is_taken_back_by_name_without_touching_pixels() -> None:
     history = [past(1, after="a"), past(2, before="a", after="b", in_force=False)]
-    assert resolve.shortcut(history, 2) == "a"
-    assert resolve.shortcut([history[0], past(2, before="a", after="b")], 2) == "b"
+    assert resolve.shortcut(history, [2]) == "a"
+    assert resolve.shortcut([history[0], past(2, before="a", after="b")], [2]) == "b"
 
 
 def test_c9_a_later_op_in_force_needs_pixels() -> None:
-    assert resolve.shortcut([past(1, in_force=False), past(2)], 1) is None
-    assert resolve.shortcut([past(1, in_force=False), past(2, in_force=False, flipped=3)], 1) == ""
+    assert resolve.shortcut([past(1, in_force=False), past(2)], [1]) is None
+    assert resolve.shortcut([past(1, in_force=False), past(2, in_force=False, flipped=3)], [1]) == ""
 
 
 def test_c9_an_earlier_op_that_changed_sides_since_needs_pixels() -> None:
     history = [past(1, in_force=False, flipped=3), past(2, in_force=False)]
-    assert resolve.shortcut(history, 2) is None
+    assert resolve.shortcut(history, [2]) is None
+
+
+def test_c9_ops_of_one_group_are_taken_back_by_name_unless_somebody_came_in_between() -> None:
+    ana, ben = past(1, after="a", in_force=False), past(2, before="a", after="b")
+    again = past(3, before="b", after="c", in_force=False)
+    assert resolve.shortcut([ana, past(2, before="a", after="b", in_force=False)], [1, 2]) == ""
+    assert resolve.shortcut([ana, ben, again], [1, 3]) is None
 
 
 def test_a_member_of_the_history_is_read_back() -> None:
@@ -59,11 +66,15 @@ class World:
         self.covers[f"cover{seq}"] = coverage.pack(where)
         self.history.append(Past(seq, before, f"after{seq}", f"cover{seq}", True, 0))
 
-    def flip(self, index: int) -> None:
-        old = self.history[index]
-        self.history[index] = Past(old.seq, old.before, old.after, old.cover, not old.in_force, 99)
+    def flip(self, group: set[int]) -> None:
+        """Those of the group that stand on the side of its first member change to the other, as one."""
+        in_force = self.history[min(group)].in_force
+        mine = [self.history[index].seq for index in group if self.history[index].in_force == in_force]
+        for seq in mine:
+            old = self.history[seq - 1]
+            self.history[seq - 1] = Past(old.seq, old.before, old.after, old.cover, not in_force, 99)
         known: dict[str, bytes] = {}
-        while isinstance(pixels := resolve.plan(self.history, old.seq, known), resolve.Wanted):
+        while isinstance(pixels := resolve.plan(self.history, mine, known), resolve.Wanted):
             known[pixels.names[0]] = self.covers[pixels.names[0]]
         self.current = resolve.apply(self.current, pixels, self.names)
 
@@ -75,17 +86,18 @@ class World:
         return tile
 
 
+group = st.sets(st.integers(0, 5), min_size=1, max_size=3)
 spot = st.tuples(st.integers(0, 200), st.integers(0, 200), st.integers(1, 120), st.integers(1, 255))
 
 
-@given(paints=st.lists(spot, min_size=1, max_size=6), flips=st.lists(st.integers(0, 5), max_size=8))
+@given(paints=st.lists(spot, min_size=1, max_size=6), flips=st.lists(group, max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_c9_whatever_changes_sides_in_whatever_order_the_picture_is_of_those_in_force(
-    paints: list[tuple[int, int, int, int]], flips: list[int]
+    paints: list[tuple[int, int, int, int]], flips: list[set[int]]
 ) -> None:
     world = World()
     for paint in paints:
         world.paint(*paint)
     for flip in flips:
-        world.flip(flip % len(paints))
+        world.flip({index % len(paints) for index in flip})
     assert np.array_equal(world.current, world.expected(paints))

@@ -12,13 +12,15 @@ Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Title = Annotated[str, Meta(max_length=200)]
 Opacity = Annotated[float, Meta(ge=0.0, le=1.0)]
+Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+"""The `n` of an op ID; a whole number that JavaScript holds exactly."""
 
 
 class OpId(msgspec.Struct, frozen=True, array_like=True):
     """Made by the client: `client` is one tab, `n` rises by at least one with each op (C6). Wire: ``[client, n]``."""
 
     client: Identifier
-    n: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    n: Number
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nanobana.protocol.canvas import Identifier, Opacity, OpId, Position, Side, Title
+from nanobana.protocol.canvas import Identifier, Number, Opacity, OpId, Position, Side, Title
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import BlobName, EditParams
 from nanobana.protocol.wire import INLINE, Wire
@@ -31,6 +31,8 @@ class Paint(Wire, frozen=True, tag="paint"):
     png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
     blob: BlobName | None = None
     mode: Literal["over", "erase"] = "over"
+    group: Number | None = None
+    """Parts of one stroke carry one number of their client's, the `n` of the first: undone as one (C3)."""
 
 
 class LayerAdd(Wire, frozen=True, tag="layer_add"):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Literal
 
 import anyio
 import numpy as np
@@ -15,10 +16,14 @@ from nanobana.protocol.errors import BadInput, NotFound, Unavailable
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, Reference
 from nanobana.raster.codec import decode_tile, encode_png
+from nanobana.raster.patches import chunks, crop
 from nanobana.sdk.connection import Connection
 from nanobana.sdk.http import CanvasHttp
 from nanobana.sdk.link import Link
 from nanobana.sdk.replica import Replica
+
+LARGEST = 2048
+"""Side of the largest patch that is sent as one op (C3)."""
 
 Mask = npt.NDArray[np.uint8]
 """[height, width] uint8, 255 = regenerate."""
@@ -122,20 +127,28 @@ class Canvas:
         return layer
 
     async def paint(self, layer: str, x: int, y: int, rgba: npt.NDArray[np.uint8], *, erase: bool = False) -> int:
-        """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq."""
-        png = encode_png(rgba)
-        box = Box(x, y, x + rgba.shape[1], y + rgba.shape[0])
-        blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
-        return await self._settled(
-            m.Paint(
-                op=self.next_op(),
-                layer=layer,
-                box=box,
-                png=None if blob else png,
-                blob=blob,
-                mode="erase" if erase else "over",
+        """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq.
+
+        However large they are, one `undo` takes them back (C3).
+        """
+        whole = Box(x, y, x + rgba.shape[1], y + rgba.shape[0])
+        boxes = [whole]
+        if max(whole.width, whole.height) > LARGEST:
+            inside = whole.intersect(Box(0, 0, self.replica.info.width, self.replica.info.height))
+            boxes = chunks(inside, LARGEST) or boxes
+        seq, group = 0, None
+        for box in boxes:
+            png = encode_png(crop(rgba, whole, box))
+            blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
+            op = self.next_op()
+            if len(boxes) > 1 and group is None:
+                group = op.n
+            mode: Literal["over", "erase"] = "erase" if erase else "over"
+            inline = None if blob else png
+            seq = await self._settled(
+                m.Paint(op=op, layer=layer, box=box, png=inline, blob=blob, mode=mode, group=group)
             )
-        )
+        return seq
 
     async def pixels(self, layer: str, box: Box) -> npt.NDArray[np.uint8]:
         """What one layer holds in a box, [h, w, 4] straight alpha."""

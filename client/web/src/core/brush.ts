@@ -2,7 +2,7 @@
 import { getStroke } from 'perfect-freehand'
 import type { Box } from '../protocol/types'
 import { area, height, intersect, isEmpty, width, type Point } from '../protocol/geometry'
-import { polygon } from './raster'
+import { extent, polygon, type Coverage } from './raster'
 
 export interface Sample extends Point {
   /** 0…1; 0.5 from devices without pressure */
@@ -49,38 +49,36 @@ export function parseColor(color: string): [number, number, number] {
 
 /** The patches of a finished stroke: one, or a few where it is longer than an op may be. */
 export function patches(points: readonly Point[], brush: Brush, within: Box): Patch[] {
-  const cover = polygon(points, within)
-  if (cover === null) return []
-  const [r, g, b] = parseColor(brush.color)
-  const found: Patch[] = []
-  for (const box of pieces(cover.box)) {
-    const data = new Uint8Array(area(box) * 4)
-    let any = false
-    for (let y = box[1], to = 0; y < box[3]; y++) {
-      let from = (y - cover.box[1]) * width(cover.box) + box[0] - cover.box[0]
-      for (let x = box[0]; x < box[2]; x++, to += 4, from++) {
-        const alpha = Math.round(cover.data[from]! * brush.opacity)
-        if (alpha === 0) continue
-        any = true
-        data[to] = r
-        data[to + 1] = g
-        data[to + 2] = b
-        data[to + 3] = alpha
-      }
-    }
-    if (any) found.push({ box, data })
-  }
-  return found
+  const reach = extent(points)
+  if (reach === null) return []
+  const colour = parseColor(brush.color)
+  return pieces(intersect(reach, within)).flatMap((box) => {
+    const cover = polygon(points, box)
+    return cover !== null && cover.data.some((value) => value > 0) ? [coloured(cover, colour, brush.opacity)] : []
+  })
 }
 
+function coloured({ box, data: cover }: Coverage, [r, g, b]: readonly [number, number, number], opacity: number): Patch {
+  const data = new Uint8Array(area(box) * 4)
+  for (let i = 0, to = 0; i < cover.length; i++, to += 4) {
+    const alpha = Math.round(cover[i]! * opacity)
+    if (alpha === 0) continue
+    data[to] = r
+    data[to + 1] = g
+    data[to + 2] = b
+    data[to + 3] = alpha
+  }
+  return { box, data }
+}
+
+/** Along the tile grid, so that each tile is written by one op only. */
 function pieces(box: Box): Box[] {
+  if (isEmpty(box)) return []
   if (width(box) <= LARGEST && height(box) <= LARGEST) return [box]
   const found: Box[] = []
-  for (let y = box[1]; y < box[3]; y += LARGEST) {
-    for (let x = box[0]; x < box[2]; x += LARGEST) {
-      const part = intersect(box, [x, y, x + LARGEST, y + LARGEST])
-      if (!isEmpty(part)) found.push(part)
-    }
+  const from = (value: number): number => Math.floor(value / LARGEST) * LARGEST
+  for (let y = from(box[1]); y < box[3]; y += LARGEST) {
+    for (let x = from(box[0]); x < box[2]; x += LARGEST) found.push(intersect(box, [x, y, x + LARGEST, y + LARGEST]))
   }
   return found
 }

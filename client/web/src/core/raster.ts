@@ -32,12 +32,18 @@ export function capsule(a: Point, ra: number, b: Point, rb: number): Coverage {
 
 const SUBROWS = 4
 
-/** A closed polygon by the non-zero rule, clipped to `within`; 4 subrows a pixel, exact across. Null if nothing is left. */
-export function polygon(points: readonly Point[], within: Box): Coverage | null {
+/** The pixels that a closed polygon may touch; null if it is none. */
+export function extent(points: readonly Point[]): Box | null {
   let bounds: Box | null = null
   for (const p of points) bounds = union(bounds, outward(p.x, p.y, p.x, p.y))
-  if (bounds === null || points.length < 3) return null
-  const box = intersect(grow(bounds, 1), within)
+  return bounds === null || points.length < 3 ? null : grow(bounds, 1)
+}
+
+/** A closed polygon by the non-zero rule, clipped to `within`; 4 subrows a pixel, exact across. Null if nothing is left. */
+export function polygon(points: readonly Point[], within: Box): Coverage | null {
+  const reach = extent(points)
+  if (reach === null) return null
+  const box = intersect(reach, within)
   if (isEmpty(box)) return null
   const w = width(box)
   const h = height(box)

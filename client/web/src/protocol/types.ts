@@ -268,6 +268,7 @@ export interface Paint {
   png?: Uint8Array | null
   blob?: string | null
   mode?: "erase" | "over"
+  group?: number | null
 }
 
 export interface LayerAdd {

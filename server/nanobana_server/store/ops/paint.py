@@ -24,14 +24,20 @@ async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committ
     async def whole() -> Committed:
         patch, box = await _patch(store, canvas, message)
         parts, group = op_parts(message.op, box)
+        forget = parts[0][0].client if group else None
         done = await answered(store, canvas, message.op) if group else None
         if done is not None:
             return Committed(seq=done, first_time=False)
-        for op, part in parts[:-1]:
-            await _one(store, canvas, user, message, op, crop(patch, box, part), part, group)
+        if message.group is not None:
+            group = f"{message.op.client}-{message.group}"
+        for number, (op, part) in enumerate(parts[:-1]):
+            piece = crop(patch, box, part)
+            await _one(store, canvas, user, message, op, piece, part, group, over_budget=number > 0)
         op, part = parts[-1]
-        forget = parts[0][0].client if group else None
-        return await _one(store, canvas, user, message, op, crop(patch, box, part), part, group, forget)
+        piece = crop(patch, box, part)
+        return await _one(
+            store, canvas, user, message, op, piece, part, group, forget=forget, over_budget=len(parts) > 1
+        )
 
     return await land(store, canvas, message.op, whole)
 
@@ -45,14 +51,17 @@ async def _one(
     patch: Rgba,
     box: Box,
     group: str,
+    *,
     forget: str | None = None,
+    over_budget: bool,
 ) -> Committed:
+    """One part of a patch; what was begun within the budget is finished (C12)."""
     keys = keys_of(message.layer, box)
 
     async def attempt() -> Committed:
         view = await store.look(canvas, keys)
         view.layer(message.layer)
-        tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode)
+        tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode, over_budget=over_budget)
         fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
         record = Record(user=user, kind="paint", tiles=fields)
         commit = Commit(
@@ -63,6 +72,7 @@ async def _one(
             need_layers=(message.layer,),
             undo=UndoWrite(record=record, group=group) if tiles else None,
             forget=forget,
+            over_budget=over_budget,
         )
         return await store.commit(canvas, commit)
 

@@ -5,7 +5,7 @@ where there is none, what stood there before the first op that covered it. The p
 in force: undo a lot, redo all of it, and every tile has its old name again (Figma's rule).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,42 +58,38 @@ def parse(member: str, field: str) -> tuple[int, str, str, str]:
     return int(seq), before, after, cover
 
 
-def shortcut(history: Sequence[Past], mine: int | None) -> str | None:
+def shortcut(history: Sequence[Past], mine: Collection[int]) -> str | None:
     """The tile's name where it needs no pixels, else None.
 
     Args:
         history: oldest first, not empty, with the new sides.
-        mine: seq of the op that changes sides; None for a tile that comes back with its layer.
+        mine: seqs of the ops that change sides, all to the same one; none for a tile that comes back with its layer.
     """
-    own = _last_in_force(history) if mine is None else next(past for past in history if past.seq == mine)
-    if own is None:
+    own = [past for past in history if past.seq in mine] or [past for past in history if past.in_force][-1:]
+    if not own:
         return history[0].before
+    first, last = own[0], own[-1]
     for past in history:
-        if past.seq > own.seq and past.in_force:
+        if past.seq < first.seq and past.flipped > first.seq:
             return None
-        if past.seq < own.seq and past.flipped > own.seq:
+        if past.seq > first.seq and past not in own and (past.in_force or past.seq < last.seq):
             return None
-    return own.after if own.in_force else own.before
+    return last.after if last.in_force else first.before
 
 
-def _last_in_force(history: Sequence[Past]) -> Past | None:
-    return next((past for past in reversed(history) if past.in_force), None)
-
-
-def plan(history: Sequence[Past], mine: int | None, covers: Mapping[str, bytes]) -> Pixels | Wanted:
+def plan(history: Sequence[Past], mine: Collection[int], covers: Mapping[str, bytes]) -> Pixels | Wanted:
     """Which pixels of the tile come from which tile; or which coverage masks it takes to tell.
 
     Almost always the newest few masks of a long history are enough, so the caller fetches them as they are wanted.
 
     Args:
         history: oldest first, with the new sides.
-        mine: seq of the op that changes sides; None for a tile that comes back with its layer.
+        mine: seqs of the ops that change sides; none for a tile that comes back with its layer.
         covers: packed coverage masks by name, as far as they are known.
     """
-    own = [past for past in history if mine in (None, past.seq)]
-    newest_first = [
-        (past, past.after if mine is None or past.seq <= mine else None) for past in reversed(history) if past.in_force
-    ]
+    own = [past for past in history if not mine or past.seq in mine]
+    last = own[-1].seq
+    newest_first = [(past, past.after if past.seq <= last else None) for past in reversed(history) if past.in_force]
     steps = newest_first + [(past, past.before) for past in history]
     if not _known(own, covers):
         return _wanted([*own, *(past for past, _name in steps)], covers)

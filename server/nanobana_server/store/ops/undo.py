@@ -160,7 +160,7 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
     writes: list[TileWrite] = []
     mine = set(top.seqs)
     for key, history in top.histories.items():
-        own = max((past.seq for past in history if past.seq in mine), default=None)
+        own = [past.seq for past in history if past.seq in mine]
         name = resolve.shortcut(history, own) if history else top.names[key]
         if name is not None:
             writes.append(TileWrite(key=key, before=top.names[key], after=name))
@@ -173,7 +173,7 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
 
 
 async def _mixed(
-    store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: int | None
+    store: Store, canvas: str, top: _Top, key: TileKey, history: Sequence[Past], own: Sequence[int]
 ) -> list[TileWrite]:
     pixels = await _planned(store, canvas, history, own)
     tiles = await store.get_tiles(canvas, [top.names[key], *(part.name for part in pixels.parts)])
@@ -182,7 +182,7 @@ async def _mixed(
     return [msgspec.structs.replace(write, coverage="") for write in stored]
 
 
-async def _planned(store: Store, canvas: str, history: Sequence[Past], own: int | None) -> resolve.Pixels:
+async def _planned(store: Store, canvas: str, history: Sequence[Past], own: Sequence[int]) -> resolve.Pixels:
     covers: dict[str, bytes] = {}
     at_once = FIRST_MASKS
     while True:

@@ -14,13 +14,13 @@
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
 --                    expect, state, public, spec, attempt, soft}}; the last one is the op, those before it go with it
---   undo             {user, record = ARGV index, group}: makes the op undoable
+--   undo             {user, record = ARGV index, group}: makes the op undoable, together with others of its group
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
 --   {"duplicate", seq} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
 --   {"conflict", field, name now, …} {"missing", name, …} {"full", used, budget}
 
-local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, JOB_TTL_MS = 2000, 256, 100, 604800000
+local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, JOB_TTL_MS = 2000, 256, 100, 128, 604800000
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -173,7 +173,7 @@ if R.undo then
   local joined = false
   if R.undo.group ~= '' then
     for _, item in ipairs(undo) do
-      if item[1] == R.undo.group then
+      if item[1] == R.undo.group and #item <= MOST_PARTS then
         item[#item + 1] = seq
         joined = true
       end
