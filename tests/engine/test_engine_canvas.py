@@ -11,6 +11,8 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import LayerSet
 from nanobana.raster.codec import encode_png
+from nanobana.raster.pixels import Rgba
+from nanobana_engine.memory import Cache, Memory
 from nanobana_engine.worker.canvas import CanvasReader
 from nanobana_server.store import Store, open_store, ops
 from nanobana_server.store.ops.export import visible_pixels
@@ -38,9 +40,14 @@ async def store() -> AsyncIterator[Store]:
         await store.aclose()
 
 
+def tiles(limit_bytes: int = 1 << 30) -> Cache[str, Rgba]:
+    """A cache of decoded tiles."""
+    return Memory(budget_bytes=limit_bytes, cache_bytes=limit_bytes).cache("tiles", 1.0)
+
+
 async def test_c5_a_worker_sees_the_picture_that_everybody_sees(store: Store) -> None:
     await ops.layer_op(store, "c", "ana", LayerSet(op=OpId("ana", 3), layer="veil", opacity=0.5))
-    reader = CanvasReader(store.client, anyio.CapacityLimiter(1))
+    reader = CanvasReader(store.client, anyio.CapacityLimiter(1), tiles())
     seen = await reader.look("c")
     assert seen.size == (600, 500)
     whole = await visible_pixels(store, "c")
@@ -50,7 +57,7 @@ async def test_c5_a_worker_sees_the_picture_that_everybody_sees(store: Store) ->
 
 
 async def test_c5_a_hidden_layer_is_not_read_and_a_change_is_noticed(store: Store) -> None:
-    reader = CanvasReader(store.client, anyio.CapacityLimiter(1))
+    reader = CanvasReader(store.client, anyio.CapacityLimiter(1), tiles())
     before = await reader.look("c")
     await ops.layer_op(store, "c", "ana", LayerSet(op=OpId("ana", 3), layer="veil", visible=False))
     picture = await reader.picture("c", Box(100, 100, 300, 300), before)
@@ -58,14 +65,15 @@ async def test_c5_a_hidden_layer_is_not_read_and_a_change_is_noticed(store: Stor
 
 
 async def test_e9_decoded_tiles_are_remembered_within_their_budget(store: Store) -> None:
-    reader = CanvasReader(store.client, anyio.CapacityLimiter(1), budget_bytes=2 * 256 * 256 * 4)
+    cache = tiles(2 * 256 * 256 * 4)
+    reader = CanvasReader(store.client, anyio.CapacityLimiter(1), cache)
     seen = await reader.look("c")
     for _ in range(2):
         await reader.picture("c", Box(0, 0, 600, 500), seen)
-    assert len(reader._tiles) == 2
-    assert reader._used == sum(tile.nbytes for tile in reader._tiles.values())
+    assert (len(cache), cache.used_bytes) == (2, 2 * 256 * 256 * 4)
+    cache.check_integrity()
 
 
 async def test_a_canvas_that_does_not_exist_is_named(store: Store) -> None:
     with pytest.raises(NotFound, match="nowhere"):
-        await CanvasReader(store.client, anyio.CapacityLimiter(1)).look("nowhere")
+        await CanvasReader(store.client, anyio.CapacityLimiter(1), tiles()).look("nowhere")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from nanobana.protocol.geometry import Box, tiles_of
 from nanobana.raster.codec import decode_tile
 from nanobana.raster.compose import flatten
 from nanobana.raster.pixels import Rgba, TileKey
+from nanobana_engine.memory import Cache
 
 TRIES = 3
 """Readings before a canvas counts as too busy: a tile named by one may be gone before its bytes are fetched."""
@@ -41,16 +41,13 @@ class CanvasReader:
     """Reads boxes of canvases; shared by all jobs of a worker.
 
     Args:
-        budget_bytes: decoded tiles that are remembered, least recently used first out; a tile's name is its content,
-            so what is remembered is never stale.
+        tiles: remembers decoded tiles; a tile's name is its content, so what is remembered is never stale.
     """
 
-    def __init__(self, client: Client, threads: CapacityLimiter, *, budget_bytes: int = 256 << 20) -> None:
+    def __init__(self, client: Client, threads: CapacityLimiter, tiles: Cache[str, Rgba]) -> None:
         self._client = client
         self._threads = threads
-        self._budget = budget_bytes
-        self._used = 0
-        self._tiles: OrderedDict[str, Rgba] = OrderedDict()
+        self._tiles = tiles
 
     async def look(self, canvas: str, fields: Sequence[str] = ()) -> Look:
         """Size, layers and some tile names, all at one moment.
@@ -92,10 +89,8 @@ class CanvasReader:
     async def _decoded(self, canvas: str, names: dict[TileKey, str]) -> dict[TileKey, Rgba] | None:
         """Tiles by key; None if one of them is gone from the store: the canvas has moved on."""
         wanted = {name for name in names.values() if name}
-        fresh = [name for name in wanted if name not in self._tiles]
-        kept = {name: self._tiles[name] for name in wanted if name in self._tiles}
-        for name in kept:
-            self._tiles.move_to_end(name)
+        kept = {name: tile for name in wanted if (tile := self._tiles.get(name)) is not None}
+        fresh = [name for name in wanted if name not in kept]
         blobs = await get_blobs(self._client, canvas, fresh) if fresh else []
         if any(data is None for data in blobs):
             return None
@@ -103,12 +98,5 @@ class CanvasReader:
         decoded = await to_thread.run_sync(lambda: [decode_tile(data) for data in found], limiter=self._threads)
         for name, tile in zip(fresh, decoded, strict=True):
             kept[name] = tile
-            self._remember(name, tile)
+            self._tiles.put(name, tile, tile.nbytes)
         return {key: kept[name] for key, name in names.items() if name}
-
-    def _remember(self, name: str, tile: Rgba) -> None:
-        self._tiles[name] = tile
-        self._used += tile.nbytes
-        while self._used > self._budget and self._tiles:
-            _, old = self._tiles.popitem(last=False)
-            self._used -= old.nbytes

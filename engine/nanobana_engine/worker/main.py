@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 THREADS = 2
 """For pixels outside the model thread: decoding, planning, stitching, encoding."""
 
+TILES = 0.4
+"""Share of decoded tiles in what is remembered."""
+
 Load = Callable[[WorkerSettings], "ModelAdapter"]
 
 
@@ -78,6 +81,8 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
 
 async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining: anyio.Event, began: float) -> None:
     from nanobana_engine.erase.eraser import Eraser
+    from nanobana_engine.memory import Memory
+    from nanobana_engine.runner.device import default_device, device_bytes
     from nanobana_engine.worker.bridge import Bridge
     from nanobana_engine.worker.canvas import CanvasReader
     from nanobana_engine.worker.job import Tools
@@ -86,6 +91,12 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
 
     client = Client(settings.redis_url)
     threads = CapacityLimiter(THREADS)
+    memory = Memory(
+        device_bytes=device_bytes(settings.device or default_device()),
+        budget_bytes=settings.memory_bytes,
+        cache_bytes=settings.cache_bytes,
+    )
+    reader = CanvasReader(client, threads, memory.cache("tiles", TILES))
     bridge = Bridge(adapter, budget=settings.budget)
     bridge.engine.start()
     eraser = Eraser()
@@ -96,7 +107,7 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
         tools = Tools(
             client=client,
             worker=settings.worker,
-            preparer=Preparer(client, CanvasReader(client, threads), threads, adapter.preset),
+            preparer=Preparer(client, reader, threads, adapter.preset),
             bridge=bridge,
             eraser=eraser,
             threads=threads,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nanobana.protocol.errors import BadInput
+from nanobana_engine.memory.machine import parse_bytes
 
 
 def _fresh_id() -> str:
@@ -22,6 +23,10 @@ class WorkerSettings:
     model: str | None = None
     """Built-in name or folder; None for the default."""
     device: str | None = None
+    memory_bytes: int | None = None
+    """For models and what they work in, on their device; None for a part of what it has (E10)."""
+    cache_bytes: int | None = None
+    """For what is remembered, in the host's memory; None for a part of it, 0 remembers nothing (E9)."""
     parent: int | None = None
     """Process to die with (J4)."""
     worker: str = field(default_factory=_fresh_id)
@@ -39,10 +44,10 @@ class WorkerSettings:
 
 
 def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
-    """NANOBANA_REDIS_URL, NANOBANA_MODEL, NANOBANA_DEVICE, NANOBANA_PARENT.
+    """What the variables say; docs/engine.md lists them.
 
     Raises:
-        BadInput: ``no_store``, where no store is named.
+        BadInput: ``no_store``, where no store is named; ``bad_setting``.
     """
     env = os.environ if environ is None else environ
     url = env.get("NANOBANA_REDIS_URL")
@@ -55,5 +60,12 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
         redis_url=url,
         model=env.get("NANOBANA_MODEL") or None,
         device=env.get("NANOBANA_DEVICE") or None,
+        memory_bytes=_bytes(env, "NANOBANA_MEMORY_BUDGET"),
+        cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),
         parent=int(parent) if parent.isdecimal() else None,
     )
+
+
+def _bytes(env: Mapping[str, str], setting: str) -> int | None:
+    words = env.get(setting)
+    return parse_bytes(words, setting) if words else None
