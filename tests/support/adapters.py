@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from nanobana_engine.engine.lab import from_lab, to_lab
-from nanobana_engine.models.base import Conditioning, Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, Conditioning, Item, Pixels, Preset, Request
 
 
 def preset(**changes: Any) -> Preset:
@@ -37,6 +37,9 @@ class PixelAdapter:
         self.step_s = step_s
         self.calls: list[int] = []
         """Number of items of each `denoise` call."""
+
+    def components(self) -> list[Component]:
+        return []
 
     def answer(self, request: Request) -> Pixels:
         return request.pixels

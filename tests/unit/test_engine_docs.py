@@ -6,7 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "engine.md").read_text("utf-8")
 ENGINE = ROOT / "engine" / "nanobana_engine"
-OURS = [path for part in ("planner", "engine", "erase", "worker", "runner") for path in (ENGINE / part).glob("*.py")]
+OURS = [
+    path
+    for part in ("planner", "engine", "erase", "worker", "runner", "models")
+    for path in (ENGINE / part).glob("*.py")
+]
 
 
 def test_every_setting_is_documented() -> None:

@@ -1,11 +1,8 @@
 """What an engine is told, and how it says that it cannot be done."""
 
-from pathlib import Path
-
 import pytest
 
-from nanobana.protocol.errors import BadInput, NotFound
-from nanobana_engine.models.registry import load
+from nanobana.protocol.errors import BadInput
 from nanobana_engine.worker.settings import read
 
 
@@ -26,20 +23,3 @@ def test_e10_budgets_are_read_in_words() -> None:
 def test_without_a_store_it_says_what_to_set() -> None:
     with pytest.raises(BadInput, match="NANOBANA_REDIS_URL"):
         read({})
-
-
-def test_an_unknown_model_is_refused_with_what_there_is() -> None:
-    with pytest.raises(NotFound, match="Built in: nano") as refused:
-        load("sdxl-that-is-not-here")
-    assert refused.value.code == "unknown_model"
-
-
-def test_a_folder_without_a_model_says_which_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="model_index"):
-        load(str(tmp_path))
-
-
-def test_a_folder_with_another_pipeline_names_it(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionInpaintPipeline"}')
-    with pytest.raises(NotFound, match="StableDiffusionInpaintPipeline"):
-        load(str(tmp_path))

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from nanobana import __version__
 
+MODEL_HELP = "A name (see: nanobana models), a folder, or owner/name on the hub.  [env: NANOBANA_MODEL]"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ends the process with 0, or with a code and one clear sentence on stderr."""
@@ -47,7 +49,7 @@ def _commands() -> Any:
         port: int = typer.Option(None, min=1, max=65535, help="Port of the page.  [env: PORT; default: 8000]"),
         host: str = typer.Option(None, help="Address to listen on.  [env: NANOBANA_HOST; default: 127.0.0.1]"),
         data: Path = typer.Option(None, help="Folder for all that is kept.  [env: NANOBANA_DATA]"),
-        model: str = typer.Option(None, help="The engine's model.  [env: NANOBANA_MODEL]"),
+        model: str = typer.Option(None, help=MODEL_HELP),
         logs: bool = typer.Option(False, "--logs", help="Show the parts' logs here instead of keeping them in files."),
     ) -> None:
         """Start everything on this machine: an embedded store, the server and one engine."""
@@ -80,7 +82,7 @@ def _commands() -> Any:
 
     @app.command()
     def engine(
-        model: str = typer.Option(None, help="A preset, or a folder in diffusers format.  [env: NANOBANA_MODEL]"),
+        model: str = typer.Option(None, help=MODEL_HELP),
         redis_url: str = typer.Option(None, help="The store: Redis, Valkey or cluster.  [env: NANOBANA_REDIS_URL]"),
         probe: bool = typer.Option(False, "--probe", help="Start nothing: exit 0 if this machine's engine is well."),
     ) -> None:
@@ -89,6 +91,13 @@ def _commands() -> Any:
         if probe:
             raise SystemExit(_probe())
         _part("nanobana_engine.worker.main", "The engine", "engine").run()
+
+    @app.command()
+    def models(
+        as_json: bool = typer.Option(False, "--json", help="For programs."),
+    ) -> None:
+        """List the models that can be named, their licences, and which are on this machine."""
+        raise SystemExit(_part("nanobana_engine.models.cli", "The engine", "engine").main(as_json=as_json))
 
     @app.command()
     def assets(

@@ -7,43 +7,22 @@ resolution, and hands them back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from nanobana_engine.models.preset import Preset
+
+__all__ = ["Component", "Conditioning", "Item", "MaskPlane", "ModelAdapter", "Pixels", "Preset", "Request"]
+
 Pixels: TypeAlias = npt.NDArray[np.float32]
 """[height, width, 3] sRGB in 0..1."""
 MaskPlane: TypeAlias = npt.NDArray[np.float32]
 """[height, width] in 0..1; 1 = regenerate."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """What the planner and the scheduler must know of a model without loading it."""
-
-    name: str
-    family: str = "default"
-    licence: str = ""
-    native: int = 512
-    """Side in pixels at which the model was trained."""
-    min_side: int = 512
-    max_side: int = 1024
-    """The model runs at scale 1 for regions with both sides in [min_side, max_side] (E3)."""
-    multiple: int = 16
-    """Sides handed to the adapter are multiples of this."""
-    latent_stride: int = 8
-    """Pixels per latent cell."""
-    mask_share: float | None = None
-    """If set, the context is a square with the mask box taking this share of its side (nano: 0.54) instead of E2."""
-    steps: Mapping[str, int] = field(default_factory=lambda: {"draft": 4, "balanced": 6, "best": 10})
-    guidance: float = 1.0
-    takes_references: bool = False
-    grow_scale: float = 1.0
-    """Scales E1's constants (grow, feather, blend) for small models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +68,29 @@ class Item:
     guidance: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A network of a model that can be moved, put aside or made smaller by itself (E10)."""
+
+    name: str
+    module: torch.nn.Module
+
+    @property
+    def bytes(self) -> int:
+        """Of its weights as they are now."""
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
 @runtime_checkable
 class ModelAdapter(Protocol):
     """What a model must be able to do. All calls come from one thread."""
 
     preset: Preset
+
+    def components(self) -> Sequence[Component]:
+        """Its networks, e.g. ``text_encoder``, ``unet``, ``vae``, in the order in which an edit needs them."""
+        ...
 
     def condition(self, request: Request) -> Conditioning:
         """Encode prompt, references, mask and prefill for a request.

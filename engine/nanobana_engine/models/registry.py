@@ -1,61 +1,165 @@
-"""From `--model NAME|FOLDER` to an adapter: names of built-in presets, or a folder in diffusers format."""
+"""From `--model NAME|FOLDER|owner/name` to an adapter: resolve, fetch, check, and only then load."""
 
 from __future__ import annotations
 
-import json
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from nanobana.protocol.errors import NotFound
-from nanobana_engine.models.base import ModelAdapter
+from nanobana_engine.models.catalogue import Catalogue
+from nanobana_engine.models.folder import INDEX, check, pipeline_of
+from nanobana_engine.models.hub import Hub, Tell, patterns_of
+from nanobana_engine.models.preset import Family, Preset
+
+if TYPE_CHECKING:
+    from nanobana_engine.models.base import ModelAdapter
 
 DEFAULT = "nano"
+BUILT_IN: Mapping[str, Path] = {"nano": Path(__file__).parent / "nano" / "weights"}
+OWN_PRESETS = "presets.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model that was named, and where its weights are or will be."""
+
+    preset: Preset
+    family: Family
+    folder: Path | None
+    """None: it is on the hub."""
+
+
+class Library:
+    """The models of this machine.
+
+    Args:
+        models: a team's folder of models in diffusers format, with its own ``presets.toml``; None: there is none.
+        hub: where the others come from.
+    """
+
+    def __init__(self, models: Path | None = None, hub: Hub | None = None) -> None:
+        self.models = models
+        self.hub = hub or Hub()
+        self.catalogue = Catalogue.read(models / OWN_PRESETS if models else None)
+
+    def choose(self, model: str | None = None) -> Chosen:
+        """What a name means; a name on the hub that is not cached yet costs a small download.
+
+        Raises:
+            NotFound: ``unknown_model``, the sentence says what there is.
+            NanobanaError: as `Hub.fetch`.
+        """
+        name = model or DEFAULT
+        if name in self.catalogue.presets:
+            preset = self.catalogue.preset(name)
+            return Chosen(preset, self.catalogue.families[preset.family], BUILT_IN.get(name) or self._own(name))
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            folder = self._own(name) or folder
+        if folder.is_dir():
+            family, pipeline = self._family(pipeline_of(folder), str(folder))
+            return Chosen(self.catalogue.of_folder(folder.resolve().name, family, pipeline), family, folder)
+        if folder.is_file():
+            raise NotFound(
+                f"{folder} is a single file. A model is a folder in diffusers format, with a {INDEX} in it.",
+                code="unknown_model",
+            )
+        if name.count("/") == 1 and not name.startswith(("/", ".", "~")):
+            return self._on_hub(name)
+        raise self.catalogue.unknown(name)
+
+    def load(self, model: str | None = None, device: str | None = None, tell: Tell | None = None) -> ModelAdapter:
+        """The adapter of a model, its weights loaded; downloaded first where they are not here.
+
+        Args:
+            model: a preset, a folder, or ``owner/name`` on the hub; None for the built-in default.
+            device: torch's name of it; None takes a GPU where there is one.
+
+        Raises:
+            NotFound: ``unknown_model``; ``incomplete_model``, what is missing.
+            BadInput: ``wrong_component``.
+            NanobanaError: as `Hub.fetch`.
+        """
+        chosen = self.choose(model)
+        preset = chosen.preset
+        folder = self._fetched(chosen, tell)
+        check(folder, chosen.family, preset.variant)
+        more: dict[str, Any] = {}
+        if preset.few_step:
+            more["few_step"] = self.hub.file(preset.few_step.repo, preset.few_step.file, tell)
+        import torch
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        adapter: ModelAdapter = _class_of(chosen.family).from_folder(folder, preset, device, **more)
+        return adapter
+
+    def installed(self, preset: Preset) -> Path | None:
+        """Where a preset's weights are on this machine; None if they are not, or not whole."""
+        family = self.catalogue.families[preset.family]
+        folder = BUILT_IN.get(preset.name) or self._own(preset.name) or self._cached(preset, family)
+        if folder is None:
+            return None
+        try:
+            check(folder, family, preset.variant)
+        except NotFound:
+            return None
+        return folder
+
+    def _own(self, name: str) -> Path | None:
+        """The folder of that name among a team's own."""
+        if self.models is None or "/" in name or name.startswith("."):
+            return None
+        folder = self.models / name
+        return folder if (folder / INDEX).is_file() else None
+
+    def _family(self, pipeline: str, where: str) -> tuple[Family, str]:
+        family = self.catalogue.family_of(pipeline)
+        if family is None:
+            raise NotFound(
+                f"{where} holds a {pipeline}, which this version cannot run. Known by name: "
+                f"{', '.join(self.catalogue.presets)}.",
+                code="unknown_model",
+            )
+        return family, pipeline
+
+    def _on_hub(self, repo: str) -> Chosen:
+        preset = self.catalogue.of_repo(repo)
+        if preset is not None:
+            return Chosen(preset, self.catalogue.families[preset.family], None)
+        named = self.hub.index(repo).get("_class_name")
+        family, pipeline = self._family(str(named), f"{repo} on the hub")
+        found = self.catalogue.of_folder(repo.partition("/")[2], family, pipeline)
+        return Chosen(replace(found, repo=repo), family, None)
+
+    def _cached(self, preset: Preset, family: Family) -> Path | None:
+        if not preset.repo:
+            return None
+        return self.hub.cached(preset.repo, patterns_of(tuple(family.components), preset.variant), preset.revision)
+
+    def _fetched(self, chosen: Chosen, tell: Tell | None) -> Path:
+        """The folder of a chosen model; asks the hub only for what is not here."""
+        if chosen.folder is not None:
+            return chosen.folder
+        preset, family = chosen.preset, chosen.family
+        folder = self._cached(preset, family)
+        if folder is not None:
+            try:
+                check(folder, family, preset.variant)
+            except NotFound:
+                pass  # half a download: go on with it
+            else:
+                return folder
+        return self.hub.fetch(preset.repo, patterns_of(tuple(family.components), preset.variant), preset.revision, tell)
 
 
 def load(model: str | None = None, device: str | None = None) -> ModelAdapter:
-    """The adapter of a model, its weights loaded.
-
-    Args:
-        model: a built-in name, or a folder with weights; None for the built-in default.
-        device: torch's name of it; None takes a GPU where there is one.
-
-    Raises:
-        NotFound: ``unknown_model``, the sentence says what there is; ``incomplete_model``, what is missing.
-    """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    name = model or DEFAULT
-    if name == DEFAULT:
-        from nanobana_engine.models.nano.adapter import NanoAdapter
-
-        return NanoAdapter.shipped(device=device)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise NotFound(
-            f"There is no model {name!r}. Built in: {DEFAULT}. Anything else is a folder in diffusers format, "
-            "with a model_index.json in it.",
-            code="unknown_model",
-        )
-    return _from_folder(folder, device)
+    """A model with nothing but what ships and the hub's cache; see `Library.load`."""
+    return Library().load(model, device)
 
 
-def _from_folder(folder: Path, device: str) -> ModelAdapter:
-    """By the pipeline class that the folder's index names."""
-    try:
-        named = json.loads((folder / "model_index.json").read_text("utf-8"))["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NotFound(
-            f"{folder} holds no model: its model_index.json cannot be read.", code="unknown_model"
-        ) from error
-    pipeline = named[-1] if isinstance(named, list) else named
-    if pipeline == "NanoInpaintPipeline":
-        from nanobana_engine.models.nano.adapter import NanoAdapter
-
-        return NanoAdapter.shipped(folder, device)
-    if pipeline == "ZImagePipeline":
-        from nanobana_engine.models.zimage import ZImageAdapter
-
-        return ZImageAdapter.from_folder(folder, device)
-    raise NotFound(
-        f"{folder} holds a {pipeline}, which this version cannot run. Built in: {DEFAULT}.", code="unknown_model"
-    )
+def _class_of(family: Family) -> Any:
+    module, _, name = family.adapter.partition(":")
+    return getattr(importlib.import_module(module), name)

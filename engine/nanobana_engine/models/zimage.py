@@ -7,7 +7,6 @@ sigma noise, velocity = noise - x0), guidance g adds g times what the prompt cha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,27 +20,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanobana.protocol.errors import BadInput, NotFound
-from nanobana_engine.models.base import Item, Pixels, Preset, Request
+from nanobana.protocol.errors import BadInput
+from nanobana_engine.models.base import Component, Item, Pixels, Preset, Request
+from nanobana_engine.models.catalogue import Catalogue
+from nanobana_engine.models.loading import load_pipeline
 
-PRESET = Preset(
-    name="z-image",
-    family="z-image",
-    licence="Apache-2.0",
-    native=1024,
-    min_side=512,
-    max_side=1536,
-    multiple=16,
-    latent_stride=8,
-    steps={"draft": 4, "balanced": 8, "best": 12},
-    guidance=0.0,
-)
 LEAST_STEPS = 3
 WORDS = 512
 """Tokens of a prompt that the text encoder is given, its chat template included."""
 PREVIEW_CELLS = 32
 """Latent cells of a preview's longest side: decoding 32 costs 1/16 of a native picture."""
-COMPONENTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +43,8 @@ class ZImageConditioning:
 class ZImageAdapter:
     """Wraps a loaded `ZImagePipeline`, of which it uses the components and the prompt encoding, not the loop."""
 
-    preset = PRESET
-
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu") -> None:
+    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
+        self.preset = preset or Catalogue.read().defaults["z-image"]
         self._device = torch.device(device)
         self._pipeline = pipeline.to(self._device)
         self._transformer = pipeline.transformer.eval()
@@ -65,29 +52,19 @@ class ZImageAdapter:
         self._embed = lru_cache(maxsize=256)(self._embed_words)
 
     @classmethod
-    def from_folder(
-        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> ZImageAdapter:
-        """Load a folder in diffusers format; nothing is downloaded.
-
-        Args:
-            dtype: of the weights; None takes bfloat16 on a GPU and float32 on a CPU.
+    def from_folder(cls, folder: Path, preset: Preset, device: torch.device | str = "cpu") -> ZImageAdapter:
+        """Load a folder in diffusers format that was checked; nothing is downloaded.
 
         Raises:
-            NotFound: ``incomplete_model``, with the parts that are missing.
+            NotFound: ``incomplete_model``.
         """
-        _check(folder)
         from diffusers import ZImagePipeline
 
-        dtype = dtype or (torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16)
-        try:
-            pipeline = ZImagePipeline.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise NotFound(
-                f"The model in {folder} cannot be loaded: a file is missing or damaged. Download it again.",
-                code="incomplete_model",
-            ) from error
-        return cls(pipeline, device)
+        return cls(load_pipeline(ZImagePipeline, folder, preset, device), device, preset)
+
+    def components(self) -> list[Component]:
+        parts = {"text_encoder": self._pipeline.text_encoder, "transformer": self._transformer, "vae": self._vae}
+        return [Component(name, module) for name, module in parts.items()]
 
     @torch.inference_mode()
     def _embed_words(self, words: str) -> Tensor:
@@ -189,24 +166,3 @@ def _shift(scheduler: Any, size: tuple[int, int]) -> float:
     low, high = given("base_shift", 0.5), given("max_shift", 1.15)
     tokens = (size[0] // 16) * (size[1] // 16)
     return float(low + (tokens - fewest) * (high - low) / (most - fewest))
-
-
-def _check(folder: Path) -> None:
-    """Every component and every shard that an index names is there.
-
-    Raises:
-        NotFound: ``incomplete_model``.
-    """
-    missing = [name for name in COMPONENTS if not (folder / name).is_dir()]
-    for index in sorted(folder.glob("*/*.index.json")):
-        try:
-            shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError):
-            missing.append(str(index.relative_to(folder)))
-            continue
-        missing += [f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()]
-    if missing:
-        raise NotFound(
-            f"The model in {folder} is incomplete: it lacks {', '.join(missing)}. Download it again.",
-            code="incomplete_model",
-        )

@@ -161,6 +161,10 @@ async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
 
 
 def _from_registry(settings: WorkerSettings) -> ModelAdapter:
-    from nanobana_engine.models.registry import load
+    from nanobana_engine.models.registry import Library
 
-    return load(settings.model, settings.device)
+    return Library(settings.models).load(settings.model, settings.device, _tell)
+
+
+def _tell(here: int, whole: int) -> None:
+    log.info("downloading: %.1f of %.1f GB, %.0f %%", here / 1e9, whole / 1e9, 100.0 * here / max(1, whole))

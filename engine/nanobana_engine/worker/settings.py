@@ -6,9 +6,11 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nanobana.protocol.errors import BadInput
 from nanobana_engine.memory.machine import parse_bytes
+from nanobana_engine.models.places import models_folder
 
 
 def _fresh_id() -> str:
@@ -21,7 +23,9 @@ class WorkerSettings:
 
     redis_url: str
     model: str | None = None
-    """Built-in name or folder; None for the default."""
+    """A preset, a folder, or ``owner/name`` on the hub; None for the default."""
+    models: Path | None = None
+    """A team's folder of models, presets, styles and LoRAs."""
     device: str | None = None
     memory_bytes: int | None = None
     """For models and what they work in, on their device; None for a part of what it has (E10)."""
@@ -59,6 +63,7 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
     return WorkerSettings(
         redis_url=url,
         model=env.get("NANOBANA_MODEL") or None,
+        models=models_folder(env),
         device=env.get("NANOBANA_DEVICE") or None,
         memory_bytes=_bytes(env, "NANOBANA_MEMORY_BUDGET"),
         cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),

@@ -17,30 +17,15 @@ from nanobana.protocol.errors import BadInput
 from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
-from nanobana_engine.models.base import Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, Item, Pixels, Preset, Request
+from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.nano.around import AroundCache, planes
-from nanobana_engine.models.nano.codec import NATIVE, PATCH, patchify, to_model, to_pixels, unpatchify
+from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
 from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
 from nanobana_engine.models.nano.network import SHARPNESS, Condition, predict
 from nanobana_engine.models.nano.text import encode, token_ids
 
-PRESET = Preset(
-    name="nano",
-    family="nano",
-    licence="Apache-2.0",
-    native=NATIVE,
-    min_side=NATIVE,
-    max_side=2048,
-    multiple=16,
-    latent_stride=PATCH,
-    mask_share=0.54,
-    steps={"draft": 3, "balanced": 4, "best": 6},
-    guidance=1.0,
-    takes_references=True,
-    grow_scale=0.25,
-)
-"""Up to `max_side` the answer is composed at the region's own size, so nothing needs to be refined in tiles."""
 LEAST_STEPS = 3
 KEEPS_BELOW = 0.95
 """Strength under which what stands in the hole is kept beneath what the prompt adds."""
@@ -52,9 +37,10 @@ PREVIEW_SIDE = 256
 class NanoAdapter:
     """Holds the weights and the asset pack; calls come from one thread, and no call changes what another returns."""
 
-    preset = PRESET
-
-    def __init__(self, parts: Parts, pack: AssetPack, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, parts: Parts, pack: AssetPack, device: torch.device | str = "cpu", preset: Preset | None = None
+    ) -> None:
+        self.preset = preset or Catalogue.read().preset("nano")
         self._device = torch.device(device)
         self._unet: Any = parts.unet.to(self._device, memory_format=torch.channels_last)
         self._text: Any = parts.text_encoder.to(self._device)
@@ -68,6 +54,14 @@ class NanoAdapter:
     def shipped(cls, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> NanoAdapter:
         """The adapter with the weights and pictures that ship."""
         return cls(load(folder), AssetPack(), device)
+
+    @classmethod
+    def from_folder(cls, folder: Path, preset: Preset, device: torch.device | str = "cpu") -> NanoAdapter:
+        """The adapter with other weights, e.g. freshly trained ones, and the pictures that ship."""
+        return cls(load(folder), AssetPack(), device, preset)
+
+    def components(self) -> list[Component]:
+        return [Component("text_encoder", self._text), Component("unet", self._unet)]
 
     @torch.inference_mode()
     def _embed_words(self, words: str) -> Tensor:

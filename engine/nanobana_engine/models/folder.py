@@ -1,0 +1,143 @@
+"""What a folder in diffusers format must hold, checked by its files before anything of it is loaded. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nanobana.protocol.errors import BadInput, NotFound
+from nanobana_engine.models.preset import Family
+
+INDEX = "model_index.json"
+WEIGHTS = ".safetensors"
+"""The only kind that is loaded: pickles run code when they are read."""
+
+
+def pipeline_of(folder: Path) -> str:
+    """The class of pipeline that a folder's index names.
+
+    Raises:
+        NotFound: ``unknown_model``: it is no folder with a model in diffusers format.
+    """
+    named = _index(folder).get("_class_name")
+    pipeline = named[-1] if isinstance(named, list) and named else named
+    if not isinstance(pipeline, str):
+        raise NotFound(f"{folder} holds no model: its {INDEX} names no pipeline.", code="unknown_model")
+    return pipeline
+
+
+def check(folder: Path, family: Family, variant: str | None = None) -> None:
+    """Everything that the family needs is there, whole, and of an architecture that it can run.
+
+    Args:
+        variant: of the weight files that will be loaded where they exist, e.g. ``fp16``.
+
+    Raises:
+        NotFound: ``incomplete_model``, with what is missing or cut short.
+        BadInput: ``wrong_component``: a part of another architecture.
+    """
+    index = _index(folder)
+    missing = [name for name in family.components if not (folder / name).is_dir()]
+    present = [name for name in family.components if name not in missing]
+    for name in present:
+        missing += _missing(folder / name, variant)
+    if missing:
+        raise NotFound(
+            f"The model in {folder} is incomplete: it lacks {', '.join(missing)}. Download it again.",
+            code="incomplete_model",
+        )
+    for name in present:
+        _check_class(folder, name, family.components[name], index)
+
+
+def variant_of(folder: Path, wanted: str | None) -> str | None:
+    """Which variant of the weight files can be loaded: the wanted one, the plain one, or the only one there is."""
+    names = [path.name for path in folder.glob("*/*.safetensors")]
+    found = {variant for name in names if (variant := _variant(name))}
+    if wanted in found:
+        return wanted
+    if not names or any(_variant(name) is None for name in names):
+        return None
+    return min(found)
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotFound(
+            f"{folder} holds no model in diffusers format: its {INDEX} cannot be read.", code="unknown_model"
+        ) from error
+    if not isinstance(index, dict):
+        raise NotFound(f"{folder} holds no model in diffusers format: its {INDEX} is no table.", code="unknown_model")
+    return index
+
+
+def _check_class(folder: Path, name: str, classes: tuple[str, ...], index: Mapping[str, Any]) -> None:
+    """The class by the index, and by the part's own config where that says one."""
+    entry = index.get(name)
+    named = entry[-1] if isinstance(entry, list) and entry else None
+    own = _json(folder / name / "config.json").get("_class_name")
+    for said in (named, own):
+        if classes and isinstance(said, str) and said not in classes:
+            raise BadInput(
+                f"The model in {folder} cannot be run: its {name} is a {said}, and a {pipeline_of(folder)} "
+                f"needs a {' or '.join(classes)}.",
+                code="wrong_component",
+            )
+
+
+def _missing(part: Path, variant: str | None) -> Iterable[str]:
+    """Files of one component that are named and not there, or shorter than they say that they are."""
+    for index in sorted(part.glob(f"*{WEIGHTS}.index*.json")):
+        of = index.name.partition(".index")[2].removesuffix(".json").lstrip(".")  # ….index.json, ….index.fp16.json
+        if of not in ("", variant):
+            continue
+        shards = _json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            yield f"{part.name}/{index.name}"
+            continue
+        yield from (f"{part.name}/{shard}" for shard in sorted(set(shards.values())) if not (part / shard).is_file())
+    config = part / "config.json"
+    weights = [path for path in part.iterdir() if path.suffix == WEIGHTS]
+    if config.is_file() and not weights:
+        yield f"the weights of {part.name} (*{WEIGHTS})"
+    for path in weights:
+        if short := _cut_short(path):
+            yield f"{part.name}/{path.name} ({short})"
+
+
+def _cut_short(path: Path) -> str:
+    """How much of a safetensors file is there, if less than its header says; empty where it is whole.
+
+    A file begins with the header's length (8 bytes, little-endian) and the header, a table of the tensors with their
+    places behind it.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > size:
+                return "cut short"
+            header = json.loads(file.read(length))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "damaged"
+    whole = 8 + length + max(ends, default=0)
+    return "" if size >= whole else f"{size / 1e6:.0f} of {whole / 1e6:.0f} MB"
+
+
+def _variant(name: str) -> str | None:
+    """``fp16`` of ``model.fp16.safetensors`` and ``model.fp16-00001-of-00002.safetensors``; None of a plain name."""
+    middle = name.removesuffix(".safetensors").split(".")[1:]
+    return middle[0].split("-")[0] if middle else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,85 @@
+"""What is known of a model without loading it: a preset, and the family whose adapter runs it. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Ability: TypeAlias = Literal["negative", "guidance", "references", "weights", "loras"]
+"""What an edit may ask of a model beyond prompt, seed, quality and strength; `weights`: words like ``(word:1.3)``."""
+
+SEE_CARD = "see the model card"
+"""The licence of a model of which nothing certain is known here."""
+
+Tensors: TypeAlias = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FewStep:
+    """A LoRA that lets the model finish in few steps; it is loaded with the model and is no choice of an edit."""
+
+    repo: str
+    file: str
+    licence: str = SEE_CARD
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What the planner, the scheduler and the page must know of a model without loading it."""
+
+    name: str
+    family: str = "default"
+    pipeline: str = ""
+    """Class of diffusers' pipeline that the weights belong to."""
+    repo: str = ""
+    """On the hub, ``owner/name``; empty for what ships with nanobana and for folders."""
+    revision: str | None = None
+    variant: str | None = None
+    """Which files of the repository: ``fp16`` for ``….fp16.safetensors``."""
+    dtype: Tensors = "bfloat16"
+    """Of the weights on a GPU; on a CPU everything is float32."""
+    licence: str = SEE_CARD
+    vram_gb: float = 0.0
+    """Gigabytes of GPU memory that it runs well in, its text encoder included; 0: needs no GPU."""
+    languages: tuple[str, ...] = ("en",)
+    """Languages of prompts that it understands itself; ``*``: any that people write."""
+    native: int = 512
+    """Side in pixels at which the model was trained."""
+    min_side: int = 512
+    max_side: int = 1024
+    """The model runs at scale 1 for regions with both sides in [min_side, max_side] (E3)."""
+    multiple: int = 16
+    """Sides handed to the adapter are multiples of this."""
+    latent_stride: int = 8
+    """Pixels per latent cell."""
+    mask_share: float | None = None
+    """If set, the context is a square with the mask box taking this share of its side (nano: 0.54) instead of E2."""
+    steps: Mapping[str, int] = field(default_factory=lambda: {"draft": 4, "balanced": 6, "best": 10})
+    """By quality."""
+    sampler: str = ""
+    """Which of the adapter's noise schedules and steps; empty for its own."""
+    guidance: float = 1.0
+    """Where an edit asks for none."""
+    takes: frozenset[Ability] = frozenset()
+    few_step: FewStep | None = None
+    grow_scale: float = 1.0
+    """Scales E1's constants (grow, feather, blend) for small models."""
+
+    @property
+    def takes_references(self) -> bool:
+        return "references" in self.takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Models that one adapter runs."""
+
+    name: str
+    adapter: str
+    """Where its adapter lives, ``module:Class``; imported only when a model of the family is loaded."""
+    pipelines: tuple[str, ...]
+    """Classes of diffusers' pipelines whose folders it can run."""
+    components: Mapping[str, tuple[str, ...]]
+    """What a folder must hold, and of which classes each may be; an empty tuple: of any."""
