@@ -41,6 +41,7 @@ from nanobana_server.room.rooms import Rooms
 from nanobana_server.room.transport import SocketWire
 from nanobana_server.settings import Settings
 from nanobana_server.store import Store, open_store
+from nanobana_server.store.cellar import Cellar
 
 __all__ = ["create_app", "run"]
 
@@ -82,10 +83,11 @@ def create_app(settings: Settings, *, pace: Pace | None = None, allowance: Allow
 
 async def _open(settings: Settings) -> Store:
     await anyio.to_thread.run_sync(lambda: [script(name) for name in NAMES])  # files are not read on the event loop
+    cellar = await anyio.to_thread.run_sync(Cellar, settings.cellar) if settings.cellar else None
     deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:
-            return await open_store(settings.redis_url)
+            return await open_store(settings.redis_url, cellar=cellar)
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
@@ -127,6 +129,7 @@ async def _assemble(
     await tasks.start(rooms.run)
     tasks.start_soon(_forever, "results", partial(jobs.run_results, store, server))
     tasks.start_soon(_forever, "sweeper", partial(jobs.run_sweeper, store))
+    tasks.start_soon(_forever, "upkeep", partial(jobs.run_upkeep, store, settings.sleep_after_ms))
     tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, FamilyKeys()).run)
     app.state.rooms = rooms
     app.router.routes[:] = routes(handlers, Gate(signer, links))

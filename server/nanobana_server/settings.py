@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     """So many viewers may watch a room that is full otherwise."""
     budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
     """Of each new canvas, history included (C12)."""
+    cellar: str | None = None
+    """Where bytes go that only history names, and canvases that nobody opens: a folder or a URL that fsspec knows, the
+    same for every server of a store. None: everything stays in the store."""
+    sleep_after_days: Annotated[float, Field(ge=0)] = 30.0
+    """A canvas that nobody changed for so long goes to sleep in the cellar; 0: never."""
     new_canvases_per_minute: Annotated[int, Field(ge=1)] = 120
     """Per network address."""
     tickets_per_minute: Annotated[int, Field(ge=1)] = 600
@@ -45,6 +50,11 @@ class Settings(BaseSettings):
     """Seconds that members have to leave after SIGTERM."""
     log_level: str = "info"
     log_json: bool = True
+
+    @property
+    def sleep_after_ms(self) -> int | None:
+        """None: canvases never go to sleep."""
+        return round(self.sleep_after_days * 86_400_000) if self.cellar and self.sleep_after_days else None
 
     @field_validator("allowed_origins", mode="before")
     @classmethod

@@ -50,6 +50,7 @@ class ServeSettings(msgspec.Struct, frozen=True):
         told = {
             "NANOBANA_REDIS_URL": redis_url,
             "NANOBANA_DATA": str(self.data),
+            "NANOBANA_CELLAR": base.get("NANOBANA_CELLAR") or str(self.data / "cellar"),
             "NANOBANA_HOST": self.host,
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",

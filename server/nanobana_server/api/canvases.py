@@ -90,6 +90,8 @@ class Canvases:
         canvas = canvas_of(request)
         told = await read_json(request, Credentials)
         found = await self._store.find_link(canvas, told.secret)
+        if found is None and await self._store.wake(canvas):
+            found = await self._store.find_link(canvas, told.secret)
         if found is None:
             raise NotAllowed("this link is wrong or was revoked: ask its owner for another", code="bad_link")
         link, role = found

@@ -5,5 +5,6 @@ from nanobana_server.jobs.queue import queue_places
 from nanobana_server.jobs.results import run_results
 from nanobana_server.jobs.submit import submit
 from nanobana_server.jobs.sweeper import run_sweeper
+from nanobana_server.jobs.upkeep import run_upkeep
 
-__all__ = ["cancel", "decide", "queue_places", "run_results", "run_sweeper", "submit"]
+__all__ = ["cancel", "decide", "queue_places", "run_results", "run_sweeper", "run_upkeep", "submit"]

@@ -68,8 +68,7 @@ async def sweep_canvas(store: Store, canvas: str) -> None:
     if not outbox:
         await store.client.call("SREM", canvas_index(shard_of(canvas)), canvas)
         return
-    clock = await store.client.call("TIME")
-    now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    now_ms = await store.now_ms()
     for job, entry in outbox.items():
         try:
             kept = await read_job(store, canvas, job.decode())
@@ -80,11 +79,8 @@ async def sweep_canvas(store: Store, canvas: str) -> None:
 
 
 async def tidy(store: Store) -> None:
-    """Look through all canvases: put those with a non-empty outbox on the index, free bytes that nobody named (C8)."""
+    """Look through all canvases: put those with a non-empty outbox on the index."""
     for canvas in await store.canvases():
-        freed = await store.sweep_blobs(canvas)
-        if freed:
-            _log.info("orphaned blobs deleted", canvas=canvas, freed_bytes=freed)
         if await store.client.call("EXISTS", CanvasKeys(canvas).open_jobs):
             await store.client.call("SADD", canvas_index(shard_of(canvas)), canvas)
 

@@ -32,7 +32,10 @@ class LinkWatch:
         if known is not None and self._clock() - known[0] < MAX_AGE_S:
             return known[1]
         asked, forgotten = self._clock(), self._forgotten
-        links = {link.id: not link.revoked for link in await self._store.list_links(canvas)}
+        kept = await self._store.list_links(canvas)
+        if not kept and await self._store.wake(canvas):
+            kept = await self._store.list_links(canvas)
+        links = {link.id: not link.revoked for link in kept}
         if forgotten != self._forgotten:  # the answer may be from before the change
             return links
         self._known[canvas] = (asked, links)

@@ -54,12 +54,12 @@ class Access(Base):
 
     async def create_links(self, canvas: str, roles: Sequence[Role] = ROLES) -> dict[Role, str]:
         """A new link per role: role → secret. Secrets are shown this once; the store keeps peppered hashes."""
-        clock = await self.client.call("TIME")
+        created_ms = await self.now_ms()
         made: dict[Role, str] = {}
         words: list[str | bytes] = []
         for role in roles:
             made[role] = secrets.token_urlsafe(32)
-            kept = _Kept(role=role, created_ms=_ms(clock))
+            kept = _Kept(role=role, created_ms=created_ms)
             words += [await self._digest(canvas, made[role]), msgspec.msgpack.encode(kept)]
         await self.client.call("HSET", CanvasKeys(canvas).links, *words)
         return made
@@ -125,7 +125,3 @@ class Access(Base):
 
 def _plain_digest(ticket: str) -> str:
     return hashlib.sha256(ticket.encode()).hexdigest()
-
-
-def _ms(clock: Sequence[Any]) -> int:
-    return int(clock[0]) * 1000 + int(clock[1]) // 1000

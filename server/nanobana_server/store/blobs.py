@@ -66,8 +66,13 @@ class Blobs(Base):
         return await blobs.put_blobs(self.client, canvas, data, names=names, over_budget=over_budget)
 
     async def get_blobs(self, canvas: str, names: Sequence[str]) -> list[bytes | None]:
-        """Bytes by name in order, None for what is not there."""
-        return await blobs.get_blobs(self.client, canvas, names)
+        """Bytes by name in order, from the store or else from the cellar; None for what is in neither."""
+        found = await blobs.get_blobs(self.client, canvas, names)
+        if self.cellar is not None:
+            for n, data in enumerate(found):
+                if data is None:
+                    found[n] = await self.cellar.get(canvas, names[n])
+        return found
 
     async def get_blob(self, canvas: str, name: str) -> bytes:
         """One blob. Raises NotFound ``missing_blob``."""

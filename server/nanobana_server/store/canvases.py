@@ -102,6 +102,8 @@ class Canvases(Base):
         jobs += await self.client.call("ZRANGE", keys.ended_jobs, 0, -1)
         doomed = [keys.job(job.decode()) for job in jobs] + keys.all
         await self.client.call("UNLINK", *doomed)
+        if self.cellar is not None:
+            await self.cellar.forget(canvas)
         await self.client.call("SREM", names.CANVASES, canvas)
         await self.client.call("SREM", names.canvas_index(names.shard_of(canvas)), canvas)
 

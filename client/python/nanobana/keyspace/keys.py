@@ -18,8 +18,13 @@ class CanvasKeys:
 
     canvas: str
 
+    @property
+    def prefix(self) -> str:
+        """What all keys of the canvas begin with."""
+        return f"{PREFIX}:{{c:{self.canvas}}}:"
+
     def _key(self, name: str) -> str:
-        return f"{PREFIX}:{{c:{self.canvas}}}:{name}"
+        return self.prefix + name
 
     @property
     def meta(self) -> str:
@@ -48,7 +53,8 @@ class CanvasKeys:
 
     @property
     def blob_ages(self) -> str:
-        """Sorted set: blob name → last upload, ms by the store's clock; infinity once an op has named the blob (C8)."""
+        """Sorted set: blob name → last upload, ms by the store's clock; infinity once an op has named the blob; minus
+        the time at which nothing but history named it any more (C8)."""
         return self._key("blob_ages")
 
     @property
@@ -90,6 +96,16 @@ class CanvasKeys:
     def ended_jobs(self) -> str:
         """Sorted set: job ID → when it ended, ms; as long as its record is kept, so that deletion finds it (C12)."""
         return self._key("ended")
+
+    @property
+    def archive(self) -> str:
+        """Sorted set: ``{first seq}-{last seq}/{blob name}`` of each archived chapter of the log, by first seq (C8)."""
+        return self._key("archive")
+
+    @property
+    def asleep(self) -> str:
+        """String: name of the file in the cellar that has this canvas, while no other key of it is here (C8)."""
+        return self._key("asleep")
 
     def job(self, job: str) -> str:
         """Hash: spec (msgpack JobSpec), state, attempt, lease_until, worker, public (msgpack Job), updated_ms."""
@@ -143,7 +159,7 @@ class CanvasKeys:
     @property
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
-        kept = [self.links, self.members, self.clients, self.mips, self.mip_ages]
+        kept = [self.links, self.members, self.clients, self.mips, self.mip_ages, self.archive, self.asleep]
         return [key for key in self.of_commit if key != self.bell] + kept
 
     @property

@@ -8,7 +8,7 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local orphans = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[1], 'LIMIT', 0, ARGV[2])
+local orphans = redis.call('ZRANGEBYSCORE', KEYS[3], 0, now - ARGV[1], 'LIMIT', 0, ARGV[2])
 local freed = 0
 for _, name in ipairs(orphans) do
   freed = freed + redis.call('HSTRLEN', KEYS[2], name)
