@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
-# Where torch's CPU build comes from when no index that pip already knows has it.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# An index of torch's CPU wheels, asked when none that pip is configured with has them; see .ci/pip-install.
+TORCH_INDEX ?=
 CONSTRAINTS ?= constraints-cpu.txt
 PYTEST_ARGS ?=
 WEB := client/web
@@ -88,7 +88,7 @@ wheel: install ## The wheel, with the web client and the pictures in it
 	@rm -rf dist && .ci/quietly $(VENV)/bin/hatchling build -t wheel && ls -s --block-size=K dist/*.whl
 
 wheel-check: wheel ## Install the wheel into a clean environment and start it
-	@VENV=$(VENV) CONSTRAINTS=$(CONSTRAINTS) TORCH_INDEX=$(TORCH_INDEX) .ci/wheel-check
+	@VENV=$(VENV) CONSTRAINTS=$(CONSTRAINTS) TORCH_INDEX="$(TORCH_INDEX)" .ci/wheel-check
 
 clean: ## Remove what was built; data and the environment stay
 	@rm -rf dist server/nanobana_server/static engine/nanobana_engine/assets/data $(WEB)/node_modules engine/assets/node_modules
@@ -99,8 +99,8 @@ $(VENV)/bin/python:
 	@python="$$(.ci/find-python)" && "$$python" -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt constraints-cpu.txt | $(VENV)/bin/python
-	$(call step,Python packages (torch alone is about 200 MB))
-	@.ci/pip-install $(PY) $(CONSTRAINTS) $(TORCH_INDEX) --editable '.[all,dev]'
+	$(call step,Python packages (torch's CPU build alone is about 200 MB))
+	@.ci/pip-install $(PY) $(CONSTRAINTS) "$(TORCH_INDEX)" --editable '.[all,dev]'
 	@touch $@
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json

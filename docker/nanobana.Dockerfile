@@ -41,12 +41,11 @@ ENTRYPOINT ["nanobana"]
 CMD ["server"]
 
 FROM base AS engine
-# constraints.txt instead of constraints-cpu.txt takes torch's CUDA build.
+# constraints.txt instead of constraints-cpu.txt takes torch's CUDA build; TORCH_INDEX names an index of its CPU wheels.
 ARG CONSTRAINTS=constraints-cpu.txt
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=""
 RUN --mount=type=bind,from=wheel,source=/src,target=/src \
-    pip install --no-cache-dir --constraint "/src/${CONSTRAINTS}" ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} torch \
-    && pip install --no-cache-dir --constraint "/src/${CONSTRAINTS}" "$(ls /src/dist/*.whl)[engine]"
+    PIP_NO_CACHE_DIR=1 /src/.ci/pip-install python "/src/${CONSTRAINTS}" "${TORCH_INDEX}" "$(ls /src/dist/*.whl)[engine]"
 USER 10001
 ENV NANOBANA_DATA=/data HF_HOME=/data/models
 # The engine listens nowhere; it is well while its heartbeat in the store is fresh.
