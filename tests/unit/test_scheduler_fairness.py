@@ -4,11 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanobana_engine.scheduler import Scheduler, Unit
+from nanobana_engine.scheduler import Pace, Scheduler, Unit
 
 
 def scheduler(budget: float = 4.0) -> Scheduler:
     return Scheduler(budget)
+
+
+def roomy(budget: float = 4.0) -> Scheduler:
+    """On a device where company costs nothing."""
+    return Scheduler(budget, Pace(fixed=float("inf")))
 
 
 def join(
@@ -29,11 +34,70 @@ def test_e7_users_share_a_step_equally() -> None:
     assert sorted(edits(on.next_step())) == ["a", "a", "b", "b"]
 
 
-def test_e7_what_one_user_leaves_goes_to_the_others() -> None:
-    on = scheduler()
+def test_e7_what_one_user_leaves_goes_to_the_others_where_that_costs_nobody_time() -> None:
+    on = roomy()
     join(on, "a", "ana", units=9)
     join(on, "b", "ben", units=1)
     assert sorted(edits(on.next_step())) == ["a", "a", "a", "b"]
+
+
+def test_e7_one_users_surplus_makes_nobodys_step_more_than_twice_as_long() -> None:
+    on = scheduler()
+    join(on, "flood", "ana", units=9)
+    assert len(on.next_step()) == 4
+    join(on, "night", "cleo", units=9, lane="batch")
+    join(on, "b", "ben", units=1)
+    assert sorted(edits(on.next_step())) == ["b", "flood"]
+    join(on, "c", "cleo", units=1)
+    join(on, "d", "dan", units=1)
+    assert sorted(edits(on.next_step())) == ["b", "c", "d", "flood"], "equal shares are nobody's surplus"
+
+
+def test_e7_what_company_costs_is_learnt_from_the_steps() -> None:
+    slow, roomy = Pace(), Pace()
+    for cost in (1.0, 2.0, 4.0, 1.0, 3.0):
+        slow.note(cost, 0.01 + 0.03 * cost)
+        roomy.note(cost, 0.10 + 0.01 * cost)
+    assert slow.stretch(1.0, 4.0) == pytest.approx(0.13 / 0.04)
+    assert roomy.stretch(1.0, 4.0) == pytest.approx(0.14 / 0.11)
+    same = Pace()
+    for _ in range(9):
+        same.note(1.0, 0.05)
+    assert same.stretch(1.0, 3.0) == 3.0, "nothing was learnt from steps of one size"
+
+
+def test_e7_pictures_a_little_above_native_size_lose_no_place() -> None:
+    on = scheduler(4.0)
+    join(on, "a", "ana", units=9, cost=1.05)
+    assert len(on.next_step()) == 4
+
+
+def test_e7_edits_begin_one_at_a_time_and_first_for_who_has_nothing_to_run() -> None:
+    on = scheduler(2.0)
+    for edit in ("a1", "a2", "a3", "a4"):
+        on.add(edit, user="ana", lane="live")
+    begun = []
+
+    def begin() -> None:
+        edit = on.next_to_begin()
+        if edit is not None:
+            begun.append(edit)
+            on.extend(edit, [Unit(edit, 0, 1.0)])
+
+    begin()
+    on.add("b1", user="ben", lane="live")
+    on.add("night", user="cleo", lane="batch")
+    for _ in range(4):
+        begin()
+    assert begun == ["a1", "b1", "a2"], "nobody has more begun than one step could take, batch waits for room"
+    on.remove("a1")
+    on.remove("a2")
+    on.remove("b1")
+    begin()
+    begin()
+    begin()
+    assert begun[3:] == ["a3", "a4"]
+    on.check_integrity()
 
 
 def test_e7_batch_runs_on_what_the_live_lane_leaves() -> None:
@@ -126,7 +190,7 @@ def test_e7_a_flood_of_edits_delays_nobody_else_beyond_their_turn(users: int, co
 
 
 def test_e7_what_is_left_goes_round_unit_by_unit() -> None:
-    on = scheduler(6.0)
+    on = roomy(6.0)
     for user in ("ana", "ben", "cleo", "dan"):
         join(on, user, user, units=9)
     first, second = edits(on.next_step()), edits(on.next_step())

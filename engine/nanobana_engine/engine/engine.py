@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -12,6 +13,7 @@ from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed
 from nanobana_engine.engine.source import Source
+from nanobana_engine.integrity import Checked, Integrity
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.runner import OutOfMemory, Runner
 from nanobana_engine.scheduler import Scheduler, Unit
@@ -23,11 +25,11 @@ FAILURES = 3
 
 
 class Engine:
-    """Runs edits on one adapter.
+    """Runs edits on one adapter: `receive` and `step`, again and again, in a thread of its own after `start`.
 
     Args:
-        adapter: called from the engine's thread only.
-        tell: takes every event; called in the engine's thread, must not block.
+        adapter: called from the thread that steps only.
+        tell: takes every event; called in that thread, must not block.
         budget: cost of one step at the most, in native pictures (E7).
     """
 
@@ -37,8 +39,15 @@ class Engine:
         self._scheduler = Scheduler(budget)
         self._inbox: SimpleQueue[Source | str | None] = SimpleQueue()
         self._cancelled: set[str] = set()
+        self._cancelling = threading.Lock()
         self._runs: dict[str, EditRun] = {}
         self._thread = threading.Thread(target=self._loop, name="model", daemon=True)
+        self.integrity = Integrity()
+        """Proven whenever nothing runs; parts that the model thread uses add their checks before `start`."""
+        self.integrity.add("engine", self._check_integrity)
+        self.integrity.add("runner", self._runner.check_integrity)
+        if isinstance(adapter, Checked):
+            self.integrity.add("model", adapter.check_integrity)
 
     @property
     def preset(self) -> Preset:
@@ -48,45 +57,40 @@ class Engine:
         self._thread.start()
 
     def submit(self, source: Source) -> None:
-        """The edit joins the batch at the next step; it ends by exactly one EditFinished or EditFailed, or `cancel`."""
+        """The edit joins the batch at a next step; it ends by exactly one EditFinished or EditFailed, or `cancel`."""
         self._inbox.put(source)
 
     def cancel(self, edit: str) -> None:
         """No event of this edit is told any more once its current step is over; unknown edits are ignored."""
-        self._cancelled.add(edit)  # seen by the running step's end even before the inbox is read
-        self._inbox.put(edit)
+        with self._cancelling:
+            self._cancelled.add(edit)  # seen by the running step's end even before the inbox is read
+            self._inbox.put(edit)
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread after its current step; running edits end without an event."""
         self._inbox.put(None)
         self._thread.join(timeout)
 
-    def _loop(self) -> None:
-        while True:
-            try:
-                if not self._receive():
-                    return
-                units = self._scheduler.next_step()
-                if units:
-                    self._step(units)
-            except Exception:
-                log.exception("the engine's loop failed; every running edit fails with it")
-                self._fail_all()
+    def step(self) -> bool:
+        """One step for all who can take part: schedule, run, emit.
 
-    def _fail_all(self) -> None:
-        """After a bug of the loop itself: begin with empty books rather than leave edits waiting for ever."""
-        runs, self._runs = self._runs, {}
-        self._scheduler = Scheduler(self._scheduler.budget)
-        for edit in runs:
-            self._runner.take_spent(edit)
-            if edit not in self._cancelled:
-                self._tell(EditFailed(edit, "engine_error", "The engine stumbled. Nothing was changed; try again."))
+        Returns:
+            False where there was nothing to do.
+        """
+        beginning = self._scheduler.next_to_begin()
+        if beginning is not None:
+            self._begin(self._runs[beginning])
+        units = self._scheduler.next_step()
+        for run in self._advanced(units):
+            self._guarded(run, partial(self._emit, run))
+        return beginning is not None or bool(units)
 
-    def _receive(self) -> bool:
-        """Take what came in; waits only while there is nothing to run. False: the engine is closed."""
-        if not self._runs:
-            self._scheduler.check_integrity()
-        wait = not self._runs
+    def receive(self, *, wait: bool = False) -> bool:
+        """Take what came in meanwhile: edits join, cancelled ones leave. False: the engine is to end.
+
+        Args:
+            wait: for something to come in.
+        """
         while True:
             try:
                 message = self._inbox.get(block=wait)
@@ -97,34 +101,72 @@ class Engine:
                 return False
             if isinstance(message, str):
                 self._leave(message)
-                self._cancelled.discard(message)
+                with self._cancelling:
+                    self._cancelled.discard(message)
             elif message.id not in self._cancelled:
-                self._join(message)
+                self._leave(message.id)
+                self._join(EditRun(message, self._runner), alone=message.alone)
 
-    def _join(self, source: Source) -> None:
-        run = EditRun(source, self._runner)
-        self._leave(source.id)
-        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=source.alone)
+    def _loop(self) -> None:
+        while True:
+            try:
+                if not self._runs:
+                    self.integrity.report()
+                if not self.receive(wait=not self._runs):
+                    return
+                self.step()
+            except Exception:
+                log.exception("the engine's loop failed; every running edit fails with it")
+                self._fail_all()
+
+    def _fail_all(self) -> None:
+        """After a bug of the loop itself: begin with empty books rather than leave edits waiting for ever."""
+        runs, self._runs = self._runs, {}
+        self._scheduler = Scheduler(self._scheduler.budget, self._scheduler.pace)
+        for edit in runs:
+            self._runner.take_spent(edit)
+            if edit not in self._cancelled:
+                self._tell(EditFailed(edit, "engine_error", "The engine stumbled. Nothing was changed; try again."))
+
+    def _check_integrity(self) -> None:
+        """Nothing of an edit is left once none runs."""
+        self._scheduler.check_integrity()
+        if self._runs or len(self._scheduler):
+            raise AssertionError(f"{sorted(self._runs)} are still running, {len(self._scheduler)} are scheduled")
+        with self._cancelling:
+            if self._cancelled and self._inbox.empty():
+                raise AssertionError(f"cancelled and never let go: {sorted(self._cancelled)}")
+
+    def _join(self, run: EditRun, *, alone: bool) -> None:
+        source = run.source
+        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=alone)
         self._runs[source.id] = run
-        self._guarded(run, lambda: self._begin(run))
 
     def _begin(self, run: EditRun) -> None:
-        self._tell(run.first_look())
-        self._scheduler.extend(run.source.id, run.begin_stage())
+        def begin() -> None:
+            self._tell(run.first_look())
+            self._scheduler.extend(run.source.id, run.begin_stage())
+
+        self._guarded(run, begin)
 
     def _leave(self, edit: str) -> None:
         self._scheduler.remove(edit)
         self._runs.pop(edit, None)
         self._runner.take_spent(edit)
 
-    def _step(self, units: Sequence[Unit]) -> None:
+    def _advanced(self, units: Sequence[Unit]) -> list[EditRun]:
+        """Run the units' step; the edits that made it."""
+        if not units:
+            return []
         runs = {unit.edit: self._runs[unit.edit] for unit in units}
+        began = time.perf_counter()
         try:
             short = self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
         except Exception:
             log.exception("a step failed", extra={"edits": sorted(runs)})
             self._step_failed(list(runs.values()))
-            return
+            return []
+        self._scheduler.pace.note(sum(unit.cost for unit in units), time.perf_counter() - began)
         for edit in {one.owner for one in short}:
             self._short_of_memory(runs.pop(edit))
         for unit in units:
@@ -134,10 +176,10 @@ class Engine:
             run.steps_done += 1
             if run.parts[unit.index].one.is_done:
                 self._scheduler.finished(unit)
-        for run in runs.values():
-            self._guarded(run, partial(self._after_step, run))
+        return list(runs.values())
 
-    def _after_step(self, run: EditRun) -> None:
+    def _emit(self, run: EditRun) -> None:
+        """Show how it stands after its step; decode what is done, and go on with its next stage or end it."""
         edit = run.source.id
         if edit in self._cancelled:
             return
@@ -190,12 +232,9 @@ class Engine:
             self._again(run)
 
     def _again(self, run: EditRun, *, alone: bool = True) -> None:
-        source = run.source
-        self._leave(source.id)
+        self._leave(run.source.id)
         run.restart()
-        self._scheduler.add(source.id, user=source.user, lane=source.edit.lane, alone=alone)
-        self._runs[source.id] = run
-        self._guarded(run, lambda: self._scheduler.extend(source.id, run.begin_stage()))
+        self._join(run, alone=alone)
 
     def _fail(self, run: EditRun, code: str, message: str) -> None:
         edit = run.source.id

@@ -57,6 +57,10 @@ class Pass:
         )
 
 
+MOST_KEYS = 64
+"""Limits that are remembered; the oldest is forgotten first."""
+
+
 class Runner:
     """Owns an adapter's calls; everything here happens in the engine's one model thread."""
 
@@ -69,6 +73,17 @@ class Runner:
     def take_spent(self, owner: str) -> float:
         """Seconds of wall time in the adapter's encode, denoise and decode calls of this edit, and forget them."""
         return self._spent.pop(owner, 0.0)
+
+    def check_integrity(self) -> None:
+        """What must hold while no edit runs.
+
+        Raises:
+            AssertionError: with what is left of edits that are over.
+        """
+        if self._spent:
+            raise AssertionError(f"seconds of edits that are gone: {sorted(self._spent)}")
+        if len(self._most) > MOST_KEYS:
+            raise AssertionError(f"{len(self._most)} limits are remembered")
 
     @contextmanager
     def _timed(self, owners: Iterable[str]) -> Iterator[None]:
@@ -155,7 +170,10 @@ class Runner:
                     predicted = within_memory(partial(self.adapter.denoise, items), tries=2 if len(part) == 1 else 1)
             except OutOfMemory:
                 if len(part) > 1:
+                    self._most.pop(key, None)
                     self._most[key] = len(part) // 2
+                    if len(self._most) > MOST_KEYS:
+                        del self._most[next(iter(self._most))]
                     continue
                 short += part
             else:

@@ -6,7 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from nanobana.protocol.parameters import Lane
+from nanobana_engine.scheduler.pace import Pace
 from nanobana_engine.scheduler.work import Unit, Work
+
+SLACK = 1.1
+"""A step may overrun its budget by a tenth: pictures a little above the native size must not cost a whole place."""
+
+STRETCH = 2.0
+"""How many times longer one user's surplus may make a step than it would be for who has least in it."""
 
 
 class Scheduler:
@@ -14,12 +21,14 @@ class Scheduler:
 
     Args:
         budget: cost of one step at the most; a single unit that costs more still runs, by itself.
+        pace: what company costs on this device; its owner notes the steps in it.
     """
 
-    def __init__(self, budget: float) -> None:
+    def __init__(self, budget: float, pace: Pace | None = None) -> None:
         if budget <= 0:
             raise ValueError(f"a step needs a budget above 0, not {budget}")
         self.budget = budget
+        self.pace = pace or Pace()
         self._works: dict[str, Work] = {}
         self._turns: dict[Lane, deque[str]] = {"live": deque(), "batch": deque()}
         """Users with an edit in the lane; the first has the next turn."""
@@ -31,7 +40,7 @@ class Scheduler:
         return edit in self._works
 
     def add(self, edit: str, *, user: str, lane: Lane, alone: bool = False) -> None:
-        """An edit joins at the next step; `extend` gives it its units. Which edit supersedes which is the store's."""
+        """An edit joins and waits for its turn to begin. Which edit supersedes which is the store's."""
         if edit in self._works:
             raise ValueError(f"edit {edit} is in the batch already")
         self._works[edit] = Work(edit, user, lane, alone)
@@ -39,8 +48,10 @@ class Scheduler:
             self._turns[lane].append(user)
 
     def extend(self, edit: str, units: Iterable[Unit]) -> None:
-        """More units of an edit, e.g. of its next stage."""
-        self._works[edit].units.extend(units)
+        """The units of an edit that begins, or of its next stage."""
+        work = self._works[edit]
+        work.has_begun = True
+        work.units.extend(units)
 
     def finished(self, unit: Unit) -> None:
         """A unit made its last step."""
@@ -55,6 +66,28 @@ class Scheduler:
             self._turns[work.lane].remove(work.user)
         return True
 
+    def next_to_begin(self) -> str | None:
+        """The one edit that should be encoded before the next step; None if there is enough to run.
+
+        One at a time, because everybody waits for it: whose user has nothing to run comes first, then who is next in
+        turn, and nobody has more begun than one step could take. Batch edits begin where the live lane leaves room.
+        """
+        room = self.budget
+        for lane in ("live", "batch"):
+            found: dict[bool, str] = {}
+            for user in self._turns[lane]:
+                works = [work for work in self._works.values() if work.user == user and work.lane == lane]
+                ready = sum(unit.cost for work in works for unit in work.units)
+                waiting = next((work.edit for work in works if not work.has_begun), None)
+                if waiting is not None and ready < room:
+                    found.setdefault(ready > 0.0, waiting)
+            if found:
+                return found[min(found)]
+            room -= sum(unit.cost for work in self._works.values() if work.lane == lane for unit in work.units)
+            if room <= 0.0:
+                return None
+        return None
+
     def next_step(self) -> list[Unit]:
         """The units of the next step, interactive ones first; empty if nothing waits.
 
@@ -62,24 +95,49 @@ class Scheduler:
         left, because one needs less or a unit costs more, goes round unit by unit, first to those who got none. Who
         was served stands behind who was not, so with n users and units of cost c nobody with work waits for more
         than ceil(n / floor(budget / c)) - 1 steps (one unit a step where c is above the budget). A batch edit runs
-        on what the live lane leaves over.
+        on what the live lane leaves over. Nobody's surplus makes the step more than STRETCH times as long as it would
+        be for who has least in it.
         """
-        taken: list[Unit] = []
-        for lane in ("live", "batch"):
-            ready = self._ready(lane)
-            if not ready:
+        live = self._of_lane("live", [])
+        batch = self._of_lane("batch", live)
+        live, batch = self._paced(live, batch)
+        self._were_served("live", live)
+        self._were_served("batch", batch)
+        return live + batch
+
+    def _of_lane(self, lane: Lane, before: Sequence[Unit]) -> list[Unit]:
+        """One lane's units, next to those that another lane has in the step."""
+        ready = self._ready(lane)
+        if not ready or any(self._works[unit.edit].alone for unit in before):
+            return []
+        head = next(work for work in self._of(ready[0], lane))
+        if head.alone:
+            return [] if before else self._fill(list(head.units), self.budget * SLACK)
+        return self._shared(lane, ready, self.budget * SLACK - sum(unit.cost for unit in before), bool(before))
+
+    def _paced(self, live: list[Unit], batch: list[Unit]) -> tuple[list[Unit], list[Unit]]:
+        """Without the batch units and second units that make the step too long for who has least in it."""
+        own: dict[str, float] = {}
+        for unit in live or batch:
+            user = self._works[unit.edit].user
+            own[user] = own.get(user, 0.0) + unit.cost
+        if not own:
+            return live, batch
+        least = min(own.values())
+        total = sum(unit.cost for unit in live + batch)
+        while self.pace.stretch(least, total) > STRETCH + 1e-9:
+            if live and batch:
+                total -= batch.pop().cost
                 continue
-            first = ready[0]
-            head = next(work for work in self._of(first, lane))
-            if head.alone:
-                if not taken:
-                    taken = self._fill(list(head.units), self.budget)
-                    self._were_served(lane, taken)
+            most = max(own, key=own.__getitem__)
+            units = live or batch
+            last = next(unit for unit in reversed(units) if self._works[unit.edit].user == most)
+            if own[most] - last.cost < least - 1e-9:
                 break
-            shared = self._shared(lane, ready, self.budget - sum(unit.cost for unit in taken), bool(taken))
-            self._were_served(lane, shared)
-            taken += shared
-        return taken
+            units.remove(last)
+            own[most] -= last.cost
+            total -= last.cost
+        return live, batch
 
     def check_integrity(self) -> None:
         """Prove that the books agree; called whenever the loop is idle.
@@ -93,7 +151,8 @@ class Scheduler:
                 raise AssertionError(f"turns of lane {lane} are {list(turns)}, its users {sorted(users)}")
         for edit, work in self._works.items():
             indices = [unit.index for unit in work.units]
-            if work.edit != edit or any(unit.edit != edit for unit in work.units) or len(set(indices)) != len(indices):
+            is_mixed = work.edit != edit or any(unit.edit != edit for unit in work.units)
+            if is_mixed or len(set(indices)) != len(indices) or (work.units and not work.has_begun):
                 raise AssertionError(f"units of edit {edit} are {list(work.units)}")
 
     def _ready(self, lane: Lane) -> list[str]:

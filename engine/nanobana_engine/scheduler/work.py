@@ -30,3 +30,5 @@ class Work:
     """Shares no step with another edit: it was running when a worker died or a call failed (E8)."""
     units: deque[Unit] = field(default_factory=deque)
     """Not finished yet, in the order in which they should finish."""
+    has_begun: bool = False
+    """It is encoded and has had units."""
