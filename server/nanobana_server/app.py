@@ -23,6 +23,7 @@ from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
 from nanobana_server.api.edge import Guard, on_bug, on_http_error, on_nanobana_error
+from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
@@ -118,12 +119,14 @@ async def _assemble(
         await websocket.accept()
         await door.serve(SocketWire(websocket), websocket.path_params["canvas"])
 
+    canvases = Canvases(store, server, signer, links, settings)
     handlers = Handlers(
         pages=Pages(settings.static),
         health=Health(store, rooms, metrics),
-        canvases=Canvases(store, server, signer, links, settings),
+        canvases=canvases,
         blobs=Blobs(store, settings),
         pictures=Pictures(store, settings, metrics),
+        files=Files(store, settings, canvases),
         socket=accept,
     )
     await tasks.start(rooms.run)

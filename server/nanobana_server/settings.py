@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Per network address."""
     upload_bytes: Annotated[int, Field(ge=1 << 16)] = 32 << 20
     """Largest picture or patch in one request."""
+    file_bytes: Annotated[int, Field(ge=1 << 16)] = 1 << 30
+    """Largest canvas file that may be opened."""
     upload_pixels: Annotated[int, Field(ge=1 << 16)] = 50_000_000
     """Largest picture after decoding."""
     export_pixels: Annotated[int, Field(ge=1 << 16)] = 100_000_000

@@ -93,3 +93,21 @@ def test_everything_closed_and_started_again_the_canvas_is_there(chromium: Brows
         again = Person("Ana", context, product.origin).open(address)
         assert again.tiles() == tiles
         context.close()
+
+
+def test_c8_a_canvas_file_opens_as_a_new_canvas_with_the_same_pixels(invite: Invite, tmp_path: Path) -> None:
+    ana = invite("Ana").start_with_sample()
+    shown = ana.picture()
+    ana.tap("menu")
+    with ana.page.expect_download() as download:
+        ana.tap("menu-save-file")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.suffix == ".nanobana"
+
+    ben = invite("Ben").start()
+    ben.page.get_by_test_id("file-input").set_input_files(file)
+    ben.wait("nb.complete && nb.connection === 'live' && nb.layers.length === 1")
+
+    assert ben.nb("canvas")["id"] != ana.nb("canvas")["id"]
+    assert ben.picture().tobytes() == shown.tobytes()

@@ -68,10 +68,19 @@ class Canvases:
 
     async def create(self, request: Request) -> Response:
         """A new canvas and its three links; the secrets are shown this once."""
-        self._new.take(_address(request))
+        self.count_new(request)
         wanted = await read_json(request, NewCanvas)
         if (wanted.width is None) != (wanted.height is None):
             raise BadInput("a size has a width and a height", code="bad_size")
+        canvas = await self.new(wanted)
+        return await self.first_links(canvas)
+
+    def count_new(self, request: Request) -> None:
+        """One more canvas for this address. Raises TooMany."""
+        self._new.take(_address(request))
+
+    async def new(self, wanted: NewCanvas) -> str:
+        """A canvas that nobody can come into yet; its ID."""
         canvas = secrets.token_urlsafe(9)
         await self._store.create_canvas(
             canvas,
@@ -80,6 +89,10 @@ class Canvases:
             height=wanted.height or 0,
             budget_bytes=self._settings.budget_bytes,
         )
+        return canvas
+
+    async def first_links(self, canvas: str) -> Response:
+        """The answer that tells a new canvas's three links, this once."""
         made = await self._store.create_links(canvas, tuple(_LINK_NAMES.values()))
         links = {name: made[role] for name, role in _LINK_NAMES.items()}
         return Json({"canvas": canvas, "links": links}, 201, {"cache-control": "no-store"})

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
+from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
@@ -34,6 +35,7 @@ class Handlers:
     canvases: Canvases
     blobs: Blobs
     pictures: Pictures
+    files: Files
     socket: Socket
 
 
@@ -62,6 +64,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
 
     pages, health, canvases = handlers.pages, handlers.health, handlers.canvases
     blobs, pictures = handlers.blobs, handlers.pictures
+    files = handlers.files
     assert ROUTES["socket"] is Need.TICKET
     return [
         guarded("get_blob", f"{_CANVAS}/blobs/{{name}}", blobs.get),  # asked for most, so looked at first
@@ -73,6 +76,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         public("metrics", "/metrics", health.metrics),
         public("sample", "/api/sample", pictures.sample),
         public("create_canvas", "/api/canvases", canvases.create, "POST"),
+        public("open_file", "/api/canvases/file", files.open, "POST"),
         public("issue_ticket", f"{_CANVAS}/tickets", canvases.issue_ticket, "POST"),
         WebSocketRoute(f"{_CANVAS}/ws", handlers.socket, name="socket"),
         guarded("put_blob", f"{_CANVAS}/blobs", blobs.put, "PUT"),
@@ -80,6 +84,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),
+        guarded("save_file", f"{_CANVAS}/file", files.save),
         guarded("list_links", f"{_CANVAS}/links", canvases.list_links),
         guarded("create_link", f"{_CANVAS}/links", canvases.create_link, "POST"),
         guarded("revoke_link", f"{_CANVAS}/links/{{link}}", canvases.revoke_link, "DELETE"),

@@ -11,7 +11,7 @@ from nanobana.keyspace.keys import CanvasKeys
 Kind = Literal["string", "hash", "zset", "stream"]
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, array_like=True):
     """What is in one key, in the words that restore.lua takes."""
 
     key: str

@@ -51,8 +51,8 @@ class History(Blobs, Log):
             youngest = msgspec.msgpack.decode(old[-1][1], type=Change)
             if youngest.time_ms > await self.now_ms() - kept_ms:
                 return made
-            packed = await self.pool.run(_packed, [data for _seq, data in old])
-            name = (await self.put_blobs(canvas, [packed], over_budget=True))[0]
+            chapter_bytes = await self.pool.run(packed, [data for _seq, data in old])
+            name = (await self.put_blobs(canvas, [chapter_bytes], over_budget=True))[0]
             wanted = [keys.meta, keys.log, keys.blobs, keys.blob_ages, keys.archive]
             if not await self.client.run("archive_log", wanted, [old[0][0], old[-1][0], name]):
                 return made  # somebody else did it
@@ -100,7 +100,8 @@ def _chapter(member: str) -> Chapter:
     return Chapter(int(first), int(last), blob)
 
 
-def _packed(entries: list[bytes]) -> bytes:
+def packed(entries: list[bytes]) -> bytes:
+    """The blob of a chapter with these entries."""
     return zlib.compress(msgspec.msgpack.encode(entries), 6)
 
 

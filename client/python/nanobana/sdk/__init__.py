@@ -2,6 +2,6 @@
 
 from nanobana.sdk.blocking import join as join_blocking
 from nanobana.sdk.canvas import Canvas, join
-from nanobana.sdk.http import create_canvas
+from nanobana.sdk.http import create_canvas, open_canvas_file
 
-__all__ = ["Canvas", "create_canvas", "join", "join_blocking"]
+__all__ = ["Canvas", "create_canvas", "join", "join_blocking", "open_canvas_file"]

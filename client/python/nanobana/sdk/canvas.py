@@ -169,6 +169,10 @@ class Canvas:
         """PNG of the visible canvas."""
         return await self.http.export()
 
+    async def save(self, *, history: bool = True) -> bytes:
+        """The whole canvas as one file, layers and all, for `open_canvas_file` here or on another server."""
+        return await self.http.file(history=history)
+
     # ── edits ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def edit(

@@ -103,6 +103,10 @@ class CanvasHttp:
         """PNG of the visible canvas."""
         return (await self._call("GET", "/export.png", timeout=300.0)).content
 
+    async def file(self, *, history: bool) -> bytes:
+        """The whole canvas as one file, for `open_canvas_file`."""
+        return (await self._call("GET", "/file", params={"history": str(history).lower()}, timeout=600.0)).content
+
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, **options)
@@ -122,6 +126,25 @@ async def create_canvas(origin: str, *, title: str = "", width: int | None = Non
             answer = await http.post("/api/canvases", json={key: value for key, value in body.items() if value})
         except httpx.TransportError as error:
             raise Unavailable(f"{origin} does not answer: {error}", retry_ms=1000) from error
+    return _links(origin, answer)
+
+
+async def open_canvas_file(origin: str, data: bytes) -> Links:
+    """A new canvas from a file that `Canvas.save` gave, of this server or another.
+
+    Raises:
+        BadInput: ``bad_canvas_file``, with what is wrong with it.
+        Unavailable: nobody answers.
+    """
+    async with httpx.AsyncClient(base_url=origin, timeout=600.0) as http:
+        try:
+            answer = await http.post("/api/canvases/file", content=data)
+        except httpx.TransportError as error:
+            raise Unavailable(f"{origin} does not answer: {error}", retry_ms=1000) from error
+    return _links(origin, answer)
+
+
+def _links(origin: str, answer: httpx.Response) -> Links:
     made = msgspec.json.decode(_checked(answer).content)
     base = f"{origin.rstrip('/')}/c/{made['canvas']}#"
     return Links(**{role: base + secret for role, secret in made["links"].items()})

@@ -63,6 +63,16 @@ export async function createCanvas(options: { title?: string; width?: number; he
   return (await post('/api/canvases', options)).json() as Promise<Created>
 }
 
+/** A file that "Save canvas file" gave becomes a new canvas. */
+export async function openCanvasFile(file: File): Promise<Created> {
+  return (await request('/api/canvases/file', { method: 'POST', body: file })).json() as Promise<Created>
+}
+
+/** Where the whole canvas can be had as one file, its history in it. */
+export function canvasFileAt(canvas: string): string {
+  return `/api/canvases/${canvas}/file?history=true`
+}
+
 export interface Credentials {
   secret: string
   name?: string

@@ -6,9 +6,10 @@
 -- ARGV  1 the file that it sleeps in ("" for a canvas that is new)
 --       then for each key to write: type, ms to live (0: for ever), number of words, words
 --       (string: value; hash: field, value …; zset: score, member …; stream: ID, field, value …)
--- RETURNS 1, or 0 if there is a canvas already or it sleeps in another file
+-- RETURNS 1, or 0 if there is a canvas already in which anything ever happened, or it sleeps in another file
 
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local seq = redis.call('HGET', KEYS[1], 'seq')
+if seq and (ARGV[1] ~= '' or seq ~= '0') then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
 local at = 2
 for i = 3, #KEYS do

@@ -1,5 +1,5 @@
 // Starting a canvas: make it, remember its links, go there with the first picture in hand.
-import { createCanvas, sample } from '../../net/api'
+import { createCanvas, openCanvasFile, sample } from '../../net/api'
 import { route, type FirstStep } from '../route.svelte'
 
 const LINKS = 'nanobana.links'
@@ -28,7 +28,16 @@ export function rememberLinks(canvas: string, links: KnownLinks): void {
   }
 }
 
+/** What "Save canvas file" gives; it is no picture. */
+export const CANVAS_FILE = '.nanobana'
+
 export async function begin(first: FirstStep): Promise<void> {
+  if (first?.kind === 'file' && first.file.name.endsWith(CANVAS_FILE)) {
+    const made = await openCanvasFile(first.file)
+    rememberLinks(made.canvas, made.links)
+    route.go(`/c/${made.canvas}#${made.links.owner}`)
+    return
+  }
   const title = first?.kind === 'file' ? first.file.name.replace(/\.[a-z]+$/i, '').slice(0, 80) : ''
   const size = first?.kind === 'blank' ? { width: first.width, height: first.height } : {}
   const made = await createCanvas({ title, ...size })

@@ -1,0 +1,115 @@
+"""Whole canvases as files: save one, and open one as a new canvas (C8)."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+import anyio
+import msgspec
+import structlog
+from anyio.to_thread import run_sync
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from nanobana.protocol.errors import BadInput, NanobanaError
+from nanobana_server.api.bodies import TooBig
+from nanobana_server.api.canvases import Canvases, NewCanvas
+from nanobana_server.policy.tokens import Access
+from nanobana_server.settings import Settings
+from nanobana_server.store import Store
+from nanobana_server.store.ops import read_canvas_file, write_canvas_file
+
+AT_ONCE = 2
+"""Files written or read at once; more wait."""
+
+PIECE = 256 << 10
+
+_log = structlog.get_logger("nanobana.files")
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """Query of GET …/file."""
+
+    history: bool = False
+
+
+class Files:
+    """Handlers of canvas files. They pass through a file on the disk, never whole through memory."""
+
+    def __init__(self, store: Store, settings: Settings, canvases: Canvases) -> None:
+        self._store = store
+        self._settings = settings
+        self._canvases = canvases
+        self._turns = anyio.Semaphore(AT_ONCE)
+
+    async def save(self, request: Request, access: Access) -> Response:
+        """The canvas as a file to keep, to move to another server, or to open again as a copy."""
+        try:
+            wanted = msgspec.convert(dict(request.query_params), _Wanted, strict=False)
+        except msgspec.ValidationError as error:
+            raise BadInput(f"what should the file hold? {error}", code="bad_query") from error
+        file = await run_sync(_scratch)
+        try:
+            async with self._turns:
+                await write_canvas_file(self._store, access.canvas, file, history=wanted.history)
+            size = await run_sync(_rewound, file)
+        except BaseException:
+            file.close()
+            raise
+        headers = {
+            "cache-control": "no-store",
+            "content-length": str(size),
+            "content-disposition": 'attachment; filename="canvas.nanobana"',
+        }
+        closing = BackgroundTask(file.close)
+        return StreamingResponse(_pieces(file), 200, headers, "application/zip", background=closing)
+
+    async def open(self, request: Request) -> Response:
+        """A file becomes a new canvas; its three links are told this once."""
+        self._canvases.count_new(request)
+        file = await run_sync(_scratch)
+        try:
+            await self._receive(request, file)
+            canvas = await self._canvases.new(NewCanvas())
+            try:
+                async with self._turns:
+                    await read_canvas_file(self._store, canvas, file)
+            except NanobanaError:
+                await self._store.delete_canvas(canvas)
+                raise
+        finally:
+            file.close()
+        _log.info("canvas opened from a file", canvas=canvas)
+        return await self._canvases.first_links(canvas)
+
+    async def _receive(self, request: Request, file: BinaryIO) -> None:
+        limit, size = self._settings.file_bytes, 0
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise TooBig(limit)
+        try:
+            async for piece in request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise TooBig(limit)
+                await run_sync(file.write, piece)
+        except ClientDisconnect as error:
+            raise BadInput("the upload was cut off", code="upload_cut_off") from error
+        await run_sync(_rewound, file)
+
+
+def _scratch() -> BinaryIO:
+    """A file without a name: it is gone with its last descriptor, whatever happens."""
+    return tempfile.TemporaryFile()
+
+
+def _rewound(file: BinaryIO) -> int:
+    size = file.seek(0, 2)
+    file.seek(0)
+    return size
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := await run_sync(file.read, PIECE):
+        yield piece
