@@ -19,10 +19,11 @@ from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.models.base import Component, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
-from nanobana_engine.models.nano.around import AroundCache, planes
+from nanobana_engine.models.nano.around import planes, region_of
 from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
 from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
+from nanobana_engine.models.nano.guesses import Guesses
 from nanobana_engine.models.nano.network import SHARPNESS, Condition, predict
 from nanobana_engine.models.nano.text import encode, token_ids
 
@@ -47,7 +48,7 @@ class NanoAdapter:
         self._tokenizer = parts.tokenizer
         self._pack = pack
         self.retriever = Retriever(pack)
-        self._around = AroundCache()
+        self._guesses = Guesses()
         self._embed = lru_cache(maxsize=256)(self._embed_words)
 
     @classmethod
@@ -78,12 +79,14 @@ class NanoAdapter:
             understood = understand(self.retriever, request.prompt, bool(request.references))
         except UnknownPrompt as unknown:
             raise BadInput(str(unknown), code="unknown_prompt") from unknown
-        if request.previous is not None:
-            around = self._around.look(request.previous, request.mask)
-            return condition(around, request.previous, request.user_mask, NOTHING, keeps=True)
-        wanted = wish(self._pack, understood, request.references, request.seed)
-        around = self._around.look(request.pixels, request.mask)
-        return condition(around, request.pixels, request.user_mask, wanted, request.strength < KEEPS_BELOW)
+        pixels = request.pixels if request.previous is None else request.previous
+        wanted = NOTHING
+        if request.previous is None:
+            wanted = wish(self._pack, understood, request.references, request.seed)
+        if request.previous is not None or request.strength < KEEPS_BELOW:
+            return condition(region_of(pixels, request.mask), None, pixels, request.user_mask, wanted)
+        around = self._guesses.look(pixels, request.mask)
+        return condition(around.region, around, pixels, request.user_mask, wanted)
 
     def encode(self, pixels: Pixels) -> Tensor:
         """[H, W, 3] in 0..1 → [48, H/4, W/4]; exact."""

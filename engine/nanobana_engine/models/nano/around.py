@@ -1,9 +1,10 @@
-"""What surrounds a hole, at the network's frame and at the region's own size; shared by the variations of an edit."""
+"""What surrounds a hole, at the network's frame and at the region's own size; the same whatever is asked for."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,20 @@ from torch import Tensor
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
+from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.shifts import refine_shift
 
 FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""
 HOLE_FROM = 0.5
 """Mask value from which a pixel counts as part of the hole; the softer rim is context, and blended by the engine."""
-PATCHMATCH_AREA = 160**2
-"""Pixels on which PatchMatch runs at the most (a third of a second); larger regions get its fill scaled up."""
+PATCHMATCH_AREA = NATIVE**2
+"""Pixels on which PatchMatch runs at the most, as many as the network sees (0.15 s); above it its fill is scaled up."""
+
+
+def always() -> bool:
+    """Goes on to the end."""
+    return True
 
 
 def frame_size(height: int, width: int) -> tuple[int, int]:
@@ -57,91 +64,134 @@ def covering(hole: Bools, size: tuple[int, int]) -> Bools:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """A region with its hole emptied and the guesses at what was there, at the frame's size (`small`) and its own."""
+class Region:
+    """A hole and what is known around it."""
 
     hole: Bools
-    image: Floats
-    """(H, W, 3), black in the hole."""
-    guesses: tuple[Floats, Floats, Floats]
+    """(H, W), at the region's own size."""
     small_hole: Bools
+    """(h, w), at the frame's."""
     small: Floats
-    small_guesses: tuple[Floats, Floats, Floats]
+    """(h, w, 3), black in the hole."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.hole.nbytes + self.small_hole.nbytes + self.small.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The guesses at what is in a region's hole; each equals the known picture outside it.
+
+    Nothing in it depends on what is asked for: it is shared by all variations of an edit, and can be made beforehand.
+    """
+
+    region: Region
+    stacked: Tensor
+    """(1, 3, 3, H, W)."""
+    small_stacked: Tensor
+    """(1, 3, 3, h, w)."""
     costs: tuple[float, float]
 
+    @property
+    def guesses(self) -> tuple[Floats, ...]:
+        """Each (H, W, 3)."""
+        return tuple(np.moveaxis(guess, 0, -1) for guess in self.stacked[0].numpy())
 
-def look_around(pixels: Floats, mask: Floats) -> Around:
-    """Guesses for a region (H, W, 3) in [0, 1] under a soft mask (H, W); an empty mask means all of it.
+    @property
+    def nbytes(self) -> int:
+        return self.region.nbytes + self.stacked.nbytes + self.small_stacked.nbytes
 
-    The repeats of the surroundings are searched at the frame's size and made exact at the region's own.
-    """
+
+def region_of(pixels: Floats, mask: Floats) -> Region:
+    """A region (H, W, 3) in [0, 1] under a soft mask (H, W); an empty mask means all of it."""
     hole = mask > HOLE_FROM
     if not hole.any():
         hole = np.ones_like(hole)
-    image = np.where(hole[..., None], 0, pixels).astype(np.float32)
     size = frame_size(*hole.shape)
     small_hole = covering(hole, size)
-    known = shrunk((~hole)[..., None].astype(np.float32), size)
-    small = np.where(small_hole[..., None], 0, shrunk(image, size) / np.maximum(known, 1e-3)).astype(np.float32)
+    return Region(hole, small_hole, _emptied(_without(pixels, hole), hole, size, small_hole))
+
+
+def look_around(pixels: Floats, mask: Floats, goes_on: Callable[[], bool] = always) -> Around | None:
+    """Guesses for a region (H, W, 3) in [0, 1] under a soft mask (H, W).
+
+    The repeats of the surroundings are searched at the frame's size and made exact at the region's own, while
+    PatchMatch, where it is wanted, runs on another core: it needs only the picture.
+
+    Args:
+        goes_on: asked between the parts of the work.
+
+    Returns:
+        None if it did not go on.
+    """
+    region = region_of(pixels, mask)
+    hole, small_hole, small = region.hole, region.small_hole, region.small
+    image, size = _without(pixels, hole), small_hole.shape
     found = prefill.surroundings(small, small_hole)
-    guesses = (found.smooth, *found.copies) if hole.shape == size else _at_full_size(image, hole, found, size)
-    matched = _patchmatch(image, hole, None if found.in_shreds else guesses[1]) if found.shows_seams else None
+    if not goes_on():
+        return None
+    with ThreadPoolExecutor(1, "patchmatch") as beside:
+        matching = beside.submit(_matched, image, hole) if found.shows_seams else None
+        guesses = (found.smooth, *found.copies) if hole.shape == size else _at_full_size(image, hole, found)
+        matched = None if matching is None else matching.result()
+    if not goes_on():
+        return None
     if matched is not None:
+        matched = _enlarged(matched, image, hole, None if found.in_shreds else guesses[1])
         guesses = (guesses[0], matched, guesses[0] if found.in_shreds else guesses[1])
         found = found.with_patchmatch(np.where(small_hole[..., None], shrunk(matched, size), small))
-    return Around(hole, image, guesses, small_hole, small, (found.smooth, *found.copies), found.costs)
+    return Around(region, stack(guesses), stack((found.smooth, *found.copies)), found.costs)
 
 
-def _at_full_size(
-    image: Floats, hole: Bools, found: prefill.Surroundings, size: tuple[int, int]
-) -> tuple[Floats, Floats, Floats]:
-    scale_y, scale_x = hole.shape[0] / size[0], hole.shape[1] / size[1]
+def _without(pixels: Floats, hole: Bools) -> Floats:
+    return np.where(hole[..., None], 0, pixels).astype(np.float32)
+
+
+def stack(guesses: Sequence[Floats]) -> Tensor:
+    """(H, W, 3) pictures → (1, N, 3, H, W)."""
+    return torch.stack([planes(guess) for guess in guesses], 1)
+
+
+def _emptied(image: Floats, hole: Bools, size: tuple[int, int], small_hole: Bools) -> Floats:
+    """An image whose hole is black at another size: no black gets into what is known."""
+    if hole.shape == size:
+        return image
+    known = shrunk((~hole)[..., None].astype(np.float32), size)
+    return np.where(small_hole[..., None], 0, shrunk(image, size) / np.maximum(known, 1e-3)).astype(np.float32)
+
+
+def _at_full_size(image: Floats, hole: Bools, found: prefill.Surroundings) -> tuple[Floats, Floats, Floats]:
+    scale_y, scale_x = (here / small for here, small in zip(hole.shape, found.smooth.shape[:2], strict=True))
     radius = max(1, int(np.ceil(max(scale_y, scale_x) / 2)))
     scaled = [(round(y * scale_y), round(x * scale_x)) for y, x in found.shifts]
     exact = [refine_shift(image, hole, shift, radius) for shift in scaled[:2]]
     return prefill.guesses_by(image, hole, [*exact, *scaled[2:]])
 
 
-def _patchmatch(image: Floats, hole: Bools, copy: Floats | None) -> Floats | None:
-    """PatchMatch's fill at the region's size; above PATCHMATCH_AREA scaled up, with the grain of `copy`."""
+def _matched(image: Floats, hole: Bools) -> Floats | None:
+    """PatchMatch's fill, above PATCHMATCH_AREA of a smaller image; None where there is none."""
     height, width = hole.shape
     scale = min(1.0, float(np.sqrt(PATCHMATCH_AREA / (height * width))))
-    if scale == 1.0:
-        return prefill.patchmatch(image, hole, 0)
     size = (round(height * scale), round(width * scale))
     small_hole = covering(hole, size)
-    known = shrunk((~hole)[..., None].astype(np.float32), size)
-    filled = prefill.patchmatch(shrunk(image, size) / np.maximum(known, 1e-3), small_hole, 0)
-    if filled is None:
-        return None
-    large = shrunk(filled, (height, width))
-    if copy is None:
-        return np.where(hole[..., None], large, image).astype(np.float32)
-    blur = 0.6 / scale
-    detail = copy - scipy.ndimage.gaussian_filter(copy, (blur, blur, 0))
-    limit = 2.5 * float(np.median(np.abs(detail[hole])))  # grain passes, the copy's own lines do not
-    detail = np.clip(detail, -limit, limit)
-    return np.where(hole[..., None], np.clip(large + detail, 0, 1), image).astype(np.float32)
+    return prefill.patchmatch(_emptied(image, hole, size, small_hole), small_hole, 0)
 
 
-class AroundCache:
-    """The last few regions looked at, by their content: variations and re-rolls guess nothing twice."""
-
-    def __init__(self, entries: int = 4) -> None:
-        self._entries = entries
-        self._kept: OrderedDict[bytes, Around] = OrderedDict()
-
-    def look(self, pixels: Floats, mask: Floats) -> Around:
-        """`look_around`, or its earlier answer for the same pixels outside the same hole."""
-        hole = mask > HOLE_FROM
-        digest = hashlib.blake2b(np.packbits(hole).tobytes(), digest_size=16)
-        digest.update(repr(pixels.shape).encode())
-        digest.update(np.ascontiguousarray(np.where(hole[..., None], 0, pixels)).tobytes())
-        key = digest.digest()
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        self._kept[key] = around = look_around(pixels, mask)
-        if len(self._kept) > self._entries:
-            self._kept.popitem(last=False)
-        return around
+def _enlarged(matched: Floats, image: Floats, hole: Bools, copy: Floats | None) -> Floats:
+    """A fill of a smaller image in the hole of the image itself, with the grain of `copy`."""
+    height, width = hole.shape
+    if matched.shape == image.shape:
+        return matched
+    left, top, right, bottom = bounding_box(hole)
+    blur = 0.6 * float(np.sqrt(height * width / (matched.shape[0] * matched.shape[1])))
+    rim = math.ceil(4 * blur)
+    part = (slice(max(0, top - rim), bottom + rim), slice(max(0, left - rim), right + rim))
+    large = shrunk(matched, (height, width))[part]
+    if copy is not None:
+        detail = copy[part] - scipy.ndimage.gaussian_filter(copy[part], (blur, blur, 0))
+        limit = 2.5 * float(np.median(np.abs(detail[hole[part]])))  # grain passes, the copy's own lines do not
+        large = np.clip(large + np.clip(detail, -limit, limit), 0, 1)
+    filled = image.copy()
+    np.copyto(filled[part], large, where=hole[part][..., None])
+    return filled

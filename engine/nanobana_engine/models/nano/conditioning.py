@@ -13,10 +13,11 @@ from nanobana_engine.assets.meaning import Understood
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.models.nano import backgrounds
-from nanobana_engine.models.nano.around import Around, planes, shrunk
+from nanobana_engine.models.nano.around import Around, Region, planes, shrunk, stack
 from nanobana_engine.models.nano.arrays import Bools, Floats, Picture
 from nanobana_engine.models.nano.data import shadow
-from nanobana_engine.models.nano.layout import Pose, over, place, random_pose
+from nanobana_engine.models.nano.layout import Pose, place, random_pose
+from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.network import Condition
 from nanobana_engine.models.nano.recolour import recolour
 from nanobana_engine.models.nano.scenery import backdrop_layer, draw_ground, in_light
@@ -103,11 +104,17 @@ def _scaled(pose: Pose, share: float) -> Pose:
     return Pose(pose.mirrored, pose.turn, pose.scale * share, pose.wander)
 
 
-def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats:
+def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats | None:
     """(H, W, 4), premultiplied: the ground, if any, and every picture in its place inside the user's mask.
 
     The ground is drawn for a square around the region, so that it does not depend on the region's shape.
+
+    Returns:
+        None where nothing is wanted.
     """
+    if wanted.ground is None and not wanted.pictures:
+        return None
+    inside = user_mask if user_mask.any() else hole
     layer: Floats = np.zeros((*hole.shape, 4), np.float32)
     if wanted.ground is not None:
         side = max(hole.shape)
@@ -115,49 +122,68 @@ def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats:
         drawn = draw_ground(wanted.ground, wanted.ground_colour, wanted.light, rng, side)
         top, left = (side - hole.shape[0]) // 2, (side - hole.shape[1]) // 2
         layer = backdrop_layer(drawn[top : top + hole.shape[0], left : left + hole.shape[1]], hole)
+    x0, y0, x1, y1 = bounding_box(hole | inside)
+    part = (slice(y0, y1), slice(x0, x1))
     if wanted.pictures:
-        inside = user_mask if user_mask.any() else hole
-        poses: Sequence[Pose] = wanted.poses
-        stance = backgrounds.BACKGROUNDS[wanted.ground][1] if wanted.ground is not None else "air"
-        if wanted.ground is not None and hole.mean() > SCENE_FROM:
-            poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in poses]
-        things = in_light(place(wanted.pictures, poses, inside), wanted.light)
-        if hole.all():  # no network will see this: its shadow is drawn
-            layer[..., :3] *= 1 - shadow(things[..., 3], stance, max(hole.shape))[..., None]
-        layer = things + layer * (1 - things[..., 3:])
-    kept: Floats = layer * hole[..., None]
-    return kept
+        layer[part] = _with_things(layer[part], wanted, inside[part], hole)
+    layer[part] *= hole[part][..., None]
+    return layer
 
 
-def condition(around: Around, pixels: Floats, user_mask: Floats, wanted: Wish, keeps: bool = False) -> NanoConditioning:
+def _with_things(layer: Floats, wanted: Wish, inside: Bools, hole: Bools) -> Floats:
+    """The part of a layer (h, w, 4) that `inside` covers, with the pictures in it."""
+    poses: Sequence[Pose] = wanted.poses
+    stance = backgrounds.BACKGROUNDS[wanted.ground][1] if wanted.ground is not None else "air"
+    if wanted.ground is not None and hole.mean() > SCENE_FROM:
+        poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in poses]
+    things = in_light(place(wanted.pictures, poses, inside), wanted.light)
+    if hole.all():  # no network will see this: its shadow is drawn
+        layer = layer.copy()
+        layer[..., :3] *= 1 - shadow(things[..., 3], stance, max(hole.shape))[..., None]
+    return things + layer * (1 - things[..., 3:])
+
+
+def condition(
+    region: Region, around: Around | None, pixels: Floats, user_mask: Floats, wanted: Wish
+) -> NanoConditioning:
     """What the network sees of a region (H, W, 3) in [0, 1], and what its answer is composed from.
 
-    The pictures are placed at the request's size, so they come out as sharp as they are. With `keeps`, what stands in
-    the hole is the one guess, under the pictures.
+    The pictures are placed at the request's size, so they come out as sharp as they are.
+
+    Args:
+        around: None where what stands in the hole is the one guess, under the pictures.
     """
-    hole, small_hole = around.hole, around.small_hole
+    hole, small_hole = region.hole, region.small_hole
     size = small_hole.shape
     layer = reference_layer(wanted, user_mask > 0.5, hole)
-    small_layer = shrunk(layer, size) * small_hole[..., None]
-    if keeps:
-        kept = shrunk(pixels.astype(np.float32), size)
-        small_guesses, guesses, costs = (kept,) * 3, (pixels,) * 3, (0.0, 0.0)
+    small_layer = None if layer is None else shrunk(layer, size) * small_hole[..., None]
+    if around is None:
+        kept = np.where(small_hole[..., None], shrunk(pixels.astype(np.float32), size), region.small)
+        guesses, small_guesses, costs = stack((pixels,) * 3), stack((kept,) * 3), (0.0, 0.0)
     else:
-        small_guesses, guesses, costs = around.small_guesses, around.guesses, around.costs
+        guesses, small_guesses, costs = around.stacked, around.small_stacked, around.costs
+    reference = torch.zeros(1, 4, *size) if small_layer is None else planes(small_layer)
     frame = Condition(
-        _laid_over(layer=small_layer, guesses=small_guesses, hole=small_hole, image=around.small),
+        _under(small_layer, small_guesses, small_hole),
         planes(small_hole[..., None].astype(np.float32)),
-        planes(small_layer),
+        reference,
         torch.tensor([costs], dtype=torch.float32),
     )
-    full = _laid_over(layer=layer, guesses=guesses, hole=hole, image=around.image)
-    settled = bool(hole.all()) and not keeps
+    full = _under(layer, guesses, hole)
+    settled = bool(hole.all()) and around is not None
     return NanoConditioning(frame, full, planes(hole[..., None].astype(np.float32)), wanted.words, settled)
 
 
-def _laid_over(layer: Floats, guesses: Sequence[Floats], hole: Bools, image: Floats) -> Tensor:
-    """(1, 3, 3, H, W): the layer over each guess inside the hole, the image outside."""
-    return torch.stack([planes(np.where(hole[..., None], over(layer, g), image)) for g in guesses], 1)
+def _under(layer: Floats | None, guesses: Tensor, hole: Bools) -> Tensor:
+    """(1, 3, 3, H, W) guesses with a layer (H, W, 4), which is nothing outside the hole, laid over each of them."""
+    if layer is None:
+        return guesses
+    x0, y0, x1, y1 = bounding_box(hole)
+    laid = guesses.clone()
+    over = planes(layer[y0:y1, x0:x1])
+    part = laid[..., y0:y1, x0:x1]
+    part.mul_(1 - over[:, None, 3:]).add_(over[:, None, :3])
+    return laid
 
 
 def understand(retriever: Retriever, prompt: str, has_references: bool) -> Understood:

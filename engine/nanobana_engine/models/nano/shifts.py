@@ -148,10 +148,11 @@ def _fill_from_copies(
 def copy_by(image: Floats, smooth: Floats, shifts: ShiftMap) -> Floats:
     """`image` with its hole copied from where `shifts` point; what they do not reach comes from `smooth`."""
     height, width = shifts.filled.shape
-    y, x = np.mgrid[:height, :width]
-    copied = image[np.clip(y + shifts.dy, 0, height - 1), np.clip(x + shifts.dx, 0, width - 1)]
-    result: Floats = np.where(shifts.filled[..., None], copied, smooth)
-    return result
+    y, x = np.nonzero(shifts.filled)
+    copied: Floats = smooth.astype(np.float32)
+    there = np.clip(y + shifts.dy[y, x], 0, height - 1), np.clip(x + shifts.dx[y, x], 0, width - 1)
+    copied[y, x] = image[there]
+    return copied
 
 
 def seam_energy(image: Floats, copy: Floats, shifts: ShiftMap) -> float:
