@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from nanobana_engine.engine.lab import from_lab, to_lab
-from nanobana_engine.models.base import Component, Conditioning, Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, Conditioning, FlowSteps, Item, Pixels, Preset, Request
 
 
 def preset(**changes: Any) -> Preset:
@@ -29,7 +29,7 @@ def preset(**changes: Any) -> Preset:
     return Preset(**{**facts, **changes})
 
 
-class PixelAdapter:
+class PixelAdapter(FlowSteps):
     """Latents are the pixels themselves; predicts what `answer` makes of the request: by default what stands there."""
 
     def __init__(self, facts: Preset | None = None, *, step_s: float = 0.0) -> None:

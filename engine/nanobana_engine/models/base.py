@@ -7,7 +7,7 @@ resolution, and hands them back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -17,7 +17,18 @@ import torch
 
 from nanobana_engine.models.preset import Preset
 
-__all__ = ["Component", "Conditioning", "Item", "MaskPlane", "ModelAdapter", "Pixels", "Preset", "Request"]
+__all__ = [
+    "Component",
+    "Conditioning",
+    "FlowSteps",
+    "Item",
+    "MaskPlane",
+    "ModelAdapter",
+    "Move",
+    "Pixels",
+    "Preset",
+    "Request",
+]
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
 """[height, width, 3] sRGB in 0..1."""
@@ -68,6 +79,42 @@ class Item:
     guidance: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One picture's step from a noise level to the next, once its clean latents were predicted."""
+
+    latents: torch.Tensor
+    """[C, h, w] at `sigma`."""
+    clean: torch.Tensor
+    """x0 as `denoise` predicted it."""
+    sigma: float
+    after: float
+    """The level to reach; 0.0 at the end."""
+    last: tuple[float, torch.Tensor] | None
+    """Level and predicted x0 of the step before, for samplers that look back."""
+    fresh: Callable[[], torch.Tensor]
+    """Unit noise of this step, the same for the same seed, for samplers that add some."""
+
+
+class FlowSteps:
+    """How pictures begin and move in models of flow matching; adapters of such models inherit it.
+
+    With x = (1 - sigma) x0 + sigma noise the velocity is (x - x0) / sigma, so an Euler step to sigma' is
+    x' = x0 + (sigma' / sigma) (x - x0).
+    """
+
+    def begin(self, request: Request, known: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
+        """What stands there, or the stage before, under noise."""
+        clean = known if request.previous is None else self.encode(request.previous)
+        return (1.0 - sigma) * clean + sigma * noise
+
+    def step(self, move: Move) -> torch.Tensor:
+        return move.clean + (move.after / move.sigma) * (move.latents - move.clean)
+
+    def encode(self, pixels: Pixels) -> torch.Tensor:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """A network of a model that can be moved, put aside or made smaller by itself (E10)."""
@@ -103,6 +150,19 @@ class ModelAdapter(Protocol):
 
     def encode(self, pixels: Pixels) -> torch.Tensor:
         """Pixels to clean latents [C, h, w] (h = height / latent_stride)."""
+        ...
+
+    def begin(self, request: Request, known: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Latents at the first noise level.
+
+        Args:
+            known: what stands there now, encoded.
+            noise: the edit's fixed unit noise, of the same shape.
+        """
+        ...
+
+    def step(self, move: Move) -> torch.Tensor:
+        """Latents at the next noise level: Euler for models of flow matching (`FlowSteps`)."""
         ...
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:

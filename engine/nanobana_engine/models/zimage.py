@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
-from nanobana_engine.models.base import Component, Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.loading import load_pipeline
 
@@ -40,7 +40,7 @@ class ZImageConditioning:
     negative: Tensor
 
 
-class ZImageAdapter:
+class ZImageAdapter(FlowSteps):
     """Wraps a loaded `ZImagePipeline`, of which it uses the components and the prompt encoding, not the loop."""
 
     def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:

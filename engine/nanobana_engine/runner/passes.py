@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 
 from nanobana.protocol.geometry import Box
-from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Pixels, Request
-from nanobana_engine.runner.noise import stage_noise, tile_noise
+from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Request
+from nanobana_engine.runner.noise import stage_noise, step_noise, tile_noise
 from nanobana_engine.runner.short import OutOfMemory, within_memory
 
 
@@ -34,8 +34,12 @@ class Pass:
     conditioning: Conditioning
     guidance: float
     latents: torch.Tensor
+    fresh: Callable[[int], torch.Tensor]
+    """Unit noise of a step, for samplers that add some."""
     clean: torch.Tensor | None = None
     """x0 after the newest step."""
+    last: tuple[float, torch.Tensor] | None = None
+    """Level and predicted x0 of the newest step, as the model gave it."""
     step: int = 0
     key: tuple[object, ...] = field(default=())
 
@@ -118,17 +122,20 @@ class Runner:
             nanobana.protocol.errors.BadInput: what the adapter refuses.
             OutOfMemory: it cannot be encoded at this size.
         """
-        previous = request.previous
         conditioning = within_memory(lambda: self.adapter.condition(request))
         with self._timed([owner]):
             known = within_memory(lambda: self.adapter.encode(request.pixels))
-            begin = known if previous is None else within_memory(lambda: self.adapter.encode(previous))
         stride = self.adapter.preset.latent_stride
         shape = (known.shape[0], frame[1] // stride, frame[0] // stride)
         noise = tile_noise(stage_noise(request.seed, stage, shape), tile, stride).to(known)
         height, width = request.mask.shape
         sigmas = self.adapter.sigmas(steps, request.strength, (width, height))
-        sigma = sigmas[0]
+
+        def fresh(step: int) -> torch.Tensor:
+            return tile_noise(step_noise(request.seed, stage, step, shape), tile, stride).to(known)
+
+        with self._timed([owner]):
+            latents = within_memory(lambda: self.adapter.begin(request, known, noise, sigmas[0]))
         made = Pass(
             owner=owner,
             known=known,
@@ -137,7 +144,8 @@ class Runner:
             sigmas=sigmas,
             conditioning=conditioning,
             guidance=guidance,
-            latents=(1.0 - sigma) * begin + sigma * noise,
+            latents=latents,
+            fresh=fresh,
         )
         made.key = self.adapter.call_key(made.item())
         return made
@@ -178,9 +186,33 @@ class Runner:
                 short += part
             else:
                 for one, clean in zip(part, predicted, strict=True):
-                    _euler(one, clean)
+                    self._move(one, clean)
             left = left[len(part) :]
         return short
+
+    def _move(self, one: Pass, clean: torch.Tensor) -> None:
+        """The adapter's step, then the soft mask.
+
+        Where D has not reached the step's threshold the cell is what is known, noised to sigma' with the fixed noise:
+        with n steps, step i (0-based) owns D > 1 - (i + 1) / n (Levin and Fried 2023, "Differential Diffusion"), so
+        D = 1 always belongs to the model and D = 0 never.
+        """
+        sigma, after, step = one.sigmas[one.step], one.sigmas[one.step + 1], one.step
+        moved = self.adapter.step(
+            Move(
+                latents=one.latents,
+                clean=clean,
+                sigma=sigma,
+                after=after,
+                last=one.last,
+                fresh=lambda: one.fresh(step),
+            )
+        )
+        owned = one.depth > 1.0 - (step + 1) / one.steps
+        one.latents = torch.where(owned, moved, (1.0 - after) * one.known + after * one.noise)
+        one.clean = torch.where(one.depth > 0, clean, one.known)
+        one.last = (sigma, clean)
+        one.step += 1
 
     @torch.inference_mode()
     def preview(self, one: Pass) -> npt.NDArray[np.uint8]:
@@ -198,22 +230,6 @@ class Runner:
         """
         with self._timed([one.owner]):
             return within_memory(lambda: self.adapter.decode(one.latents))
-
-
-def _euler(one: Pass, clean: torch.Tensor) -> None:
-    """An Euler step of flow matching with predicted x0, then the soft mask.
-
-    With x = (1 - sigma) x0 + sigma noise the velocity is (x - x0) / sigma, so the step to sigma' is
-    x' = x0 + (sigma' / sigma) (x - x0). Where D has not reached the step's threshold the cell is what is known, noised
-    to sigma' with the fixed noise: with n steps, step i (0-based) owns D > 1 - (i + 1) / n (Levin and Fried 2023,
-    "Differential Diffusion"), so D = 1 always belongs to the model and D = 0 never.
-    """
-    sigma, after = one.sigmas[one.step], one.sigmas[one.step + 1]
-    moved = clean + (after / sigma) * (one.latents - clean)
-    owned = one.depth > 1.0 - (one.step + 1) / one.steps
-    one.latents = torch.where(owned, moved, (1.0 - after) * one.known + after * one.noise)
-    one.clean = torch.where(one.depth > 0, clean, one.known)
-    one.step += 1
 
 
 def _pooled(mask: npt.NDArray[np.float32], stride: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ from nanobana.protocol.errors import BadInput
 from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
-from nanobana_engine.models.base import Component, Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.nano.around import planes, region_of
 from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
@@ -35,7 +35,7 @@ GRAIN_BELOW = 0.4
 PREVIEW_SIDE = 256
 
 
-class NanoAdapter:
+class NanoAdapter(FlowSteps):
     """Holds the weights and the asset pack; calls come from one thread, and no call changes what another returns."""
 
     def __init__(

@@ -1,0 +1,244 @@
+"""The adapter of Stable Diffusion 1.5 and 2: edits at different noise levels share a call of the UNet.
+
+A UNet of 4 channels sees the noisy picture alone and is held to the surroundings by the engine's soft mask; one of 9
+is trained for inpainting and also sees the mask and the picture without what lies under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nanobana.protocol.errors import BadInput
+from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request
+from nanobana_engine.models.loading import load_pipeline
+from nanobana_engine.models.projection import Projection
+from nanobana_engine.models.sd.levels import Levels
+from nanobana_engine.models.sd.reader import Reader
+
+LEAST_STEPS = 3
+FULL = 0.999
+"""From this strength on nothing of what stood there is kept."""
+UNGUIDED = 1.0
+"""Up to this guidance the network is not asked about the negative prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SdConditioning:
+    """What the UNet is told besides the picture."""
+
+    prompt: Tensor
+    """[tokens, width]."""
+    negative: Tensor
+    """As many tokens."""
+    pooled: Tensor | None = None
+    """[width'], XL only."""
+    negative_pooled: Tensor | None = None
+    seen: Tensor | None = None
+    """[1 + 4, h, w] for a UNet of 9 channels: the mask, and the latents of the picture without what it covers."""
+
+
+class SdAdapter:
+    """Wraps a loaded pipeline of diffusers, of which it uses the components, not the loop."""
+
+    pipeline = "StableDiffusionInpaintPipeline"
+    left_out: tuple[str, ...] = ("safety_checker", "feature_extractor", "image_encoder")
+    """Components that are not loaded."""
+
+    def __init__(self, pipeline: Any, preset: Preset, device: torch.device | str = "cpu") -> None:
+        self.preset = preset
+        self.device = torch.device(device)
+        self._pipeline = pipeline.to(self.device)
+        self._unet = pipeline.unet.eval()
+        self._vae = pipeline.vae.eval()
+        if self._vae.dtype == torch.float16 and self._vae.config.force_upcast:
+            self._vae.to(torch.float32)  # half precision overflows in it
+        self._levels = Levels(pipeline.scheduler.config, preset.sampler)
+        self._project = Projection(self.encode, preset.latent_stride)
+        self._readers = self._make_readers()
+        self._embed = lru_cache(maxsize=256)(self._embed_words)
+
+    @classmethod
+    def from_folder(cls, folder: Path, preset: Preset, device: torch.device | str = "cpu") -> SdAdapter:
+        """Load a folder in diffusers format that was checked; nothing is downloaded.
+
+        Raises:
+            NotFound: ``incomplete_model``.
+            BadInput: ``wrong_component``.
+        """
+        import diffusers
+
+        parts: dict[str, Any] = dict.fromkeys(cls.left_out)
+        if "safety_checker" in parts:
+            parts["requires_safety_checker"] = False
+        pipeline = load_pipeline(getattr(diffusers, cls.pipeline), folder, preset, device, **parts)
+        cls._check(pipeline, folder)
+        return cls(pipeline, preset, device)
+
+    @classmethod
+    def _check(cls, pipeline: Any, folder: Path) -> None:
+        """Raises BadInput ``wrong_component``: parts that do not belong together."""
+        unet, width = pipeline.unet.config, cls._width(pipeline)
+        if unet.in_channels not in (4, 9):
+            raise BadInput(
+                f"The model in {folder} cannot be run: its unet takes {unet.in_channels} channels, not 4 or 9.",
+                code="wrong_component",
+            )
+        if unet.cross_attention_dim != width:
+            raise BadInput(
+                f"The model in {folder} cannot be run: its unet was made for text embeddings of "
+                f"{unet.cross_attention_dim} numbers, and its text encoder gives {width}.",
+                code="wrong_component",
+            )
+
+    @staticmethod
+    def _width(pipeline: Any) -> int:
+        return int(pipeline.text_encoder.config.hidden_size)
+
+    def _make_readers(self) -> list[Reader]:
+        return [Reader(self._pipeline.tokenizer, self._pipeline.text_encoder.eval())]
+
+    def components(self) -> list[Component]:
+        names = ("text_encoder", "text_encoder_2", "unet", "vae")
+        return [Component(name, part) for name in names if (part := getattr(self._pipeline, name, None)) is not None]
+
+    @property
+    def _sees_mask(self) -> bool:
+        return bool(self._unet.config.in_channels == 9)
+
+    def condition(self, request: Request) -> SdConditioning:
+        """Both prompts, each encoded once while it is remembered; for 9 channels the masked picture.
+
+        Raises:
+            BadInput: ``prompt_too_long``, ``bad_weight``.
+        """
+        pieces = max(reader.pieces(words) for reader in self._readers for words in (request.prompt, request.negative))
+        prompt, pooled = self._embed(request.prompt, pieces, False)
+        negative, negative_pooled = self._embed(request.negative, pieces, True)
+        seen = self._seen(request) if self._sees_mask else None
+        return SdConditioning(prompt, negative, pooled, negative_pooled, seen)
+
+    @torch.inference_mode()
+    def _embed_words(self, words: str, pieces: int, is_negative: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
+        """[pieces x length, width], and what XL takes besides."""
+        return self._readers[0].read(words, pieces).tokens, None
+
+    def _seen(self, request: Request) -> Tensor:
+        """[5, h, w]: where D is a half or more the picture is gray to the network and its own to fill."""
+        mask = (request.mask >= 0.5).astype(np.float32)
+        kept = request.pixels * (1.0 - mask[..., None]) + 0.5 * mask[..., None]
+        latents = self.encode(kept.astype(np.float32))
+        cells = F.max_pool2d(torch.from_numpy(mask)[None, None], self.preset.latent_stride)[0]
+        return torch.cat([cells.to(latents), latents])
+
+    @torch.inference_mode()
+    def encode(self, pixels: Pixels) -> Tensor:
+        """[H, W, 3] in 0..1 → [4, H/8, W/8] in float32, on the CPU."""
+        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
+        latents = self._vae.encode(picture.to(self.device, self._vae.dtype)).latent_dist.mode()[0].float().cpu()
+        shift, scale = self._latent_scale()
+        scaled: Tensor = (latents - shift) * scale
+        return scaled
+
+    def _latent_scale(self) -> tuple[Tensor, Tensor]:
+        """What the VAE's latents are shifted and scaled by, [4, 1, 1] or numbers."""
+        config = self._vae.config
+        mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if mean is None or deviation is None:
+            return torch.tensor(0.0), torch.tensor(config.scaling_factor)
+        return torch.tensor(mean)[:, None, None], config.scaling_factor / torch.tensor(deviation)[:, None, None]
+
+    def begin(self, request: Request, known: Tensor, noise: Tensor, sigma: float) -> Tensor:
+        """Noise alone for a whole fill with 9 channels, over the prefill with 4; else over what stands there."""
+        if request.previous is not None:
+            known = self.encode(request.previous)
+        elif request.strength >= FULL:
+            if self._sees_mask:
+                return self._levels.pure(noise, sigma)
+            known = self.encode(request.prefilled)
+        return (1.0 - sigma) * known + sigma * noise
+
+    def step(self, move: Move) -> Tensor:
+        return self._levels.step(move)
+
+    def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:  # noqa: ARG002 - the seam's
+        """The sampler's levels; for strength < 1 the end of a longer run, >= 3 steps."""
+        count = max(LEAST_STEPS, round(steps * strength))
+        whole = min(max(count, round(count / max(strength, 0.01))), max(count, self._levels.most))
+        return self._levels.sigmas(whole, whole - count)
+
+    def call_key(self, item: Item) -> tuple[object, ...]:
+        """Pictures of one size whose prompts take as many tokens."""
+        return (self.preset.name, *item.latents.shape[-2:], len(item.conditioning.prompt))
+
+    def cost(self, item: Item) -> float:
+        """Area in native pictures, twice with guidance."""
+        cells = (self.preset.native / self.preset.latent_stride) ** 2
+        area = item.latents.shape[-2] * item.latents.shape[-1] / cells
+        return float(area * (2.0 if self._is_guided(item) else 1.0))
+
+    @torch.inference_mode()
+    def denoise(self, items: Sequence[Item]) -> list[Tensor]:
+        """One call for all items and, where some have guidance, for their negative prompts too."""
+        guided = [n for n, item in enumerate(items) if self._is_guided(item)]
+        rows = [*range(len(items)), *guided]
+        given = [item.conditioning for item in items]
+        dtype = self._unet.dtype
+        noisy = [self._levels.inner(item.latents, item.sigma) for item in items]
+        if self._sees_mask:
+            noisy = [torch.cat([shown, one.seen]) for shown, one in zip(noisy, given, strict=True)]
+        words = torch.stack([one.prompt for one in given] + [given[n].negative for n in guided])
+        predicted = self._unet(
+            torch.stack([noisy[n] for n in rows]).to(self.device, dtype),
+            torch.tensor([self._levels.timestep(items[n].sigma) for n in rows], device=self.device),
+            encoder_hidden_states=words.to(self.device, dtype),
+            timestep_cond=self._guidance_embedding([items[n].guidance for n in rows]),
+            added_cond_kwargs=self._added(items, guided),
+            return_dict=False,
+        )[0]
+        outputs = list(predicted.float().cpu())
+        for place, n in enumerate(guided):
+            without = outputs[len(items) + place]
+            outputs[n] = without + items[n].guidance * (outputs[n] - without)
+        return [
+            self._levels.clean(item.latents, output.to(item.latents), item.sigma)
+            for item, output in zip(items, outputs, strict=False)
+        ]
+
+    def _added(self, items: Sequence[Item], guided: Sequence[int]) -> dict[str, Tensor] | None:  # noqa: ARG002 - XL's
+        return None
+
+    def _is_guided(self, item: Item) -> bool:
+        return item.guidance > UNGUIDED and self._unet.config.time_cond_proj_dim is None
+
+    def _guidance_embedding(self, guidance: Sequence[float]) -> Tensor | None:
+        """For distilled UNets that are told the guidance instead of being asked twice."""
+        width = self._unet.config.time_cond_proj_dim
+        if width is None:
+            return None
+        embedding: Tensor = self._pipeline.get_guidance_scale_embedding(
+            torch.tensor(guidance) - 1.0, embedding_dim=width
+        ).to(self.device, self._unet.dtype)
+        return embedding
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Pixels:
+        """[4, h, w] → [8h, 8w, 3] in 0..1."""
+        shift, scale = self._latent_scale()
+        scaled = (latents / scale.to(latents) + shift.to(latents))[None].to(self.device, self._vae.dtype)
+        picture = self._vae.decode(scaled, return_dict=False)[0][0].float()
+        pixels: Pixels = (picture / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
+        return pixels
+
+    def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
+        """A pixel a cell, by a projection of the latents; no network runs."""
+        return self._project(latents)
