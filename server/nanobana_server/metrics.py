@@ -35,6 +35,10 @@ class Metrics:
         self.rejected = Counter("nanobana_rejected_total", "Ops that were not taken", ["code"], registry=registry)
         self.closed = Counter("nanobana_closed_total", "Sockets that the server closed", ["code"], registry=registry)
         self.resynced = Counter("nanobana_resynced_total", "Rooms started again from a manifest", registry=registry)
+        self.diverged = Counter(
+            "nanobana_divergence_found_total", "Copies of a canvas that were wrong and were sent anew (R9)",
+            registry=registry,
+        )  # fmt: skip
         self.gaps = Counter("nanobana_gaps_filled_total", "Changes that no bell announced (R9)", registry=registry)
 
     def exposition(self) -> bytes:

@@ -43,3 +43,14 @@ test('C2 a mip key follows its base tiles', () => {
   expect(doc.mip('a', 1, 0, 0)).toEqual({ key: mipKey(['n1', '', '', 'n2']), seq: 11 })
   expect(doc.mip('a', 1, 1, 0)).toBeUndefined()
 })
+
+test('R9 the sum is the one that the server computes', () => {
+  const doc = new Document()
+  const layers = [
+    { id: 'base', name: 'Base', visible: true, opacity: 1 },
+    { id: 'sky', name: 'Sky', visible: false, opacity: 1 },
+  ]
+  const tiles: [string, number, number, string][] = [['sky', -1, 10, 'b'.repeat(32)], ['base', 0, 0, 'a'.repeat(32)], ['base', 2, 0, '']]
+  doc.load(manifest({ layers, tiles }))
+  expect(doc.sum()).toBe(622895617) // stands in tests/unit/test_protocol_checksum.py too
+})

@@ -29,6 +29,7 @@ OPS: Mapping[type[m.ClientMessage], frozenset[Role]] = {
     m.Hello: _EVERYBODY,
     m.Ping: _EVERYBODY,
     m.Cursor: _EVERYBODY,
+    m.Diverged: _EVERYBODY,
     m.Stroke: _EDITORS,
     m.Mask: _EDITORS,
     m.Paint: _EDITORS,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import anyio
 import structlog
 
+from nanobana.protocol import codec
 from nanobana.protocol import messages as m
+from nanobana.protocol.checksum import canvas_sum
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
 from nanobana_server.metrics import Metrics
 from nanobana_server.room import relay
@@ -122,6 +124,22 @@ class Follower:
                 await self._store.publish(self._room.canvas, self._server, relay.packed(messages))
             except NanobanaError as error:
                 _log.debug("volatile traffic lost", canvas=self._room.canvas, code=error.code)
+
+    async def sample(self) -> None:
+        """Say from time to time what everybody's copy must look like, as the store has it, for ever (R9)."""
+        room = self._room
+        while True:
+            await anyio.sleep(room.pace.sample)
+            try:
+                manifest = await self._store.manifest(room.canvas)
+            except NanobanaError as error:
+                _log.debug("canvas not sampled", canvas=room.canvas, code=error.code)
+                continue
+            if manifest.position == room.position:  # else readers stand elsewhere: the next one will do
+                rows = ((tile.layer, tile.tx, tile.ty, tile.name) for tile in manifest.tiles)
+                said = m.Checksum(position=manifest.position, sum=canvas_sum(manifest.layers, rows))
+                room.board.single("checksum", codec.encode(said))
+                room.stir()
 
     async def keep_presence(self) -> None:
         """Say that our members are here and learn who is elsewhere, for ever."""

@@ -57,6 +57,7 @@ class Inbox:
         limits: Limits,
         ops: "MemoryObjectSendStream[tuple[m.Op, float]]",
         refused: Callable[[str], None],
+        diverged: Callable[[m.Diverged], None],
     ) -> None:
         self._wire = wire
         self._outlet = outlet
@@ -66,6 +67,7 @@ class Inbox:
         self._limits = limits
         self._ops = ops
         self._refused = refused
+        self._diverged = diverged
 
     async def run(self) -> None:
         """Until the socket closes.
@@ -93,6 +95,9 @@ class Inbox:
                 self._bad(message)
             case m.Hello():
                 self._bad(m.Problem(code="out_of_order", message="hello is the first message and comes once"))
+            case m.Diverged():
+                if self._limits.refused.wait_for() == 0.0:
+                    self._diverged(message)
             case m.Ping() | m.Cursor() | m.Stroke() | m.Mask():
                 if self._limits.volatile.wait_for() == 0.0:
                     self._show(message)

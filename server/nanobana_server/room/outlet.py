@@ -41,11 +41,12 @@ class Outlet:
         self._is_busy = False
         self._woken = anyio.Event()
         self._answered = anyio.Event()
+        self._doubt = ""
 
     @property
     def lags(self) -> bool:
-        """The socket has not drained."""
-        return self._is_busy or not self._wire.is_clear
+        """The socket has not drained, or its reader must start again."""
+        return self._is_busy or bool(self._doubt) or not self._wire.is_clear
 
     def start(self, welcome: list[bytes], cursor: Cursor) -> None:
         """Write the welcome; from now on the reader follows the room from `cursor`."""
@@ -69,6 +70,11 @@ class Outlet:
             pass
         except Gone:
             return
+        self._woken.set()
+
+    def doubt(self, reason: str) -> None:
+        """The reader's copy is wrong: it gets a manifest next, and nothing before it."""
+        self._doubt = reason
         self._woken.set()
 
     def reply(self, message: msgspec.Struct) -> None:
@@ -123,6 +129,10 @@ class Outlet:
             return True
         if self._cursor is None:
             return False
+        if self._doubt:
+            reason, self._doubt = self._doubt, ""
+            await self._resync(reason)
+            return True
         try:
             step = self._frames.step(self._cursor)
         except Void as void:

@@ -21,6 +21,8 @@ class Pace:
     """The log is read this often even if no bell rang (R9)."""
     beat: float = 5.0
     """Presence is renewed and compared with the store's this often."""
+    sample: float = 30.0
+    """What everybody's copy must look like is said this often (R9)."""
     stall: float = 15.0
     """A socket that takes nothing for this long is cut off with CLOSE_SLOW (R4)."""
     hello: float = 5.0

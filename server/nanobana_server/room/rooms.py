@@ -156,7 +156,7 @@ class Rooms:
             tasks.start_soon(follower.listen)
             with anyio.move_on_after(SUBSCRIBE_S):  # without it the log is still polled
                 await follower.subscribed()
-            for task in (follower.read, follower.relay, follower.keep_presence, room.tick):
+            for task in (follower.read, follower.relay, follower.keep_presence, follower.sample, room.tick):
                 tasks.start_soon(task)
             tasks.start_soon(self._watch_links, room)
             room.engines(self._engines)

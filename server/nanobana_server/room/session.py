@@ -61,7 +61,9 @@ class Session:
         self._metrics = metrics
         self._outlet = Outlet(wire, room.frames, room.pace, snapshot)
         self._ops_in, self._ops_out = anyio.create_memory_object_stream[tuple[m.Op, float]](OPS_WAITING)
-        self._inbox = Inbox(wire, self._outlet, room, member, client, limits, self._ops_in, self._count_refusal)
+        self._inbox = Inbox(
+            wire, self._outlet, room, member, client, limits, self._ops_in, self._count_refusal, self._correct
+        )
         self._scope = anyio.CancelScope()
         self._is_ended = False
         self._worked = anyio.Event()
@@ -174,6 +176,12 @@ class Session:
         self._metrics.saved_seconds.labels(kind).observe(took)
         self._log.info("op saved", op=op.op, kind=kind, seq=seq, ms=round(took * 1000, 1))
         return m.Ack(op=op.op, seq=seq)
+
+    def _correct(self, found: m.Diverged) -> None:
+        """The member's copy is not what the store has: count it, say so in the log, and send it all anew (R9)."""
+        self._metrics.diverged.inc()
+        self._log.error("a copy diverged", position=found.position, sum=found.sum)
+        self._outlet.doubt("what you saw was not what is stored; it has been corrected")
 
     def _count_refusal(self, code: str) -> None:
         self._metrics.rejected.labels(code).inc()

@@ -133,6 +133,14 @@ class Mask(Wire, frozen=True, tag="mask"):
     png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
 
 
+class Diverged(Wire, frozen=True, tag="diverged"):
+    """My copy is not what the `Checksum` of this position says; answered with a Resync (R9)."""
+
+    position: Position
+    sum: int
+    """Of what I have."""
+
+
 class Ping(Wire, frozen=True, tag="ping"):
     n: int = 0
 
@@ -154,5 +162,6 @@ ClientMessage = (
     | Cursor
     | Stroke
     | Mask
+    | Diverged
     | Ping
 )

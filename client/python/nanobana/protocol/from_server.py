@@ -41,6 +41,14 @@ class Resync(Wire, frozen=True, tag="resync"):
     reason: str
 
 
+class Checksum(Wire, frozen=True, tag="checksum"):
+    """What a reader that stands at this very position must find (R9); one that finds otherwise says `Diverged`."""
+
+    position: Position
+    sum: int
+    """`protocol.checksum.canvas_sum`."""
+
+
 class Ack(Wire, frozen=True, tag="ack"):
     """The op is durable at seq. Idempotent repeats get the first answer."""
 
@@ -135,6 +143,7 @@ class Problem(Wire, frozen=True, tag="problem"):
 ServerMessage = (
     Welcome
     | Resync
+    | Checksum
     | Ack
     | Reject
     | Changed

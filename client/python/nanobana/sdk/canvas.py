@@ -258,7 +258,9 @@ class Canvas:
     def _position(self) -> Position | None:
         return self.replica.position if self.replica.position.epoch else None
 
-    def _receive(self, message: m.ServerMessage) -> None:
+    def _receive(self, message: m.ServerMessage) -> m.ClientMessage | None:
+        """Take a message in; what is to be said to it, if anything."""
+        answer: m.ClientMessage | None = None
         match message:
             case m.Welcome():
                 self.you = message.you
@@ -267,6 +269,9 @@ class Canvas:
                     self.replica.load(message.manifest)
             case m.Resync():
                 self.replica.load(message.manifest)
+            case m.Checksum(position=position, sum=wanted) if position == self.replica.position:
+                found = self.replica.sum()
+                answer = m.Diverged(position=position, sum=found) if found != wanted else None
             case m.Changed(change=change):
                 self.replica.apply(change)
                 if change.job is not None and change.job.id not in self.replica.jobs:
@@ -280,6 +285,7 @@ class Canvas:
         self._moved.set()
         for stream in list(self._streams):
             stream.put(message)
+        return answer
 
 
 @contextlib.asynccontextmanager

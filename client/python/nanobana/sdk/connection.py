@@ -30,7 +30,7 @@ class Connection:
 
     Args:
         position: asked before each hello; None joins afresh.
-        receive: called with every server message, in order, on the event loop.
+        receive: called with every server message, in order, on the event loop; what it returns is sent.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Connection:
         client: str,
         *,
         position: Callable[[], Position | None],
-        receive: Callable[[m.ServerMessage], None],
+        receive: Callable[[m.ServerMessage], m.ClientMessage | None],
     ) -> None:
         self._http = http
         self._client = client
@@ -126,7 +126,9 @@ class Connection:
                 await socket.send(codec.frame([hello]))
                 async for data in socket:
                     for message in codec.read_server(data if isinstance(data, bytes) else data.encode()):
-                        self._dispatch(message)
+                        answer = self._dispatch(message)
+                        if answer is not None:
+                            await socket.send(codec.frame([answer]))
                         if isinstance(message, m.Welcome):
                             welcomed = True
                             await self._resend(socket)
@@ -144,7 +146,7 @@ class Connection:
         for waiting in list(self._pending.values()):
             await socket.send(codec.join([waiting.encoded]))
 
-    def _dispatch(self, message: m.ServerMessage) -> None:
+    def _dispatch(self, message: m.ServerMessage) -> m.ClientMessage | None:
         if isinstance(message, m.Ack | m.Reject):
             waiting = self._pending.get(message.op)
             if waiting is not None and not waiting.answer.done():
@@ -152,7 +154,7 @@ class Connection:
                     waiting.answer.set_result(message.seq)
                 else:
                     waiting.answer.set_exception(error_from_wire(message.code, message.message, message.retry_ms))
-        self._receive(message)
+        return self._receive(message)
 
     def _end(self, error: NanobanaError) -> None:
         self._over = error

@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Job, Layer, Manifest, Position
+from nanobana.protocol.checksum import canvas_sum
 
 
 class Replica:
@@ -42,6 +43,10 @@ class Replica:
             self._note(change.job)
         self.position = Position(change.epoch, change.seq, change.op)
         return True
+
+    def sum(self) -> int:
+        """What a Checksum of this position must say (R9)."""
+        return canvas_sum(self.layers, ((*key, name) for key, name in self.tiles.items()))
 
     def digest(self) -> str:
         """Equal for two readers exactly when layer list and tile names are equal (C11)."""

@@ -1,5 +1,6 @@
 // The browser's replica of a canvas: layers, tile names and jobs, moved only by manifests and changes (C4, C5).
 import { type CanvasInfo, type Change, type Job, type Layer, type Manifest, type Position, type TileRef } from '../protocol/types'
+import { canvasSum } from '../protocol/checksum'
 import { mipKey } from '../protocol/geometry'
 import { Emitter } from './emitter'
 
@@ -98,6 +99,11 @@ export class Document extends Emitter<Events> {
       for (const [key, slot] of grid) if (slot.name !== '') rows.push([`${layer}/${key.replace(',', '/')}`, slot.name])
     }
     return Object.fromEntries(rows.sort((a, b) => (a[0] < b[0] ? -1 : 1)))
+  }
+
+  /** What a `checksum` of this position must say (R9). */
+  sum(): number {
+    return canvasSum(this.layers, this.tileNames())
   }
 
   #setLayers(layers: Layer[]): void {

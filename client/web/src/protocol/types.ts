@@ -129,6 +129,13 @@ export interface Resync {
   reason: string
 }
 
+/** What a reader that stands at this very position must find (R9); one that finds otherwise says `Diverged`. */
+export interface Checksum {
+  t: "checksum"
+  position: Position
+  sum: number
+}
+
 /** The op is durable at seq. Idempotent repeats get the first answer. */
 export interface Ack {
   t: "ack"
@@ -385,6 +392,13 @@ export interface Mask {
   png?: Uint8Array | null
 }
 
+/** My copy is not what the `Checksum` of this position says; answered with a Resync (R9). */
+export interface Diverged {
+  t: "diverged"
+  position: Position
+  sum: number
+}
+
 export interface Ping {
   t: "ping"
   n?: number
@@ -406,6 +420,7 @@ export type ClientMessage =
   | Cursor
   | Stroke
   | Mask
+  | Diverged
   | Ping
 
 export type Op =
@@ -424,6 +439,7 @@ export type Op =
 export type ServerMessage =
   | Welcome
   | Resync
+  | Checksum
   | Ack
   | Reject
   | Changed

@@ -1,5 +1,5 @@
 // What arrives from the server, and where it goes: replica, previews, presence, imports, answers.
-import type { Change, ServerMessage } from '../protocol/types'
+import type { Change, Checksum, ServerMessage } from '../protocol/types'
 import { opKey } from '../protocol/codec'
 import type { Provisional } from '../core/provisional'
 import type { Session } from './session'
@@ -20,6 +20,9 @@ export function receive(session: Session, message: ServerMessage): void {
       break
     case 'resync':
       document.load(message.manifest)
+      break
+    case 'checksum':
+      compare(session, message)
       break
     case 'ack':
       sender.acked(message.op)
@@ -64,6 +67,13 @@ function applyChange(session: Session, change: Change): void {
   if (job !== null && before !== job.state) session.emit('job', job)
   loop.dirty('picture')
   loop.dirty('overlay')
+}
+
+/** Says so if this page's copy is not what the store has at the same position; the answer is a manifest (R9). */
+function compare({ document, connection }: Session, { position, sum }: Checksum): void {
+  if (position[0] !== document.position[0] || position[1] !== document.seq) return
+  const mine = document.sum()
+  if (mine !== sum) connection.send([{ t: 'diverged', position, sum: mine }])
 }
 
 /** An accepted result stays on the screen as it was until its tiles are there. */
