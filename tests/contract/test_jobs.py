@@ -15,6 +15,7 @@ from nanobana.protocol.jobs import EngineBeat, JobResult, JobTicket
 from nanobana.protocol.messages import Cancel, Decide, Edit, LayerAdd, LayerDelete
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.codec import encode_webp
+from nanobana_engine.worker.intake import Intake
 from nanobana_server import jobs
 from nanobana_server.jobs import sweeper
 from nanobana_server.jobs.results import stage
@@ -29,7 +30,8 @@ LEASE_MS = 10_000
 @pytest.fixture
 async def queue_is_empty(store: Store) -> None:
     """The streams belong to no canvas: each test starts and leaves with empty ones."""
-    for key in (RESULTS, FamilyKeys().stream("live"), FamilyKeys().stream("batch")):
+    family = FamilyKeys()
+    for key in (RESULTS, family.stream("live"), family.stream("batch"), family.waiting, family.turns, family.desk):
         await store.client.call("DEL", key)
 
 
@@ -382,9 +384,8 @@ async def test_j5_an_undecided_result_expires_after_a_day(store: Store, easel: E
 async def test_j1_places_count_the_tickets_that_nobody_took(store: Store, easel: Easel) -> None:
     ids = [await queued(easel, "ana", Box(x, 0, x + 50, 50)) for x in (0, 100, 200)]
     assert await jobs.queue_places(store) == {ids[0]: 1, ids[1]: 2, ids[2]: 3}
-    stream = FamilyKeys().stream("live")
-    await store.client.call("XGROUP", "CREATE", stream, "engines", "0", "MKSTREAM")
-    await store.client.call("XREADGROUP", "GROUP", "engines", "w1", "COUNT", 1, "STREAMS", stream, ">")
+    intake = Intake(store.client, FamilyKeys(), "w1", slots=1, most=1, dead_ms=LEASE_MS, left_ms=LEASE_MS)
+    assert await intake.take([]) is not None
     assert await jobs.queue_places(store) == {ids[1]: 1, ids[2]: 2}
 
 

@@ -10,7 +10,7 @@ import pytest
 from nanobana.protocol.geometry import Box
 from nanobana_engine.engine import EditFailed, EditFinished, EditProgress, Engine, Source
 from nanobana_engine.engine.events import EditEvent
-from nanobana_engine.models.base import Item, ModelAdapter
+from nanobana_engine.models.base import Item
 from support.adapters import BrokenAdapter, PixelAdapter, TinyUNetAdapter
 from support.edits import mask_in, photo, source_of
 
@@ -21,10 +21,14 @@ MASK = mask_in(200, 200, Box(70, 70, 130, 120))
 class Stepped:
     """An engine that moves only when told."""
 
-    def __init__(self, adapter: ModelAdapter, budget: float = 4.0) -> None:
+    def __init__(self, adapter: PixelAdapter, budget: float = 4.0) -> None:
         self.adapter = adapter
         self.events: list[EditEvent] = []
-        self.engine = Engine(adapter, self.events.append, budget=budget)
+        self.engine = Engine(adapter, self.events.append, budget=budget, clock=self._pictures)
+
+    def _pictures(self) -> float:
+        """A clock on which every picture of a step takes a second."""
+        return float(sum(self.adapter.calls))
 
     def submit(self, id: str, user: str = "ana", **edit: Any) -> Source:  # noqa: A002
         source = source_of(PICTURE, MASK, self.adapter.preset, id=id, user=user, **edit)
@@ -94,7 +98,7 @@ def test_e7_a_flood_delays_another_by_one_step_and_never_takes_one_without_them(
     told = [on.step() for _ in range(4)]
     assert all("ben" in step for step in told), "it joins at the very next step and takes part in each"
     assert on.ends()["ben"] is EditFinished
-    assert max(on.adapter.calls[-4:]) == 2, "and each is one picture longer than it would be alone"  # type: ignore[attr-defined]
+    assert max(on.adapter.calls[-4:]) == 2, "and each is one picture longer than it would be alone"
 
 
 def test_e7_a_flood_is_encoded_one_edit_a_step() -> None:

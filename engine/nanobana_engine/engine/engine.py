@@ -31,11 +31,20 @@ class Engine:
         adapter: called from the thread that steps only.
         tell: takes every event; called in that thread, must not block.
         budget: cost of one step at the most, in native pictures (E7).
+        clock: seconds; how long steps take is learnt by it.
     """
 
-    def __init__(self, adapter: ModelAdapter, tell: Callable[[EditEvent], None], *, budget: float = 4.0) -> None:
+    def __init__(
+        self,
+        adapter: ModelAdapter,
+        tell: Callable[[EditEvent], None],
+        *,
+        budget: float = 4.0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._runner = Runner(adapter)
         self._tell = tell
+        self._clock = clock
         self._scheduler = Scheduler(budget)
         self._inbox: SimpleQueue[Source | str | None] = SimpleQueue()
         self._cancelled: set[str] = set()
@@ -159,14 +168,14 @@ class Engine:
         if not units:
             return []
         runs = {unit.edit: self._runs[unit.edit] for unit in units}
-        began = time.perf_counter()
+        began = self._clock()
         try:
             short = self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
         except Exception:
             log.exception("a step failed", extra={"edits": sorted(runs)})
             self._step_failed(list(runs.values()))
             return []
-        self._scheduler.pace.note(sum(unit.cost for unit in units), time.perf_counter() - began)
+        self._scheduler.pace.note(sum(unit.cost for unit in units), self._clock() - began)
         for edit in {one.owner for one in short}:
             self._short_of_memory(runs.pop(edit))
         for unit in units:

@@ -45,6 +45,10 @@ class Bridge:
         self._waiting: dict[str, _Waiting] = {}
         self.engine = Engine(adapter, self._tell, budget=budget)
 
+    def __contains__(self, edit: str) -> bool:
+        """Whether the edit was submitted and has not ended."""
+        return edit in self._waiting
+
     @contextmanager
     def submit(self, source: Source, show: Callable[[EditProgress], None]) -> Iterator[Ended]:
         """Run an edit; leaving the block before its end cancels it within one step (E8)."""
@@ -56,6 +60,11 @@ class Bridge:
         finally:
             if self._waiting.pop(source.id, None) is not None:
                 self.engine.cancel(source.id)
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError where somebody still waits for an edit; called while no job runs."""
+        if self._waiting:
+            raise AssertionError(f"edits are waited for: {sorted(self._waiting)}")
 
     def _tell(self, event: EditEvent) -> None:
         try:

@@ -1,16 +1,15 @@
-"""Where jobs come from: a consumer group on the live and the batch stream, and what dead workers left (J1, J2)."""
+"""Where jobs come from: the fair one of the tickets that wait, and what dead engines left (E7, J1, J2)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from redis import exceptions
 
-from nanobana.keyspace.client import Client
+from nanobana.keyspace.client import Client, Word
 from nanobana.keyspace.keys import JOB_GROUP, FamilyKeys
 from nanobana.protocol.jobs import JobTicket
 
@@ -19,6 +18,9 @@ log = logging.getLogger(__name__)
 LANES = ("live", "batch")
 """In the order in which they are served."""
 
+READ = 1000
+"""Tickets heard of at once."""
+
 _ticket = msgspec.msgpack.Decoder(JobTicket)
 
 
@@ -26,84 +28,92 @@ _ticket = msgspec.msgpack.Decoder(JobTicket)
 class Delivery:
     """A ticket and the stream entry that it came as."""
 
-    stream: str
+    lane: str
     entry: str
     ticket: JobTicket
 
+    @property
+    def key(self) -> str:
+        """Unlike the entry's own ID, no other lane has it."""
+        return f"{self.lane}/{self.entry}"
+
 
 class Intake:
-    """One worker's place in the consumer group."""
+    """One engine's place at the desk where tickets are handed out.
 
-    def __init__(self, client: Client, family: FamilyKeys, worker: str) -> None:
+    Args:
+        slots: tickets that it has in hand at the same time; beyond them, up to `most`, it takes live ones of users
+            who have less in hand than an equal share of the slots.
+        dead_ms: an engine that was silent for so long is dead: its tickets wait again.
+        left_ms: a ticket that is pending on this engine and not in its hands waits again after so long.
+    """
+
+    def __init__(
+        self, client: Client, family: FamilyKeys, worker: str, *, slots: int, most: int, dead_ms: int, left_ms: int
+    ) -> None:
         self._client = client
         self._worker = worker
-        self._streams = [family.stream(lane) for lane in LANES]
+        self._family = family
+        self._limits: list[Word] = [slots, most, dead_ms, left_ms]
+        self._seen = dict.fromkeys(LANES, "0-0")
+        """Per lane, the newest entry that was heard of."""
 
-    async def join(self) -> None:
-        """Make the group where it does not exist; entries sent before that are delivered too."""
-        for stream in self._streams:
-            try:
-                await self._client.call("XGROUP", "CREATE", stream, JOB_GROUP, "0", "MKSTREAM")
-            except exceptions.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+    async def take(self, in_hand: Iterable[Delivery], *, look: bool = False) -> Delivery | None:
+        """The next ticket for this engine; None if there is none that it should take.
 
-    async def read(self, block_ms: int) -> list[Delivery]:
-        """New tickets, live ones first; waits for one in a single blocking read over both streams."""
-        ids = [">"] * len(self._streams)
-        words = ("XREADGROUP", "GROUP", JOB_GROUP, self._worker, "COUNT", 1, "BLOCK", block_ms, "STREAMS")
-        try:
-            reply = await self._client.call(*words, *self._streams, *ids)
-        except exceptions.ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            await self.join()  # the store came back without its data
-            return []
-        found = {_text(stream): entries for stream, entries in _streams_of(reply)}
-        return [each for stream in self._streams for each in await self._opened(stream, found.get(stream, []))]
+        Args:
+            look: look for what dead engines left, too.
+        """
+        family = self._family
+        keys = [*map(family.stream, LANES), family.waiting, family.turns, family.desk, family.engine_ages]
+        args: list[Word] = [JOB_GROUP, self._worker, *self._limits, "look" if look else ""]
+        for each in in_hand:
+            args += [each.key, each.ticket.user]
+        newest, *found = await self._client.run("take", keys, args)
+        for lane, entry in zip(LANES, newest, strict=True):
+            self._heard_of(lane, entry.decode())
+        return await self._opened(found[0].decode(), found[1].decode(), found[2]) if found else None
 
-    async def left_behind(self, idle_ms: int) -> list[Delivery]:
-        """Tickets that were delivered, are not acknowledged and lay untouched for so long: their worker may be dead."""
-        found = []
-        for stream in self._streams:
-            try:
-                reply = await self._client.call(
-                    "XAUTOCLAIM", stream, JOB_GROUP, self._worker, idle_ms, "0-0", "COUNT", 16
-                )
-            except exceptions.ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self.join()
-                continue
-            found += await self._opened(stream, reply[1])
-        return found
+    async def listen(self, block_ms: int) -> bool:
+        """Wait for a ticket that is newer than all that were heard of; one blocking read over both streams."""
+        streams = [self._family.stream(lane) for lane in LANES]
+        words = ("XREAD", "COUNT", READ, "BLOCK", block_ms, "STREAMS")
+        reply = await self._client.call(*words, *streams, *(self._seen[lane] for lane in LANES))
+        for stream, entries in _streams_of(reply):
+            self._heard_of(LANES[streams.index(_text(stream))], _text(entries[-1][0]))
+        return bool(reply)
 
     async def acknowledge(self, delivery: Delivery) -> None:
         """The job is over: the ticket leaves the group and the stream."""
-        await self._client.pipeline(
-            [("XACK", delivery.stream, JOB_GROUP, delivery.entry), ("XDEL", delivery.stream, delivery.entry)]
-        )
+        stream = self._family.stream(delivery.lane)
+        await self._client.pipeline([("XACK", stream, JOB_GROUP, delivery.entry), ("XDEL", stream, delivery.entry)])
+
+    async def close(self) -> None:
+        """Take no more: the others need not leave tickets to this engine."""
+        await self._client.call("HDEL", self._family.desk, f"room/{self._worker}")
 
     async def leave(self) -> None:
         """Take this worker's name out of the group, unless tickets are still pending on it."""
-        for stream in self._streams:
+        await self.close()
+        for stream in map(self._family.stream, LANES):
             pending = await self._client.call("XPENDING", stream, JOB_GROUP)
             if self._worker not in {_text(each["name"]) for each in pending["consumers"]}:
                 await self._client.call("XGROUP", "DELCONSUMER", stream, JOB_GROUP, self._worker)
 
-    async def _opened(self, stream: str, entries: Iterable[Any]) -> list[Delivery]:
-        opened = []
-        for entry, fields in entries:
-            name = _text(entry)
-            try:
-                opened.append(Delivery(stream, name, _ticket.decode(_field(fields, b"m"))))
-            except (msgspec.DecodeError, KeyError, TypeError):
-                log.warning("a ticket is not understood and is dropped: entry %s of %s", name, stream)
-                await self._client.pipeline([("XACK", stream, JOB_GROUP, name), ("XDEL", stream, name)])
-        return opened
+    def _heard_of(self, lane: str, entry: str) -> None:
+        self._seen[lane] = max(self._seen[lane], entry, key=_moment)
+
+    async def _opened(self, lane: str, entry: str, data: bytes) -> Delivery | None:
+        try:
+            return Delivery(lane, entry, _ticket.decode(data))
+        except msgspec.DecodeError:
+            log.warning("a ticket is not understood and is dropped: entry %s of lane %s", entry, lane)
+            stream = self._family.stream(lane)
+            await self._client.pipeline([("XACK", stream, JOB_GROUP, entry), ("XDEL", stream, entry)])
+            return None
 
 
-def _streams_of(reply: Any) -> Iterator[tuple[Any, list[Any]]]:
+def _streams_of(reply: Any) -> Iterable[tuple[Any, list[Any]]]:
     """(stream, entries) whichever shape redis-py gives a reply: RESP3's map or RESP2's list."""
     if not reply:
         return
@@ -112,10 +122,9 @@ def _streams_of(reply: Any) -> Iterator[tuple[Any, list[Any]]]:
         yield stream, entries[0] if nested else entries
 
 
-def _field(fields: Any, name: bytes) -> bytes:
-    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-    value: bytes = pairs[name]
-    return value
+def _moment(entry: str) -> tuple[int, int]:
+    ms, n = entry.split("-")
+    return int(ms), int(n)
 
 
 def _text(word: bytes | str) -> str:

@@ -26,6 +26,7 @@ from nanobana_engine.worker.lease import Lease
 from nanobana_engine.worker.patience import BackOff, patiently
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_engine.worker.previews import Previews
+from nanobana_engine.worker.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,14 @@ class Tools:
     bridge: Bridge
     eraser: Eraser
     threads: CapacityLimiter
+    turnstile: Turnstile
     lease_ms: int
     beat_s: float
+
+    def check_integrity(self) -> None:
+        """Nothing of a job is left once none runs."""
+        self.bridge.check_integrity()
+        self.turnstile.check_integrity()
 
 
 class JobRun:
@@ -127,7 +134,8 @@ class JobRun:
         back_off = BackOff()
         while True:
             try:
-                return await self._tools.preparer.source(self._spec, alone=self._claim.attempt >= FIRST_ALONE)
+                async with self._tools.turnstile.turn(self._spec.user):
+                    return await self._tools.preparer.source(self._spec, alone=self._claim.attempt >= FIRST_ALONE)
             except Unavailable:
                 await back_off.wait()
 

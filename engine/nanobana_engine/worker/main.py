@@ -87,6 +87,7 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
     from nanobana_engine.worker.canvas import CanvasReader
     from nanobana_engine.worker.job import Tools
     from nanobana_engine.worker.prepare import Preparer
+    from nanobana_engine.worker.turnstile import Turnstile
     from nanobana_engine.worker.worker import Worker
 
     client = Client(settings.redis_url)
@@ -111,6 +112,7 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
             bridge=bridge,
             eraser=eraser,
             threads=threads,
+            turnstile=Turnstile(THREADS),
             lease_ms=settings.lease_ms,
             beat_s=settings.beat_s,
         )
@@ -118,6 +120,7 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
             "engine %s: ready with %s after %.1f s", settings.worker, adapter.preset.name, time.perf_counter() - began
         )
         worker = Worker(client, settings, tools, adapter.preset.name, str(getattr(adapter, "device", "cpu")))
+        worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on, draining, worker.draining)
             await worker.run()

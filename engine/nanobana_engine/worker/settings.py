@@ -38,6 +38,8 @@ class WorkerSettings:
     family: str = "default"
     at_once: int = 8
     """Jobs held at the same time; more wait in the stream, where any worker can take them."""
+    at_most: int = 32
+    """Jobs held while several users wait: each may have an equal share of `at_once`, however many one of them has."""
     budget: float = 4.0
     """Cost of one step (E7)."""
     lease_ms: int = 3000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from dataclasses import dataclass
 
 import anyio
 import anyio.abc
@@ -14,6 +15,7 @@ from nanobana.keyspace.client import BLOCK_MS, Client
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana.protocol.jobs import EngineBeat
+from nanobana_engine.integrity import Integrity
 from nanobana_engine.worker.intake import Delivery, Intake
 from nanobana_engine.worker.job import JobRun, Tools
 from nanobana_engine.worker.patience import BackOff, patiently
@@ -22,7 +24,16 @@ from nanobana_engine.worker.settings import WorkerSettings
 log = logging.getLogger(__name__)
 
 TAKEOVER_S = 0.5
-"""Between two looks at what other workers left behind."""
+"""Between two looks at what dead engines left, at the most."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A ticket in hand."""
+
+    delivery: Delivery
+    run: JobRun | None = None
+    """None until it is claimed."""
 
 
 class Worker:
@@ -35,62 +46,79 @@ class Worker:
         self._model = model
         self._device = device
         self._family = FamilyKeys(settings.family)
-        self._intake = Intake(client, self._family, settings.worker)
-        self._running: dict[str, JobRun | None] = {}
-        """By stream entry; None until it is claimed."""
-        self._freed = anyio.Event()
+        self._intake = Intake(
+            client,
+            self._family,
+            settings.worker,
+            slots=settings.at_once,
+            most=settings.at_most,
+            dead_ms=settings.lease_ms,
+            left_ms=settings.lease_ms // 2,
+        )
+        self._in_hand: dict[str, _Held] = {}
+        self._look = anyio.Event()
+        """Set when there may be a ticket to take: one came, or one was done."""
         self.draining = anyio.Event()
+        self.integrity = Integrity()
+        """Proven whenever no ticket is in hand; parts that live on this event loop add their checks before `run`."""
+        self.integrity.add("worker", self._check_integrity)
 
     async def run(self) -> None:
         """Take part, for as long as it is not draining."""
-        await patiently(self._intake.join)
+        await patiently(self._say_alive)
         async with anyio.create_task_group() as beating:
             beating.start_soon(self._beat)
             async with anyio.create_task_group() as jobs:
                 async with anyio.create_task_group() as taking:
                     taking.start_soon(self._take, jobs)
-                    taking.start_soon(self._take_over, jobs)
+                    taking.start_soon(self._listen)
                     await self.draining.wait()
                     taking.cancel_scope.cancel()
+                await self._take_no_more()
                 with anyio.move_on_after(self._settings.drain_s):
-                    while self._running:
-                        await self._freed.wait()
-                        self._freed = anyio.Event()
-                runs = [run for run in self._running.values() if run]
+                    while self._in_hand:
+                        await self._looking()
+                runs = [held.run for held in self._in_hand.values() if held.run]
                 jobs.cancel_scope.cancel()
             await self._give_back(runs)
             beating.cancel_scope.cancel()
         await self._say_goodbye()
 
     async def _take(self, jobs: anyio.abc.TaskGroup) -> None:
+        """One ticket after the other, for as long as there is one that this engine should take."""
+        back_off, looked_at = BackOff(), -TAKEOVER_S
+        while True:
+            now = anyio.current_time()
+            is_due = now - looked_at >= TAKEOVER_S
+            try:
+                in_hand = [held.delivery for held in self._in_hand.values()]
+                delivery = await self._intake.take(in_hand, look=is_due)
+            except Unavailable:
+                await back_off.wait()
+                continue
+            back_off.reset()
+            looked_at = now if is_due else looked_at
+            if delivery is None:
+                with anyio.move_on_after(TAKEOVER_S):
+                    await self._looking()
+            elif delivery.key not in self._in_hand:
+                self._in_hand[delivery.key] = _Held(delivery)
+                jobs.start_soon(self._job, delivery)
+
+    async def _listen(self) -> None:
+        """Look again whenever a ticket came."""
         back_off = BackOff()
         while True:
-            while len(self._running) >= self._settings.at_once:
-                await self._freed.wait()
-                self._freed = anyio.Event()
             try:
-                for delivery in await self._intake.read(BLOCK_MS):
-                    self._start(jobs, delivery)
+                if await self._intake.listen(BLOCK_MS):
+                    self._look.set()
                 back_off.reset()
             except Unavailable:
                 await back_off.wait()
 
-    async def _take_over(self, jobs: anyio.abc.TaskGroup) -> None:
-        """Tickets of workers that died, and those that were leased when they were last looked at."""
-        while True:
-            await anyio.sleep(TAKEOVER_S)
-            if len(self._running) >= self._settings.at_once:
-                continue
-            try:
-                for delivery in await self._intake.left_behind(self._settings.lease_ms // 2):
-                    self._start(jobs, delivery)
-            except Unavailable:
-                continue
-
-    def _start(self, jobs: anyio.abc.TaskGroup, delivery: Delivery) -> None:
-        if delivery.entry not in self._running:
-            self._running[delivery.entry] = None
-            jobs.start_soon(self._job, delivery)
+    async def _looking(self) -> None:
+        await self._look.wait()
+        self._look = anyio.Event()
 
     async def _job(self, delivery: Delivery) -> None:
         """Everything about one ticket; nothing that goes wrong here reaches the other jobs."""
@@ -98,17 +126,19 @@ class Worker:
             run = await self._claimed(delivery)
             is_over = True
             if isinstance(run, Leased):
-                return  # it stays pending: taken over when its holder dies
+                return  # it stays pending, and waits again after a while
             if run is not None:
-                self._running[delivery.entry] = run
+                self._in_hand[delivery.key].run = run
                 is_over = await run.run()
             if is_over:
                 await patiently(lambda: self._intake.acknowledge(delivery))
         except Exception:
             log.exception("ticket %s could not be worked on", delivery.entry)
         finally:
-            self._running.pop(delivery.entry, None)
-            self._freed.set()
+            self._in_hand.pop(delivery.key, None)
+            self._look.set()
+            if not self._in_hand:
+                self.integrity.report()
 
     async def _claimed(self, delivery: Delivery) -> JobRun | Leased | None:
         """The job, claimed; None where there is nothing left to do."""
@@ -127,20 +157,36 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
-            state = EngineBeat(
-                worker=self._settings.worker,
-                model=self._model,
-                device=self._device,
-                running=len(self._running),
-                pid=os.getpid(),
-                host=socket.gethostname(),
-                draining=self.draining.is_set(),
-            )
+            await anyio.sleep(self._settings.beat_s)
             try:
-                await beat(self._client, self._family, state)
+                await self._say_alive()
             except Unavailable:
                 log.warning("the store is away; going on")
-            await anyio.sleep(self._settings.beat_s)
+
+    async def _say_alive(self) -> None:
+        state = EngineBeat(
+            worker=self._settings.worker,
+            model=self._model,
+            device=self._device,
+            running=len(self._in_hand),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            draining=self.draining.is_set(),
+        )
+        await beat(self._client, self._family, state)
+
+    def _check_integrity(self) -> None:
+        """No job is left anywhere once no ticket is in hand."""
+        if self._in_hand:
+            raise AssertionError(f"tickets in hand: {sorted(self._in_hand)}")
+        self._tools.check_integrity()
+
+    async def _take_no_more(self) -> None:
+        with anyio.move_on_after(2.0):
+            try:
+                await self._intake.close()
+            except NanobanaError:
+                return
 
     async def _give_back(self, runs: list[JobRun]) -> None:
         """Jobs that did not finish in time: another worker may claim them at once."""

@@ -1,11 +1,12 @@
 """The engines' queue: a job's ticket, its note in the outbox, and each waiting job's place (J1, design §3.3)."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
 
-from nanobana.keyspace.keys import JOB_GROUP, CanvasKeys, FamilyKeys, canvas_index, shard_of
+from nanobana.keyspace.keys import CanvasKeys, FamilyKeys, canvas_index, shard_of
 from nanobana.protocol.jobs import JobSpec, JobTicket
 from nanobana_server.store import Store
 
@@ -13,7 +14,7 @@ UNSENT = ""
 LANES = ("live", "batch")
 
 LOOKED_AT = 1000
-"""Tickets per lane that `queue_places` looks at."""
+"""Tickets that `queue_places` looks at."""
 
 _ticket = msgspec.msgpack.Decoder(JobTicket)
 
@@ -44,19 +45,34 @@ async def is_queued(store: Store, spec: JobSpec, entry: str, family: FamilyKeys 
 
 
 async def queue_places(store: Store, family: FamilyKeys | None = None) -> dict[str, int]:
-    """Job ID → place of every ticket that no engine has taken yet: 1 is next, live before batch.
+    """Job ID → place of every ticket that no engine has taken yet: 1 is next, live before batch, users in turn (E7).
 
     Jobs that an engine has taken are left out: their place is 0.
     """
     keys = family or FamilyKeys()
+    waiting, turns, read = await store.client.pipeline(
+        [
+            ("ZRANGE", keys.waiting, 0, LOOKED_AT),
+            ("ZRANGE", keys.turns, 0, LOOKED_AT),
+            ("HMGET", keys.desk, *LANES),
+        ]
+    )
+    users: dict[str, list[str]] = {key.decode(): [] for key in turns}
+    for member in waiting:
+        lane, user, _entry, job = member.decode().split("/", 3)
+        users.setdefault(f"{lane}/{user}", []).append(job)
+    for lane, newest in zip(LANES, read, strict=True):
+        after = f"({newest.decode()}" if newest else "-"
+        for _entry, fields in entries_of(
+            await store.client.call("XRANGE", keys.stream(lane), after, "+", "COUNT", LOOKED_AT)
+        ):
+            ticket = _ticket.decode(fields[b"m"])
+            users.setdefault(f"{lane}/{ticket.user}", []).append(ticket.job)
     places: dict[str, int] = {}
     for lane in LANES:
-        stream = keys.stream(lane)
-        taken = await _last_taken(store, stream)
-        waiting = await store.client.call("XRANGE", stream, f"({taken}", "+", "COUNT", LOOKED_AT)
-        for _entry, fields in entries_of(waiting):
-            ticket = _ticket.decode(fields[b"m"])
-            places.setdefault(ticket.job, len(places) + 1)
+        queues = [found for user, found in users.items() if user.startswith(f"{lane}/")]
+        for job in (job for round_ in zip_longest(*queues) for job in round_ if job):
+            places.setdefault(job, len(places) + 1)
     return places
 
 
@@ -65,17 +81,3 @@ def entries_of(reply: Any) -> Iterator[tuple[str, dict[bytes, bytes]]]:
     for entry, fields in reply or ():
         if fields:
             yield entry.decode(), fields
-
-
-async def _last_taken(store: Store, stream: str) -> str:
-    if not await store.client.call("EXISTS", stream):
-        return "0-0"
-    for facts in await store.client.call("XINFO", "GROUPS", stream):
-        group = {_text(name): value for name, value in facts.items()}
-        if _text(group["name"]) == JOB_GROUP:
-            return _text(group["last-delivered-id"])
-    return "0-0"
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

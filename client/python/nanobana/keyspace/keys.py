@@ -192,6 +192,21 @@ class FamilyKeys:
         return self._key(lane)
 
     @property
+    def waiting(self) -> str:
+        """Sorted set, all scores 0: ``{lane}/{user}/{entry, padded}/{job}`` of every ticket that no engine has (E7)."""
+        return self._key("waiting")
+
+    @property
+    def turns(self) -> str:
+        """Sorted set: ``{lane}/{user}`` → turn, of the users who have tickets waiting; the lowest is next."""
+        return self._key("turns")
+
+    @property
+    def desk(self) -> str:
+        """Hash: ``live`` and ``batch``: the newest entry that was read; ``turn``; ``room/{engine}``: free slots."""
+        return self._key("desk")
+
+    @property
     def engines(self) -> str:
         """Hash: worker ID → msgpack EngineBeat; an entry older than 5 s by `engine_ages` is dead."""
         return self._key("engines")

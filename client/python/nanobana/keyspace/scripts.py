@@ -31,6 +31,7 @@ NAMES = (
     "storage",
     "sweep_blobs",
     "tail",
+    "take",
     "undo_top",
 )
 """Every script; each touches the keys of one slot only (C7)."""
