@@ -1,10 +1,9 @@
-// What the others see of me meanwhile: cursor and strokes 30 times a second, the whole mask when it rests (R3, R6).
-import { INLINE } from '../protocol/types'
-import { height, width, type Point } from '../protocol/geometry'
+// What the others see of me meanwhile: cursor and strokes 30 times a second, the mask's tiles when it rests (R3, R6).
+import type { Point } from '../protocol/geometry'
 import type { Mask } from '../core/mask'
-import { encodePng } from '../core/png'
 import type { Tools } from '../core/tools'
 import type { Connection } from '../net/connection'
+import { MaskShow } from './mask-show'
 
 const TICK_MS = 33
 
@@ -13,15 +12,20 @@ export class Showing {
   silent = false
   #cursor: Point | null = null
   #ticked = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
+  readonly #mask: MaskShow
 
   constructor(
     private readonly connection: Connection,
     private readonly tools: Tools,
-    private readonly mask: Mask,
+    mask: Mask,
   ) {
     tools.on('stroke', (stroke) => !this.silent && connection.sendVolatile(stroke))
-    mask.on('change', () => this.maskSoon())
+    this.#mask = new MaskShow(mask, connection, () => tools.drawing)
+  }
+
+  /** The others know nothing of me: a new socket. */
+  again(): void {
+    if (!this.silent) this.#mask.again()
   }
 
   cursor(at: Point | null): void {
@@ -39,21 +43,5 @@ export class Showing {
     this.#cursor = null
     this.connection.sendVolatile({ t: 'cursor', x: Math.round(x * 10) / 10, y: Math.round(y * 10) / 10 })
     return false
-  }
-
-  maskSoon(): void {
-    clearTimeout(this.#timer)
-    if (!this.silent) this.#timer = setTimeout(() => void this.#share(), this.tools.drawing ? 250 : 30)
-  }
-
-  async #share(): Promise<void> {
-    if (this.tools.drawing) return this.maskSoon()
-    const box = this.mask.box()
-    if (box === null) {
-      this.connection.sendVolatile({ t: 'mask' })
-      return
-    }
-    const png = await encodePng({ width: width(box), height: height(box), channels: 1, data: this.mask.crop(box).data })
-    if (png.length <= INLINE) this.connection.sendVolatile({ t: 'mask', box, png })
   }
 }
