@@ -20,7 +20,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_e7_every_step_is_told_with_a_picture_of_the_result() -> None:
+def test_e7_every_step_is_told_with_a_picture_until_the_result_itself_is_there() -> None:
     adapter = PixelAdapter()
     source = source_of(PICTURE, MASK, adapter.preset)
     with Watched(adapter) as watched:
@@ -28,7 +28,8 @@ def test_e7_every_step_is_told_with_a_picture_of_the_result() -> None:
     steps = watched.steps("edit")
     assert [each.step for each in steps] == [0, 1, 2, 3, 4]
     assert {each.of for each in steps} == {4}
-    picture = steps[-1].picture
+    assert steps[-1].picture is None
+    picture = steps[-2].picture
     assert picture is not None
     box = source.plan.result
     assert picture.shape == (box.height, box.width, 3)

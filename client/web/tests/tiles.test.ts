@@ -46,3 +46,28 @@ test('the least recently used tiles make room, by bytes', () => {
   expect(store.peek('a')).toBe(a)
   expect(store.bytes).toBe(2 * 256 * 256 * 4)
 })
+
+test('bytes that came with a message are not fetched', async () => {
+  const made = bitmap()
+  vi.stubGlobal('createImageBitmap', async () => made)
+  const fetcher = vi.fn(async () => bitmap())
+  const store = new TileStore({ fetcher })
+  store.give('patch', new Uint8Array([1, 2, 3]))
+  store.hurry(['patch'])
+  await vi.waitFor(() => expect(store.get('patch')).toBe(made))
+  expect(fetcher).not.toHaveBeenCalled()
+  vi.unstubAllGlobals()
+})
+
+test('bytes that cannot be read are fetched after all', async () => {
+  vi.stubGlobal('createImageBitmap', async () => Promise.reject(new Error('not a picture')))
+  vi.useFakeTimers()
+  const fetched = bitmap()
+  const store = new TileStore({ fetcher: async () => fetched, now: () => Date.now() })
+  store.give('patch', new Uint8Array([1]))
+  store.hurry(['patch'])
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(store.get('patch')).toBe(fetched)
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})

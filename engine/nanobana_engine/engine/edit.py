@@ -128,9 +128,12 @@ class EditRun:
         self.stage_index += 1
 
     def progress(self) -> EditProgress:
-        """How it stands after a step, with the first variation's picture."""
+        """How it stands after a step, with the first variation's picture, unless that is the result itself."""
         assert self._shown is not None
         stage = self.stage
+        done = min(self._total, self.steps_done // self.source.edit.variations)
+        if self.has_result:
+            return EditProgress(self.source.id, stage.name, done, self._total, None)
         firsts = [part for part in self.parts.values() if part.variation == 0]
         if len(stage.tiles) == 1:
             picture = self.runner.preview(firsts[0].one)
@@ -144,8 +147,13 @@ class EditRun:
             picture = np.rint(blend(base, shown, max(1, self.runner.adapter.preset.native // 4)) * 255.0).astype(
                 np.uint8
             )
-        done = min(self._total, self.steps_done // self.source.edit.variations)
         return EditProgress(self.source.id, stage.name, done, self._total, self._cut(picture, stage))
+
+    @property
+    def has_result(self) -> bool:
+        """Every pass of the last stage has made its last step."""
+        is_last = self.stage_index + 1 == len(self.source.plan.stages)
+        return is_last and all(part.one.is_done for part in self.parts.values())
 
     @property
     def _total(self) -> int:
@@ -153,8 +161,10 @@ class EditRun:
         return sum(stage.steps * len(stage.tiles) for stage in self.source.plan.stages)
 
     def finished(self) -> EditFinished:
-        model_s = self.runner.take_spent(self.source.id)
-        return EditFinished(self.source.id, self.source, self.pictures, model_s * 1000.0)
+        spent = self.runner.take_spent(self.source.id)
+        return EditFinished(
+            self.source.id, self.source, self.pictures, spent.model_s * 1000.0, spent.condition_s * 1000.0
+        )
 
     def restart(self) -> None:
         """Forget everything and begin again."""

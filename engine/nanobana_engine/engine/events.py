@@ -28,18 +28,22 @@ class EditProgress:
 
 @dataclass(frozen=True, slots=True)
 class EditFinished:
-    """The model is done with it; `patches` is the rest of the work, for any thread."""
+    """The model is done with it; `patch` is the rest of the work, for any thread."""
 
     id: str
     source: Source
     pictures: Sequence[Pixels]
     """One per variation: the whole context, [h, w, 3], at the size of the last stage."""
     model_ms: float
+    condition_ms: float = 0.0
+
+    def patch(self, variation: int) -> Rgba:
+        """The RGBA patch of `source.plan.result` for one variation."""
+        return stitch(self.source.plan, self.pictures[variation], self.source.pixels())
 
     def patches(self) -> list[Rgba]:
-        """The RGBA patches of `source.plan.result`, one per variation."""
-        original = self.source.pixels()
-        return [stitch(self.source.plan, picture, original) for picture in self.pictures]
+        """All of them."""
+        return [self.patch(variation) for variation in range(len(self.pictures))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nanobana_engine.models.preset import Preset, Worn
+from nanobana_engine.models.preset import Preset
 
 __all__ = [
     "Component",
@@ -28,7 +28,6 @@ __all__ = [
     "Pixels",
     "Preset",
     "Request",
-    "Worn",
 ]
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
@@ -54,7 +53,6 @@ class Request:
     None: the box of `user_mask`."""
     prompt: str
     negative: str = ""
-    loras: tuple[Worn, ...] = ()
     references: tuple[npt.NDArray[np.uint8], ...] = ()
     """RGBA pictures to follow, [h, w, 4]."""
     seed: int = 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -65,18 +66,27 @@ MOST_KEYS = 64
 """Limits that are remembered; the oldest is forgotten first."""
 
 
+@dataclass(slots=True)
+class Spent:
+    """Seconds of wall time in an adapter's calls for one edit."""
+
+    model_s: float = 0.0
+    """Encode, denoise and decode."""
+    condition_s: float = 0.0
+
+
 class Runner:
     """Owns an adapter's calls; everything here happens in the engine's one model thread."""
 
     def __init__(self, adapter: ModelAdapter) -> None:
         self.adapter = adapter
-        self._spent: dict[str, float] = {}
+        self._spent: dict[str, Spent] = {}
         self._most: dict[tuple[object, ...], int] = {}
         """By key, how many items a call may have since one with more ran out of memory (E10)."""
 
-    def take_spent(self, owner: str) -> float:
-        """Seconds of wall time in the adapter's encode, denoise and decode calls of this edit, and forget them."""
-        return self._spent.pop(owner, 0.0)
+    def take_spent(self, owner: str) -> Spent:
+        """The time in the adapter's calls for this edit, which is forgotten here."""
+        return self._spent.pop(owner, Spent())
 
     def check_integrity(self) -> None:
         """What must hold while no edit runs.
@@ -90,14 +100,15 @@ class Runner:
             raise AssertionError(f"{len(self._most)} limits are remembered")
 
     @contextmanager
-    def _timed(self, owners: Iterable[str]) -> Iterator[None]:
+    def _timed(self, owners: Iterable[str], what: Literal["model_s", "condition_s"] = "model_s") -> Iterator[None]:
         began = time.perf_counter()
         try:
             yield
         finally:
             seconds = time.perf_counter() - began
             for owner in set(owners):
-                self._spent[owner] = self._spent.get(owner, 0.0) + seconds
+                spent = self._spent.setdefault(owner, Spent())
+                setattr(spent, what, getattr(spent, what) + seconds)
 
     @torch.inference_mode()
     def start(
@@ -122,7 +133,8 @@ class Runner:
             nanobana.protocol.errors.BadInput: what the adapter refuses.
             OutOfMemory: it cannot be encoded at this size.
         """
-        conditioning = within_memory(lambda: self.adapter.condition(request))
+        with self._timed([owner], "condition_s"):
+            conditioning = within_memory(lambda: self.adapter.condition(request))
         with self._timed([owner]):
             known = within_memory(lambda: self.adapter.encode(request.pixels))
         stride = self.adapter.preset.latent_stride

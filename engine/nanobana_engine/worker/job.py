@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import anyio
 from anyio import CapacityLimiter, to_thread
+from anyio.abc import TaskGroup
 
 from nanobana.keyspace.blobs import put_blobs
 from nanobana.keyspace.claims import Claim, Order, hand_in
@@ -83,21 +83,22 @@ class JobRun:
             tasks.start_soon(self.lease.keep, stopped)
             tasks.start_soon(self.lease.listen)
             tasks.start_soon(self._previews.run)
-            await self._work()
+            tasks.start_soon(self._previews.say_running)
+            await self._work(tasks)
             tasks.cancel_scope.cancel()
         if self._stopped is not None:
             log.info("job %s stopped: %s", self._spec.job, self._stopped)
         # stale: another worker may have the ticket by now, and needs it to stay pending
         return self._stopped != "stale"
 
-    async def _work(self) -> None:
+    async def _work(self, tasks: TaskGroup) -> None:
         spec, attempt = self._spec, self._claim.attempt
         log.info("job %s claimed: canvas %s, %s, attempt %d", spec.job, spec.canvas, spec.edit.mode, attempt)
         if attempt > LAST_ATTEMPT:
             await self._failed("engine_died", "The engine died three times at this edit. Nothing was changed.")
             return
         try:
-            await self._tried()
+            await self._tried(tasks)
         except NotFound as error:
             if error.code != "no_canvas":  # a deleted canvas needs no result
                 await self._failed(error.code, error.message)
@@ -107,8 +108,7 @@ class JobRun:
             log.exception("job %s failed", spec.job)
             await self._failed("engine_error", "The engine failed at this edit. Nothing was changed; try again.")
 
-    async def _tried(self) -> None:
-        await self._previews.say_running()
+    async def _tried(self, tasks: TaskGroup) -> None:
         source = await self._prepared()
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)
@@ -116,8 +116,11 @@ class JobRun:
         if isinstance(end, EditFailed):
             await self._failed(end.code, end.message)
             return
-        blobs = await to_thread.run_sync(_encoded, end, limiter=self._tools.threads)
+        began = time.perf_counter()
+        blobs = await self._encoded(end)
+        patch_s = time.perf_counter() - began
         names = await patiently(lambda: put_blobs(self._tools.client, self._spec.canvas, blobs))
+        tasks.start_soon(self._previews.say_done, names, blobs[0])
         await self._hand_in(
             JobResult(
                 canvas=self._spec.canvas,
@@ -126,9 +129,21 @@ class JobRun:
                 worker=self._tools.worker,
                 box=source.plan.result,
                 variations=[Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)],
-                timing=self._timing(read_s, end.model_ms),
+                timing=self._timing(end, read_s=read_s, patch_s=patch_s),
             )
         )
+
+    async def _encoded(self, end: EditFinished) -> list[bytes]:
+        """The patches' bytes, variation by variation, made side by side."""
+        blobs = [b""] * len(end.pictures)
+
+        async def make(variation: int) -> None:
+            blobs[variation] = await to_thread.run_sync(_encoded, end, variation, limiter=self._tools.threads)
+
+        async with anyio.create_task_group() as making:
+            for variation in range(len(blobs)):
+                making.start_soon(make, variation)
+        return blobs
 
     async def _prepared(self) -> Source:
         back_off = BackOff()
@@ -175,12 +190,20 @@ class JobRun:
         await patiently(lambda: hand_in(self._tools.client, result))
         log.info("job %s handed in after %.0f ms", self._spec.job, (time.perf_counter() - self._began) * 1000)
 
-    def _timing(self, read_s: float, model_ms: float) -> Timing:
+    def _timing(self, end: EditFinished, *, read_s: float, patch_s: float) -> Timing:
         total_ms = (time.perf_counter() - self._began) * 1000.0
         waited = time.time() * 1000.0 - total_ms - self._spec.created_ms
-        return Timing(wait_ms=max(0.0, waited), read_ms=read_s * 1000.0, model_ms=model_ms, total_ms=total_ms)
+        return Timing(
+            wait_ms=max(0.0, waited),
+            read_ms=read_s * 1000.0,
+            condition_ms=end.condition_ms,
+            model_ms=end.model_ms,
+            patch_ms=patch_s * 1000.0,
+            total_ms=total_ms,
+        )
 
 
-def _encoded(end: EditFinished) -> Sequence[bytes]:
+def _encoded(end: EditFinished, variation: int) -> bytes:
     """Lossless; WebP ends at 16383 a side."""
-    return [encode_webp(patch) if max(patch.shape) <= WEBP_SIDE else encode_png(patch) for patch in end.patches()]
+    patch = end.patch(variation)
+    return encode_webp(patch) if max(patch.shape) <= WEBP_SIDE else encode_png(patch)

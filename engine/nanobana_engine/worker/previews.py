@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import anyio
 import numpy as np
@@ -14,7 +15,7 @@ from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol import codec
 from nanobana.protocol.errors import NanobanaError
-from nanobana.protocol.messages import Preview
+from nanobana.protocol.messages import PATCH_INLINE, Preview
 from nanobana.raster.codec import encode_png
 from nanobana_engine.engine.events import EditProgress
 from nanobana_engine.planner import Plan
@@ -49,6 +50,15 @@ class Previews:
         """The newest state."""
         self._newest = progress
         self._bell.set()
+
+    async def say_done(self, names: Sequence[str], first: bytes) -> None:
+        """The result is stored and will be staged: its pixels reach the browsers before the word that they count.
+
+        Args:
+            names: of the patches, variation by variation; `first` is the first one's bytes.
+        """
+        patch = first if len(first) <= PATCH_INLINE else None
+        await self._publish(Preview(job=self._job, state="running", patches=tuple(names), patch=patch))
 
     async def run(self) -> None:
         """Publish, until cancelled; losing one is nothing."""

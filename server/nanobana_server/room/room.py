@@ -128,6 +128,8 @@ class Room:
         self.position = Position(change.epoch, seq, change.op)
         if change.job is not None:
             self._follow_job(change.job.id, change.job.state)
+            if change.job.state == "staged":
+                self.show()
         self.stir()
 
     def _follow_job(self, job: str, state: str) -> None:
@@ -150,9 +152,11 @@ class Room:
     def hear(self, message: m.ServerMessage) -> None:
         """Volatile or latest-only traffic from an engine or another server."""
         match message:
-            case m.Preview(job=job):
+            case m.Preview(job=job, patches=patches):
                 self._worked_on[job] = self._clock()
                 self.board.preview(message, codec.encode(message))
+                if patches:  # at once: staged in this same turn, it would be forgotten and everybody would have to ask
+                    self.show()
             case m.Cursors(rows=rows):
                 for member, x, y in rows:
                     self.board.cursor(member, x, y)
@@ -182,9 +186,7 @@ class Room:
 
     def _replay_masks(self) -> None:
         """Another server may just have opened this canvas: it knows none of the masks drawn here."""
-        for mask in self.board.masks():
-            if mask.member in self._readers:
-                self._volatile.repeat(mask)
+        self._tell_others(*(mask for mask in self.board.masks() if mask.member in self._readers))
 
     def _tell_others(self, *messages: msgspec.Struct) -> None:
         self.outgoing.extend(messages)

@@ -80,7 +80,12 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     read_ms: float = 0.0
     model_ms: float = 0.0
     """Inside the adapter's encode, denoise and decode calls."""
+    condition_ms: float = 0.0
+    """Inside its condition calls: what is asked for and what is around the hole, as the model wants it."""
+    patch_ms: float = 0.0
+    """From the model's picture to the bytes of the patch: stitch, colour, encoding."""
     total_ms: float = 0.0
+    """From the claim until the result is stored."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,15 @@
 """What a server says: the canvas's changes, answers to ops, and what the others are doing (R2, R3)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
-from nanobana.protocol.from_client import MaskTile, Stroke
+from nanobana.protocol.from_client import Stroke
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.wire import Wire
+from nanobana.protocol.parameters import BlobName
+from nanobana.protocol.wire import PATCH_INLINE, Wire
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,10 @@ class Preview(Wire, frozen=True, tag="preview"):
     alpha: bytes | None = None
     """Gray PNG, composite mask over `box`; sent with a job's first preview only: the client keeps it."""
     variation: int = 0
+    patches: tuple[BlobName, ...] = ()
+    """Blobs of the finished result, variation by variation: they are stored, and staged in a moment."""
+    patch: Annotated[bytes, Meta(max_length=PATCH_INLINE)] | None = None
+    """The first of them whole, where it is small: nobody needs to ask for it."""
 
 
 class Joined(Wire, frozen=True, tag="joined"):
@@ -107,10 +113,8 @@ class MemberStroke(Wire, frozen=True, tag="member_stroke"):
 
 
 class MemberMask(Wire, frozen=True, tag="member_mask"):
-    """Volatile: one tile of a member's mask, or (without a tile) that it has none any more."""
-
     member: str
-    tile: MaskTile | None = None
+    box: Box | None = None
     png: bytes | None = None
 
 

@@ -8,6 +8,9 @@ MAX_FRAME = 262144
 INLINE = 65536
 """Largest patch or mask that may travel inside a message; above it, upload first and name the blob (C11)."""
 
+PATCH_INLINE = 196608
+"""Largest finished patch that an engine sends with the word that it is done; above it, clients fetch it by its name."""
+
 # Close codes: 4000–4499 come back, 4500–4999 do not (R8).
 CLOSE_SLOW = 4000
 CLOSE_DRAINING = 4001

@@ -62,9 +62,10 @@ export class Results extends Emitter<{ change: string }> {
     return this.#running.get(job)?.preview
   }
 
-  /** Addresses of the variations that should be fetched now. */
+  /** Addresses of the variations that should be fetched now, of results that are staged or will be in a moment. */
   wanted(): string[] {
     const urls: string[] = []
+    for (const { preview } of this.#running.values()) urls.push(...(preview.patches ?? []).map(this.#blobUrl))
     for (const job of this.#document.jobs.values()) {
       if (job.state !== 'staged') continue
       const chosen = this.chosen.get(job.id) ?? 0
@@ -110,6 +111,7 @@ export class Results extends Emitter<{ change: string }> {
       this.#running.set(preview.job, entry)
     }
     entry.preview = preview
+    this.#expect(preview)
     this.emit('change', preview.job)
     if (preview.alpha != null && preview.box != null) entry.stencil = await stencil(preview.alpha, preview.box)
     if (preview.jpeg == null || preview.box == null || entry.drawing) return
@@ -122,6 +124,13 @@ export class Results extends Emitter<{ change: string }> {
     } finally {
       entry.drawing = false
     }
+  }
+
+  /** A result that is stored but not staged yet: its pixels are made ready, and shown once it is. */
+  #expect({ patches = [], patch }: Preview): void {
+    const urls = patches.map(this.#blobUrl)
+    if (urls[0] !== undefined && patch != null) this.#tiles.give(urls[0], patch)
+    if (urls.length > 0) this.#tiles.hurry(urls)
   }
 
   #staged(job: Job): Shown | null {

@@ -78,6 +78,11 @@ export class TileStore extends Emitter<{ loaded: string; missing: string; idle: 
     this.#pump()
   }
 
+  /** The bytes of an address have come some other way: they are not fetched any more. */
+  give(url: string, bytes: Uint8Array): void {
+    if (!this.#bitmaps.has(url) && !this.#inFlight.has(url)) void this.#load(url, () => bitmapOf(new Blob([bytes.slice()])))
+  }
+
   put(url: string, bitmap: ImageBitmap): void {
     if (this.#bitmaps.has(url)) return
     this.#bitmaps.set(url, bitmap)
@@ -108,11 +113,11 @@ export class TileStore extends Emitter<{ loaded: string; missing: string; idle: 
     if (this.#inFlight.size === 0) this.emit('idle', null)
   }
 
-  async #load(url: string): Promise<void> {
+  async #load(url: string, from: Fetcher = this.#fetch): Promise<void> {
     const controller = new AbortController()
     this.#inFlight.set(url, controller)
     try {
-      const bitmap = await this.#fetch(url, controller.signal)
+      const bitmap = await from(url, controller.signal)
       this.#failed.delete(url)
       this.put(url, bitmap)
       this.emit('loaded', url)
@@ -134,5 +139,9 @@ async function fetchBitmap(url: string, signal: AbortSignal): Promise<ImageBitma
   const response = await fetch(url, { signal, credentials: 'same-origin' })
   if (response.status === 404 || response.status === 409) throw new Gone(url)
   if (!response.ok) throw new Error(`${response.status} for ${url}`)
-  return createImageBitmap(await response.blob(), { premultiplyAlpha: 'premultiply', colorSpaceConversion: 'none' })
+  return bitmapOf(await response.blob())
+}
+
+function bitmapOf(bytes: Blob): Promise<ImageBitmap> {
+  return createImageBitmap(bytes, { premultiplyAlpha: 'premultiply', colorSpaceConversion: 'none' })
 }

@@ -73,6 +73,8 @@ export interface Timing {
   wait_ms: number
   read_ms: number
   model_ms: number
+  condition_ms: number
+  patch_ms: number
   total_ms: number
 }
 
@@ -185,6 +187,8 @@ export interface Preview {
   jpeg?: Uint8Array | null
   alpha?: Uint8Array | null
   variation?: number
+  patches?: string[]
+  patch?: Uint8Array | null
 }
 
 export interface Joined {
@@ -221,11 +225,10 @@ export interface MemberStroke {
   stroke: Stroke
 }
 
-/** Volatile: one tile of a member's mask, or (without a tile) that it has none any more. */
 export interface MemberMask {
   t: "member_mask"
   member: string
-  tile?: [number, number] | null
+  box?: Box | null
   png?: Uint8Array | null
 }
 
@@ -386,10 +389,10 @@ export interface Cursor {
   y?: number | null
 }
 
-/** Volatile, latest only: one tile of my mask (gray PNG of 256²; none: empty now), or that I have no mask any more. */
+/** Volatile, latest only: my whole mask now (gray PNG of the box's size), or none. Newcomers get the last one. */
 export interface Mask {
   t: "mask"
-  tile?: [number, number] | null
+  box?: Box | null
   png?: Uint8Array | null
 }
 

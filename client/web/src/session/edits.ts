@@ -1,9 +1,8 @@
 // Edits as a person meets them: generate from the mask, cancel, walk variations, accept or discard.
 import { INLINE, type EditParams, type Job, type Op } from '../protocol/types'
-import { height, width } from '../protocol/geometry'
 import { TERMINAL, type Document } from '../core/document'
 import type { Mask } from '../core/mask'
-import { encodePng } from '../core/png'
+import { encodeMask, type MaskCopier, type MaskCopy } from '../core/mask-copy'
 import type { Coverage } from '../core/raster'
 import type { Results } from '../core/results'
 import type { Sender } from '../net/sender'
@@ -28,6 +27,7 @@ export class Edits {
   constructor(
     private readonly document: Document,
     private readonly mask: Mask,
+    private readonly copier: MaskCopier,
     private readonly results: Results,
     private readonly sender: Sender,
     private readonly me: () => { user: string; role: string } | null,
@@ -35,9 +35,9 @@ export class Edits {
 
   /** Queues an edit of the mask; the answer is its job ID, or null where there is no mask. */
   async generate(wish: Wish): Promise<string | null> {
-    const box = this.mask.box()
-    if (box === null) return null
-    const id = await this.#submit(this.mask.crop(box), wish)
+    const copy = this.copier.copy()
+    if (copy === null) return null
+    const id = await this.#submit(copy, wish)
     this.mask.clear()
     this.mask.forgetHistory()
     return id
@@ -48,14 +48,14 @@ export class Edits {
     const asked = this.#asked.get(job.id)
     if (asked === undefined) return null
     if (job.state === 'staged') this.decide(job, false)
-    return this.#submit(asked.coverage, { ...asked.wish, seed: null })
+    return this.#submit({ ...asked, png: encodeMask(asked.coverage) }, { ...asked.wish, seed: null })
   }
 
   canRepeat(job: Job): boolean {
     return this.#asked.has(job.id)
   }
 
-  async #submit(coverage: Coverage, wish: Wish): Promise<string> {
+  async #submit({ coverage, png: encoding }: MaskCopy, wish: Wish): Promise<string> {
     const op = this.sender.nextId()
     const id = `${op[0]}-${op[1]}`
     const { box } = coverage
@@ -74,7 +74,7 @@ export class Edits {
     if (wish.reference !== null) edit.references = [{ blob: wish.reference, weight: 1 }]
     this.#asked.set(id, { coverage, wish })
     await this.sender.push(async () => {
-      const png = await encodePng({ width: width(box), height: height(box), channels: 1, data: coverage.data })
+      const png = await encoding
       if (png.length <= INLINE) return { op: { t: 'edit', op, edit: { ...edit, mask_png: png } } }
       return { op: { t: 'edit', op, edit }, upload: { bytes: png, field: 'mask_blob' } }
     })

@@ -6,6 +6,7 @@ import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
 import { Input } from '../core/input'
 import { Mask } from '../core/mask'
+import { MaskCopier } from '../core/mask-copy'
 import { Overlay } from '../core/overlay'
 import { Picture } from '../core/picture'
 import { encodePng, warm } from '../core/png'
@@ -48,6 +49,7 @@ export class Session extends Emitter<Events> {
   readonly document = new Document()
   readonly view = new View()
   readonly mask = new Mask()
+  readonly copier = new MaskCopier(this.mask)
   readonly provisionals = new Provisionals()
   readonly overlay = new Overlay(this.view, this.mask)
   readonly presence = new Presence(this.overlay)
@@ -101,10 +103,10 @@ export class Session extends Emitter<Events> {
       position: () => (this.document.position[0] === 0 ? null : this.document.position),
     })
     this.sender = new Sender(outbox, this.connection, (bytes) => putBlob(id, bytes))
-    this.edits = new Edits(this.document, this.mask, this.results, this.sender, () => this.presence.you)
+    this.edits = new Edits(this.document, this.mask, this.copier, this.results, this.sender, () => this.presence.you)
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
-    this.showing = new Showing(this.connection, this.tools, this.mask)
+    this.showing = new Showing(this.connection, this.tools, this.mask, this.copier)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),
