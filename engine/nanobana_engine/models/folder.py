@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanobana.protocol.errors import BadInput, NotFound
-from nanobana_engine.models.preset import Family
+from nanobana_engine.models.preset import Family, Reads
 
 INDEX = "model_index.json"
 WEIGHTS = ".safetensors"
@@ -50,6 +50,8 @@ def check(folder: Path, family: Family, variant: str | None = None) -> None:
         )
     for name in present:
         _check_class(folder, name, family.components[name], index)
+    for name, reads in family.reads.items():
+        _check_width(folder, name, reads)
 
 
 def variant_of(folder: Path, wanted: str | None) -> str | None:
@@ -76,17 +78,34 @@ def _index(folder: Path) -> dict[str, Any]:
 
 
 def _check_class(folder: Path, name: str, classes: tuple[str, ...], index: Mapping[str, Any]) -> None:
-    """The class by the index, and by the part's own config where that says one."""
-    entry = index.get(name)
-    named = entry[-1] if isinstance(entry, list) and entry else None
-    own = _json(folder / name / "config.json").get("_class_name")
-    for said in (named, own):
+    """The class by the index, and by the part's own config where that says one (diffusers', transformers')."""
+    own = _json(folder / name / "config.json")
+    for said in (_last(index.get(name)), own.get("_class_name"), _last(own.get("architectures"))):
         if classes and isinstance(said, str) and said not in classes:
             raise BadInput(
                 f"The model in {folder} cannot be run: its {name} is a {said}, and a {pipeline_of(folder)} "
                 f"needs a {' or '.join(classes)}.",
                 code="wrong_component",
             )
+
+
+def _check_width(folder: Path, name: str, reads: Reads) -> None:
+    """An encoder of the right class, but smaller or larger than the transformer was trained with."""
+    config = _json(folder / name / "config.json")
+    text = config.get("text_config", config)
+    width = text.get("hidden_size") or text.get("d_model")
+    wanted = _json(folder / "transformer" / "config.json").get(reads.key)
+    if width and wanted and width * reads.layers != wanted:
+        raise BadInput(
+            f"The model in {folder} cannot be run: its {name} is another model's. Its words are {width} wide, and the "
+            f"transformer reads {wanted // reads.layers}.",
+            code="wrong_component",
+        )
+
+
+def _last(entry: Any) -> Any:
+    """Indexes and configs name a class at the end of a list."""
+    return entry[-1] if isinstance(entry, list) and entry else None
 
 
 def _missing(part: Path, variant: str | None) -> Iterable[str]:

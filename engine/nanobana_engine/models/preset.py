@@ -72,6 +72,16 @@ class Preset:
         return "references" in self.takes
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How wide a transformer reads a text encoder's words: two encoders of one class differ in nothing else."""
+
+    key: str
+    """Of the transformer's config."""
+    layers: int = 1
+    """Layers of the encoder that are joined into one word."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """Models that one adapter runs."""
@@ -83,3 +93,5 @@ class Family:
     """Classes of diffusers' pipelines whose folders it can run."""
     components: Mapping[str, tuple[str, ...]]
     """What a folder must hold, and of which classes each may be; an empty tuple: of any."""
+    reads: Mapping[str, Reads] = field(default_factory=dict)
+    """By text encoder."""
