@@ -13,7 +13,8 @@ from nanobana_engine.assets.pack import PACK_PATH
 from nanobana_engine.models.base import Item, ModelAdapter, Request
 from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.adapter import NanoAdapter
-from nanobana_engine.models.nano.folder import WEIGHTS
+from nanobana_engine.models.nano.folder import WEIGHTS, load
+from nanobana_engine.models.nano.network import SHARPNESS, predict
 
 pytestmark = [
     pytest.mark.skipif(not PACK_PATH.exists(), reason="the asset pack is not built: make assets"),
@@ -55,7 +56,7 @@ def test_the_codec_is_exact(adapter: NanoAdapter) -> None:
     assert np.abs(adapter.decode(adapter.encode(pixels)) - pixels).max() < 1e-6
 
 
-def test_a_batch_of_different_edits_gives_what_each_gives_alone(adapter: NanoAdapter) -> None:
+def test_e11_a_batch_of_different_edits_gives_what_each_gives_alone(adapter: NanoAdapter) -> None:
     items = [
         _item(adapter, _request("a cat", "grass", seed=1), 1.0),
         _item(adapter, _request("", "brick", seed=2), 0.5),
@@ -70,12 +71,31 @@ def test_a_batch_of_different_edits_gives_what_each_gives_alone(adapter: NanoAda
         assert float((alone - one).abs().max()) < 1e-4
 
 
-def test_the_same_seed_gives_the_same_pixels_and_another_others(adapter: NanoAdapter) -> None:
+def test_e11_the_same_seed_gives_the_same_pixels_and_another_others(adapter: NanoAdapter) -> None:
     request = _request("an apple", "wood")
     first, again = (adapter.denoise([_item(adapter, request)])[0] for _ in range(2))
     other = adapter.denoise([_item(adapter, replace(request, seed=request.seed + 1))])[0]
     assert torch.equal(first, again)
     assert float((first - other).abs().mean()) > 0.01
+
+
+@torch.inference_mode()
+def test_e9_what_is_kept_of_the_first_layer_changes_nothing(adapter: NanoAdapter) -> None:
+    item = _item(adapter, _request("a cat", "grass"), 0.25)
+    unet = load().unet.to(memory_format=torch.channels_last)
+    words = adapter._embed(item.conditioning.words)
+    whole, _ = predict(
+        unet,
+        item.latents[None],
+        torch.tensor([item.sigma]),
+        item.conditioning.frame,
+        words,
+        SHARPNESS,
+        keeps_grain=True,
+    )
+    first, again = (adapter.denoise([item])[0] for _ in range(2))
+    assert float((first - whole[0]).abs().max()) < 1e-4
+    assert torch.equal(first, again)
 
 
 def test_what_lies_outside_the_hole_is_the_picture_itself(adapter: NanoAdapter) -> None:

@@ -15,6 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from nanobana.keyspace.client import Client
 from nanobana.protocol.errors import NanobanaError
+from nanobana_engine.memory.heap import keep_freed
 from nanobana_engine.worker.parent import die_with
 from nanobana_engine.worker.settings import WorkerSettings, read
 
@@ -51,6 +52,7 @@ def run(settings: WorkerSettings | None = None, load: Load | None = None) -> Non
         settings = settings or read()
         if settings.parent is not None:
             die_with(settings.parent)
+        keep_freed()
         anyio.run(serve, settings, load or _from_registry)
     except* NanobanaError as errors:
         first: BaseException = errors

@@ -22,16 +22,17 @@ from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.nano.around import planes, region_of
 from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
 from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
+from nanobana_engine.models.nano.denoiser import Denoiser
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
 from nanobana_engine.models.nano.guesses import Guesses
-from nanobana_engine.models.nano.network import SHARPNESS, Condition, predict
+from nanobana_engine.models.nano.network import Mixture
 from nanobana_engine.models.nano.text import encode, token_ids
 
 LEAST_STEPS = 3
 KEEPS_BELOW = 0.95
 """Strength under which what stands in the hole is kept beneath what the prompt adds."""
 GRAIN_BELOW = 0.4
-"""Noise level under which a large region's grain is kept: the last step's answer is the picture, earlier ones pass."""
+"""Noise level under which the grain is kept: the last step's answer is the picture, earlier ones pass."""
 PREVIEW_SIDE = 256
 
 
@@ -44,6 +45,7 @@ class NanoAdapter(FlowSteps):
         self.preset = preset or Catalogue.read().preset("nano")
         self._device = torch.device(device)
         self._unet: Any = parts.unet.to(self._device, memory_format=torch.channels_last)
+        self._denoiser = Denoiser(self._unet)
         self._text: Any = parts.text_encoder.to(self._device)
         self._tokenizer = parts.tokenizer
         self._pack = pack
@@ -110,35 +112,19 @@ class NanoAdapter(FlowSteps):
     @torch.inference_mode()
     def denoise(self, items: Sequence[Item]) -> list[Tensor]:
         """The clean latents that the network sees behind each item's noise, at each item's own noise level."""
-        parts = [_to_frame(item) for item in items]
-        noisy = torch.stack([latents for latents, _ in parts])
-        levels = torch.tensor([sigma for _, sigma in parts])
-        frames = _joined([item.conditioning.frame for item in items])
-        words = torch.cat([self._embed(item.conditioning.words) for item in items])
-        clean, mixture = predict(
-            self._unet,
-            noisy.to(self._device, memory_format=torch.channels_last),
-            levels.to(self._device),
-            Condition(*(t.to(self._device) for t in (frames.guesses, frames.hole, frames.reference, frames.costs))),
-            words,
-            SHARPNESS,
-            keeps_grain=True,
-        )
-        results = []
-        for n, item in enumerate(items):
-            given = item.conditioning
-            if given.settled:
-                results.append(patchify(to_model(given.guesses[:, 1]))[0])
-                continue
-            if given.hole.shape[-2:] == frames.hole.shape[-2:]:
-                results.append(clean[n].cpu())
-                continue
-            one = type(mixture)(*(t[n : n + 1].cpu() for t in (mixture.own, mixture.gates, mixture.gain)))
-            drawn = torch.where(
-                given.hole > 0.5, one.compose(given.guesses, keeps_grain=item.sigma < GRAIN_BELOW), given.guesses[:, 0]
+        asked = [item for item in items if not item.conditioning.settled]
+        parts = [_to_frame(item) for item in asked]
+        mixtures = iter(
+            self._denoiser.mixtures(
+                torch.stack([latents for latents, _ in parts]),
+                torch.tensor([sigma for _, sigma in parts]),
+                [item.conditioning.frame for item in asked],
+                torch.cat([self._embed(item.conditioning.words) for item in asked]),
             )
-            results.append(patchify(to_model(drawn))[0])
-        return results
+            if asked
+            else ()
+        )
+        return [_settled(item) if item.conditioning.settled else _composed(item, next(mixtures)) for item in items]
 
     def decode(self, latents: Tensor) -> Pixels:
         """[48, h, w] → [4h, 4w, 3] in 0..1."""
@@ -154,10 +140,16 @@ class NanoAdapter(FlowSteps):
         return result
 
 
-def _joined(conditions: Sequence[Condition]) -> Condition:
-    return Condition(
-        *(torch.cat([getattr(c, name) for c in conditions]) for name in ("guesses", "hole", "reference", "costs"))
-    )
+def _settled(item: Item) -> Tensor:
+    """The clean latents where nothing is known around the hole."""
+    return patchify(to_model(item.conditioning.guesses[:, 1]))[0]
+
+
+def _composed(item: Item, mixture: Mixture) -> Tensor:
+    """The clean latents at an item's own size: in the hole what the network mixed, outside it the picture."""
+    given = item.conditioning
+    drawn = mixture.compose(given.guesses, keeps_grain=item.sigma < GRAIN_BELOW)
+    return patchify(to_model(torch.where(given.hole > 0.5, drawn, given.guesses[:, 0])))[0]
 
 
 def _to_frame(item: Item) -> tuple[Tensor, float]:

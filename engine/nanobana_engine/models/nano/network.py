@@ -50,7 +50,7 @@ def make_unet() -> UNet2DConditionModel:
     return unet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Condition:
     """What the network sees besides the noisy patches and the words; all colours in [0, 1]."""
 
@@ -119,12 +119,19 @@ def _as_rough(mixed: Tensor, guesses: Tensor, shares: Tensor) -> Tensor:
 
 def _detail(planes: Tensor) -> Tensor:
     """(B, C, H, W) less its 5-pixel mean."""
-    return planes - F.avg_pool2d(F.pad(planes, (2, 2, 2, 2), mode="replicate"), 5, 1)
+    return planes - _mean(planes, 2)
 
 
 def _energy(planes: Tensor) -> Tensor:
     """(B, C, H, W): mean square of the detail of each plane, over 9 pixels."""
-    return F.avg_pool2d(F.pad(_detail(planes) ** 2, (4, 4, 4, 4), mode="replicate"), 9, 1)
+    return _mean(_detail(planes) ** 2, 4)
+
+
+def _mean(planes: Tensor, radius: int) -> Tensor:
+    """(B, C, H, W): over a square of 2 · radius + 1 pixels, down and then across."""
+    side = 2 * radius + 1
+    padded = F.pad(planes, (radius, radius, radius, radius), mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), 1), (1, side), 1)
 
 
 def read_output(output: Tensor, sharpness: float = 1.0) -> Mixture:
