@@ -52,6 +52,11 @@ class Person:
         self.page.goto(link)
         return self.wait("nb.complete && nb.connection === 'live'")
 
+    def new_canvas(self, width: int, height: int) -> dict[str, str]:
+        """An empty canvas of that size; its links by role, as scripts make one."""
+        made = self.context.request.post(f"{self.origin}/api/canvases", data={"width": width, "height": height}).json()
+        return {role: f"{self.origin}/c/{made['canvas']}#{secret}" for role, secret in made["links"].items()}
+
     def link(self, role: str) -> str:
         """The share link of a role, from the dialog."""
         self.tap("share")

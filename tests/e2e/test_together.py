@@ -39,6 +39,23 @@ def test_the_second_browser_sees_the_mask_while_it_is_painted(invite: Invite) ->
     ben.wait("nb.othersMasks === 0 && nb.othersStrokes === 0")
 
 
+def test_r6_a_mask_of_any_size_is_seen_by_the_others_as_it_is(invite: Invite) -> None:
+    ana = invite("Ana")
+    links = ana.new_canvas(6000, 5000)
+    ana.open(links["owner"])
+    ben = invite("Ben", links["edit"])
+    ana.press("r").drag((200, 200), (5800, 4800))
+    ben.wait(f"nb.othersMaskSums[0] === {ana.nb('maskSum')}")
+    assert ana.nb("maskSum") > 255 * 5500 * 4500
+    ana.press("l").drag((1000, 1000), (5000, 1500), (3000, 4500), hold=["Alt"])
+    cy = invite("Cy", links["view"])
+    for person in (ben, cy):
+        person.wait(f"nb.othersMaskSums[0] === {ana.nb('maskSum')}")
+    ana.press("Control+d")
+    for person in (ben, cy):
+        person.wait("nb.othersMasks === 0")
+
+
 def test_brush_rectangle_and_lasso_make_the_mask_and_alt_takes_away(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ana.mask_box((100, 100, 300, 200))
@@ -88,9 +105,8 @@ def test_two_people_paint_at_once_and_both_strokes_stay(invite: Invite) -> None:
 
 
 def test_c3_a_stroke_over_a_wide_canvas_is_one_undo(invite: Invite) -> None:
-    ana = invite("Ana").start()
-    made = ana.context.request.post(f"{ana.origin}/api/canvases", data={"width": 5000, "height": 400}).json()
-    ana.open(f"{ana.origin}/c/{made['canvas']}#{made['links']['owner']}")
+    ana = invite("Ana")
+    ana.open(ana.new_canvas(5000, 400)["owner"])
     ana.tap("layer-add")
     ana.wait("nb.layers.length === 1 && nb.unsaved === 0")
     before = ana.seq

@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from nanobana.protocol import messages as m
-from nanobana.protocol.geometry import Box
 from nanobana.sdk.link import Link
 from support.bombs import png
 from support.live_server import LiveServer, live_server
@@ -44,13 +43,13 @@ async def test_r6_cursors_and_presence_cross_servers(server: LiveServer, other: 
 async def test_r3_a_newcomer_on_another_server_gets_the_masks_that_stand(server: LiveServer, other: LiveServer) -> None:
     links = await server.new_canvas()
     async with member(links.edit) as (ana, welcome):
-        await ana.send(m.Mask(box=Box(0, 0, 8, 8), png=png(8, 8, "L", 255)))
+        await ana.send(m.Mask(tile=(3, 1), png=png(256, 256, "L", 255)))
         async with member(links.view) as (ben, _), member(elsewhere(links.view, other)) as (cy, _):
             for who in (ben, cy):
                 mask = await who.until(m.MemberMask)
-                assert (mask.member, mask.box) == (welcome.you.id, Box(0, 0, 8, 8))
+                assert (mask.member, mask.tile) == (welcome.you.id, (3, 1))
             await ana.send(m.Mask())
-            assert (await cy.until(m.MemberMask)).box is None
+            assert (await cy.until(m.MemberMask)).tile is None
 
 
 async def test_r7_a_link_revoked_on_one_server_closes_sockets_on_the_other(

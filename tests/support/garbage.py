@@ -68,7 +68,7 @@ class Garbage:
                 m.Redo(op=self._op()),
                 m.Cursor(x=1.0, y=2.0),
                 m.Stroke(id="s", kind="paint", points=[1.0, 2.0, 0.5]),
-                m.Mask(box=box, png=mask_png(box)),
+                m.Mask(tile=(1, 0), png=mask_png(Box(0, 0, 256, 256))),
                 m.Ping(n=1),
                 m.Hello(protocol=1, ticket="t", client="c"),
             ]

@@ -8,6 +8,7 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
 from nanobana_server.room import board as boards
 from nanobana_server.room.board import Board, TooFarBehind
+from nanobana_server.room.masks import MEMBER_BYTES
 
 ROOMY = 10**9
 
@@ -71,12 +72,41 @@ def test_r6_cursors_of_a_turn_are_one_message() -> None:
 
 def test_r3_a_newcomer_gets_the_masks_that_stand_and_no_old_strokes_or_comings() -> None:
     board = Board()
-    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"old"))
-    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"new"))
+    board.mask(m.MemberMask(member="a", tile=(0, 1), png=b"wiped"))
+    board.mask(m.MemberMask(member="a"))
+    board.mask(m.MemberMask(member="a", tile=(0, 0), png=b"old"))
+    board.mask(m.MemberMask(member="a", tile=(2, 0), png=b"other"))
+    board.mask(m.MemberMask(member="a", tile=(0, 0), png=b"new"))
     board.stroke(codec.encode(m.Pong(n=1)))
     board.event(codec.encode(m.Left(id="z")))
     board.advance()
-    assert after(board, 0) == [m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"new")]
+    assert after(board, 0) == [
+        m.MemberMask(member="a"),
+        m.MemberMask(member="a", tile=(0, 0), png=b"new"),
+        m.MemberMask(member="a", tile=(2, 0), png=b"other"),
+    ]
+    assert [mask.tile for mask in board.masks()] == [(0, 0), (2, 0)]
+
+
+def test_r3_who_is_behind_gets_the_tiles_that_changed_and_the_emptied_ones() -> None:
+    board = Board()
+    for tile in ((0, 0), (1, 0), (2, 0)):
+        board.mask(m.MemberMask(member="a", tile=tile, png=b"x"))
+    board.advance()
+    turn = board.turn
+    board.mask(m.MemberMask(member="a", tile=(1, 0)))
+    board.advance()
+    assert after(board, turn) == [m.MemberMask(member="a", tile=(1, 0))]
+    assert [mask.tile for mask in board.masks()] == [(0, 0), (2, 0)]
+
+
+def test_r6_one_member_s_mask_takes_no_more_memory_than_it_may() -> None:
+    board = Board()
+    for n in range(80):
+        board.mask(m.MemberMask(member="a", tile=(n % 64, n // 64), png=bytes(60_000)))
+    board.mask(m.MemberMask(member="b", tile=(0, 0), png=b"small"))
+    assert sum(len(mask.png or b"") for mask in board.masks() if mask.member == "a") <= MEMBER_BYTES
+    assert [mask.tile for mask in board.masks() if mask.member == "b"] == [(0, 0)]
 
 
 def test_what_was_put_since_the_last_turn_is_not_shown_yet() -> None:
@@ -90,7 +120,7 @@ def test_what_was_put_since_the_last_turn_is_not_shown_yet() -> None:
 def test_a_member_that_left_takes_its_cursor_and_mask_along() -> None:
     board = Board()
     board.cursor("a", 1.0, 2.0)
-    board.mask(m.MemberMask(member="a", box=Box(0, 0, 1, 1), png=b"x"))
+    board.mask(m.MemberMask(member="a", tile=(0, 0), png=b"x"))
     board.advance()
     board.leave("a")
     assert after(board, 0) == []

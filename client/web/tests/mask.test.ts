@@ -1,10 +1,18 @@
 import { expect, test } from 'vitest'
-import { contour } from '../src/core/contour'
+import { contour, type Line } from '../src/core/contour'
 import { Mask } from '../src/core/mask'
 import { capsule, polygon, rectangle } from '../src/core/raster'
+import { tileBox } from '../src/protocol/geometry'
 import type { Box } from '../src/protocol/types'
 
 const ALL: Box = [0, 0, 1000, 1000]
+
+/** How many pixel edges lines have. */
+const length = (lines: Line[]): number =>
+  lines.reduce((sum, { points, closed }) => {
+    const ends = closed ? [...points.slice(1), points[0]!] : points.slice(1)
+    return sum + ends.reduce((all, to, i) => all + Math.abs(to.x - points[i]!.x) + Math.abs(to.y - points[i]!.y), 0)
+  }, 0)
 
 test('a rectangle over a tile border is one mask with its exact box', () => {
   const mask = new Mask()
@@ -71,9 +79,23 @@ test('the outline of a ring is two closed loops', () => {
   mask.add(rectangle([10, 10, 20, 20]), ALL)
   mask.subtract(rectangle([13, 13, 16, 16]), ALL)
   const loops = contour(mask.crop([10, 10, 20, 20]))
-  expect(loops).toHaveLength(2)
-  expect(loops[0]).toHaveLength(4)
-  expect(loops.flat()).toContainEqual({ x: 13, y: 13 })
+  expect(loops.map(({ points, closed }) => [points.length, closed])).toEqual([[4, true], [4, true]])
+  expect(loops.flatMap(({ points }) => points)).toContainEqual({ x: 13, y: 13 })
+})
+
+test('the outline of a mask over several tiles is traced tile by tile, each edge once and none between them', () => {
+  const mask = new Mask()
+  mask.add(rectangle([200, 100, 600, 300]), ALL)
+  mask.add(capsule({ x: 500, y: 400 }, 90, { x: 300, y: 600 }, 40), ALL)
+  const parts = [...mask.tiles.values()].map(({ tx, ty, data }) => contour({ box: tileBox(tx, ty), data }, (x, y) => mask.at(x, y)))
+  const whole = contour(mask.crop(mask.box()!))
+  expect(length(parts.flat())).toBe(length(whole))
+  expect(whole.every(({ closed }) => closed)).toBe(true)
+})
+
+test('pixels that touch at a corner have an outline each', () => {
+  const lines = contour({ box: [0, 0, 2, 2], data: Uint8Array.of(255, 0, 0, 255) })
+  expect(lines.map(({ points, closed }) => [points.length, closed])).toEqual([[4, true], [4, true]])
 })
 
 test('a stroke that was none leaves the history alone', () => {

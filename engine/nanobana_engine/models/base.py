@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nanobana_engine.models.preset import Preset
+from nanobana_engine.models.preset import Preset, Worn
 
 __all__ = [
     "Component",
@@ -28,6 +28,7 @@ __all__ = [
     "Pixels",
     "Preset",
     "Request",
+    "Worn",
 ]
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
@@ -53,6 +54,7 @@ class Request:
     None: the box of `user_mask`."""
     prompt: str
     negative: str = ""
+    loras: tuple[Worn, ...] = ()
     references: tuple[npt.NDArray[np.uint8], ...] = ()
     """RGBA pictures to follow, [h, w, 4]."""
     seed: int = 0

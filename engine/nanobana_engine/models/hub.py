@@ -97,10 +97,12 @@ class Hub:
 
     def file(self, repo: str, name: str, tell: Tell | None = None) -> Path:
         """One file of a repository; raises as `fetch`."""
+        return self.cached_file(repo, name) or self.fetch(repo, [name], None, tell) / name
+
+    def cached_file(self, repo: str, name: str) -> Path | None:
+        """One file of a repository if it is on this machine."""
         found = self.cached(repo, [name])
-        if found is None or not (found / name).is_file():
-            found = self.fetch(repo, [name], None, tell)
-        return found / name
+        return found / name if found and (found / name).is_file() else None
 
     @property
     def folder(self) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
-Ability: TypeAlias = Literal["negative", "guidance", "references", "weights", "loras"]
+Ability: TypeAlias = Literal["negative", "guidance", "steps", "styles", "weights", "references", "loras"]
 """What an edit may ask of a model beyond prompt, seed, quality and strength; `weights`: words like ``(word:1.3)``."""
 
 SEE_CARD = "see the model card"
@@ -23,6 +24,14 @@ class FewStep:
     file: str
     licence: str = SEE_CARD
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worn:
+    """A LoRA that an edit asks for."""
+
+    path: Path
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,8 @@ class Library:
         """Where a preset's weights are on this machine; None if they are not, or not whole."""
         family = self.catalogue.families[preset.family]
         folder = BUILT_IN.get(preset.name) or self._own(preset.name) or self._cached(preset, family)
-        if folder is None:
+        few = preset.few_step
+        if folder is None or (few and not self.hub.cached_file(few.repo, few.file)):
             return None
         try:
             check(folder, family, preset.variant)

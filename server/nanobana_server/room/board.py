@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
+from nanobana_server.room.masks import Masks
 
 _EVENTS = 1024
 _STROKES = 256
@@ -40,7 +41,7 @@ class Board:
         self.turn = 1
         self._dirty = False
         self._previews: dict[tuple[str, int], _Progress] = {}
-        self._masks: dict[str, tuple[int, m.MemberMask, bytes]] = {}
+        self._masks = Masks()
         self._cursors: dict[str, tuple[int, float | None, float | None]] = {}
         self._strokes: deque[tuple[int, bytes]] = deque(maxlen=_STROKES)
         self._events: deque[tuple[int, bytes]] = deque()
@@ -84,12 +85,12 @@ class Board:
             self._ended_jobs.popitem(last=False)
 
     def mask(self, mask: m.MemberMask) -> None:
-        """A member's whole mask; newcomers get the last one."""
-        self._masks[mask.member] = (self._next(), mask, codec.encode(mask))
+        """A tile of a member's mask, or the end of it; newcomers get what stands."""
+        self._masks.put(self._next(), mask)
 
     def masks(self) -> list[m.MemberMask]:
-        """The masks that stand on the board."""
-        return [mask for _, mask, _ in self._masks.values() if mask.box is not None]
+        """The tiles of masks that stand on the board."""
+        return list(self._masks.visible())
 
     def cursor(self, member: str, x: float | None, y: float | None) -> None:
         self._cursors[member] = (self._next(), x, y)
@@ -111,7 +112,7 @@ class Board:
     def leave(self, member: str) -> None:
         """Wipe a member's cursor and mask; `event` tells the others."""
         self._cursors.pop(member, None)
-        self._masks.pop(member, None)
+        self._masks.forget(member)
 
     def after(self, turn: int, max_bytes: int) -> tuple[list[bytes], int]:
         """What was shown after `turn`, oldest turns first where it is more than about `max_bytes`.
@@ -147,8 +148,7 @@ class Board:
             yield progress.first_turn, progress.first
             if progress.latest is not progress.first:
                 yield progress.turn, progress.latest
-        for at, _, encoded in self._masks.values():
-            yield at, encoded
+        yield from self._masks.standing()
         if turn:
             yield from self._strokes
 

@@ -12,7 +12,7 @@ from nanobana.protocol.errors import BadInput
 from nanobana_server.policy import may
 from nanobana_server.room.limits import Limits
 from nanobana_server.room.outlet import Outlet
-from nanobana_server.room.pictures import are_finite, is_mask_of
+from nanobana_server.room.pictures import are_finite, is_mask_tile
 from nanobana_server.room.salvage import read
 from nanobana_server.room.wire import Wire
 
@@ -98,7 +98,10 @@ class Inbox:
             case m.Diverged():
                 if self._limits.refused.wait_for() == 0.0:
                     self._diverged(message)
-            case m.Ping() | m.Cursor() | m.Stroke() | m.Mask():
+            case m.Mask():
+                if self._limits.masks.wait_for() == 0.0:
+                    self._show(message)
+            case m.Ping() | m.Cursor() | m.Stroke():
                 if self._limits.volatile.wait_for() == 0.0:
                     self._show(message)
             case _:
@@ -115,9 +118,9 @@ class Inbox:
                 self._stage.show_cursor(self._member, message)
             case m.Stroke(points=points, size=size) if len(points) % 3 == 0 and are_finite((*points, size)):
                 self._stage.show_stroke(self._member, message)
-            case m.Mask(box=None, png=None):
+            case m.Mask(png=None):
                 self._stage.show_mask(self._member, message)
-            case m.Mask(box=box, png=png) if box is not None and png is not None and is_mask_of(png, box):
+            case m.Mask(tile=tile, png=png) if tile is not None and png is not None and is_mask_tile(png):
                 self._stage.show_mask(self._member, message)
             case _:
                 self._bad(m.Problem(code="bad_message", message="this message has impossible numbers or no such mask"))

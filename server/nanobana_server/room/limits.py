@@ -15,7 +15,9 @@ class Allowance:
     Far above what one session gets done, for its ops are done one after the other: this is for floods of cheap ones.
     """
     volatile: tuple[float, float] = (150.0, 300.0)
-    """Cursors, strokes, masks and pings above it are dropped."""
+    """Cursors, strokes and pings above it are dropped."""
+    masks: tuple[float, float] = (1200.0, 4096.0)
+    """Tiles of masks above it are dropped; a mask over the whole of the largest canvas has 4096."""
     bytes: tuple[float, float] = (2 * 2**20, 8 * 2**20)
     """Above it the server reads more slowly, and TCP tells the client."""
     bad: tuple[float, float] = (0.2, 16.0)
@@ -30,6 +32,7 @@ class Limits:
     def __init__(self, allowance: Allowance, clock: Clock) -> None:
         self.ops = Rate(*allowance.ops, clock)
         self.volatile = Rate(*allowance.volatile, clock)
+        self.masks = Rate(*allowance.masks, clock)
         self.bytes = Rate(*allowance.bytes, clock)
         self.bad = Rate(*allowance.bad, clock)
         self.refused = Rate(*allowance.refused, clock)

@@ -186,7 +186,9 @@ class Room:
 
     def _replay_masks(self) -> None:
         """Another server may just have opened this canvas: it knows none of the masks drawn here."""
-        self._tell_others(*(mask for mask in self.board.masks() if mask.member in self._readers))
+        for mask in self.board.masks():
+            if mask.member in self._readers:
+                self._volatile.repeat(mask)
 
     def _tell_others(self, *messages: msgspec.Struct) -> None:
         self.outgoing.extend(messages)

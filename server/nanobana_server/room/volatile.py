@@ -5,6 +5,7 @@ import msgspec
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana_server.room.board import Board
+from nanobana_server.room.masks import Tile
 
 MAX_STROKES = 128
 """Between two turns; the rest is dropped."""
@@ -12,13 +13,16 @@ MAX_STROKES = 128
 MAX_MASK_BYTES = 256 * 1024
 """In one turn, about."""
 
+MAX_MASK_TILES = 128
+"""In one turn."""
+
 
 class Volatile:
     """What local members showed since the last turn that carried volatile traffic."""
 
     def __init__(self) -> None:
         self._cursors: dict[str, tuple[float | None, float | None]] = {}
-        self._masks: dict[str, m.MemberMask] = {}
+        self._masks: dict[tuple[str, Tile | None], m.MemberMask] = {}
         self._strokes: list[m.MemberStroke] = []
 
     @property
@@ -29,7 +33,15 @@ class Volatile:
         self._cursors[member] = (cursor.x, cursor.y)
 
     def mask(self, member: str, mask: m.Mask) -> None:
-        self._masks[member] = m.MemberMask(member=member, box=mask.box, png=mask.png)
+        """A tile waits in the place of its older self; the end of a mask makes its tiles that wait superfluous."""
+        if mask.tile is None:
+            self._drop_masks(member)
+        self._masks[member, mask.tile] = m.MemberMask(member=member, tile=mask.tile, png=mask.png)
+
+    def repeat(self, mask: m.MemberMask) -> None:
+        """A tile that stands on the board, for a server that has just opened this canvas; what is newer goes first."""
+        if (mask.member, None) not in self._masks:
+            self._masks.setdefault((mask.member, mask.tile), mask)
 
     def stroke(self, member: str, stroke: m.Stroke) -> None:
         """The end of a stroke always finds room, so that no half stroke stays on other screens."""
@@ -38,7 +50,7 @@ class Volatile:
 
     def forget(self, member: str) -> None:
         self._cursors.pop(member, None)
-        self._masks.pop(member, None)
+        self._drop_masks(member)
 
     def take(self, board: Board) -> list[msgspec.Struct]:
         """Put everything on the board and begin anew.
@@ -61,8 +73,12 @@ class Volatile:
         """As many masks as one turn should carry; the rest waits for the next."""
         taken: list[m.MemberMask] = []
         size = 0
-        while self._masks and size < MAX_MASK_BYTES:
+        while self._masks and size < MAX_MASK_BYTES and len(taken) < MAX_MASK_TILES:
             mask = self._masks.pop(next(iter(self._masks)))
             size += len(mask.png or b"")
             taken.append(mask)
         return taken
+
+    def _drop_masks(self, member: str) -> None:
+        for key in [key for key in self._masks if key[0] == member]:
+            del self._masks[key]

@@ -5,9 +5,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from nanobana.protocol.canvas import Identifier, Number, Opacity, OpId, Position, Side, Title
-from nanobana.protocol.geometry import Box
+from nanobana.protocol.geometry import MAX_SIDE, TILE, Box
 from nanobana.protocol.parameters import BlobName, EditParams
 from nanobana.protocol.wire import INLINE, Wire
+
+TileIndex = Annotated[int, Meta(ge=0, lt=MAX_SIDE // TILE)]
+MaskTile = tuple[TileIndex, TileIndex]
+"""Column and row in the tile grid."""
 
 StrokeKind = Literal["paint", "erase", "mask-brush", "mask-rect", "mask-lasso"]
 
@@ -127,10 +131,13 @@ class Stroke(Wire, frozen=True, tag="stroke"):
 
 
 class Mask(Wire, frozen=True, tag="mask"):
-    """Volatile, latest only: my whole mask now (gray PNG of the box's size), or none. Newcomers get the last one."""
+    """Volatile, latest only: one tile of my mask (gray PNG of 256²; none: empty now), or that I have no mask any more.
 
-    box: Box | None = None
-    png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
+    So a mask of any size is shown, and a stroke costs the tiles that it touched. Newcomers get what stands.
+    """
+
+    tile: MaskTile | None = None
+    png: Annotated[bytes, Meta(max_length=INLINE + 1024)] | None = None
 
 
 class Diverged(Wire, frozen=True, tag="diverged"):

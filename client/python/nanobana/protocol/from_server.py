@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
-from nanobana.protocol.from_client import Stroke
+from nanobana.protocol.from_client import MaskTile, Stroke
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import BlobName
 from nanobana.protocol.wire import PATCH_INLINE, Wire
@@ -113,8 +113,10 @@ class MemberStroke(Wire, frozen=True, tag="member_stroke"):
 
 
 class MemberMask(Wire, frozen=True, tag="member_mask"):
+    """Volatile: one tile of a member's mask, or (without a tile) that it has none any more."""
+
     member: str
-    box: Box | None = None
+    tile: MaskTile | None = None
     png: bytes | None = None
 
 

@@ -82,6 +82,15 @@ export class Mask extends Emitter<{ change: Box | null }> {
     else this.add(coverage, coverage.box)
   }
 
+  /** Takes over one tile, e.g. of somebody else's mask; null where it is empty. No history. */
+  setTile(tx: number, ty: number, data: Uint8Array | null): void {
+    const key = `${tx},${ty}`
+    if (data === null) this.tiles.delete(key)
+    else this.tiles.set(key, { tx, ty, data })
+    this.#box = undefined
+    this.emit('change', tileBox(tx, ty))
+  }
+
   clear(): void {
     this.begin()
     for (const [key, tile] of this.tiles) this.#remember(key, tile.data)
@@ -123,6 +132,13 @@ export class Mask extends Emitter<{ change: Box | null }> {
       }
     }
     return { box, data }
+  }
+
+  /** All its bytes added up: equal sums are, for those who look at it, equal masks. */
+  sum(): number {
+    let sum = 0
+    for (const { data } of this.tiles.values()) for (let i = 0; i < data.length; i++) sum += data[i]!
+    return sum
   }
 
   at(x: number, y: number): number {

@@ -1,28 +1,15 @@
 // Draws what lies above the picture: masks with their edges, other people's strokes, job outlines, the brush outline.
 import type { Box, Stroke } from '../protocol/types'
-import { area, type Point } from '../protocol/geometry'
-import { contour } from './contour'
+import { type Point } from '../protocol/geometry'
 import { parseColor } from './brush'
-import type { Mask, MaskTile } from './mask'
-import type { Coverage } from './raster'
+import { Mask } from './mask'
+import { MaskView } from './mask-view'
 import type { View } from './view'
-
-export interface OverlayMask {
-  coverage: Coverage
-  color: string
-}
 
 export interface Frame {
   box: Box
   color: string
   dashed: boolean
-}
-
-interface Prepared {
-  image: OffscreenCanvas
-  edge: Path2D
-  box: Box
-  color: string
 }
 
 const TINT = 0.38
@@ -40,20 +27,29 @@ export class Overlay {
   /** Dash offset of the marching edge. */
   phase = 0
   readonly strokes = new Map<string, { stroke: Stroke; color: string }>()
-  readonly #others = new Map<string, Prepared>()
-  readonly #tints = new Map<MaskTile, { image: OffscreenCanvas; color: string }>()
-  #edge: Path2D | null = null
+  readonly #others = new Map<string, { mask: Mask; look: MaskView; color: string }>()
+  readonly #own: MaskView
 
   constructor(
     private readonly view: View,
-    private readonly mask: Mask,
+    mask: Mask,
   ) {
-    mask.on('change', (box) => this.#changed(box))
+    this.#own = new MaskView(mask, TINT)
   }
 
-  setOther(member: string, mask: OverlayMask | null): void {
-    if (mask === null) this.#others.delete(member)
-    else this.#others.set(member, prepare(mask))
+  /** A tile of somebody's mask; null where it is empty now. */
+  setOther(member: string, color: string, [tx, ty]: readonly [number, number], data: Uint8Array | null): void {
+    let other = this.#others.get(member)
+    if (other === undefined) {
+      const mask = new Mask()
+      this.#others.set(member, (other = { mask, look: new MaskView(mask, THEIR_TINT), color }))
+    }
+    other.color = color
+    other.mask.setTile(tx, ty, data)
+  }
+
+  clearOther(member: string): void {
+    this.#others.delete(member)
   }
 
   forgetMember(member: string): void {
@@ -62,7 +58,12 @@ export class Overlay {
   }
 
   otherMasks(): number {
-    return this.#others.size
+    return [...this.#others.values()].filter(({ mask }) => !mask.isEmpty).length
+  }
+
+  /** All bytes of each member's mask added up. */
+  otherSums(): number[] {
+    return [...this.#others.values()].map(({ mask }) => mask.sum())
   }
 
   draw(ctx: CanvasRenderingContext2D): void {
@@ -70,41 +71,31 @@ export class Overlay {
     ctx.setTransform(1, 0, 0, 1, 0, 0)
     ctx.clearRect(0, 0, ctx.canvas.width, ctx.canvas.height)
     ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
-    for (const other of this.#others.values()) {
-      ctx.drawImage(other.image, other.box[0], other.box[1])
-      this.#line(ctx, other.edge, other.color, 1.5)
+    const visible = this.view.visible()
+    for (const { look, color } of this.#others.values()) {
+      look.draw(ctx, color, visible, this.#crisp)
+      for (const edge of look.edges(visible)) this.#line(ctx, edge, color, 1.5)
     }
     for (const { stroke, color } of this.strokes.values()) this.#stroke(ctx, stroke, color)
-    if (this.maskVisible) this.#ownMask(ctx)
+    if (this.maskVisible) this.#ownMask(ctx, visible)
     for (const frame of this.frames) this.#frame(ctx, frame)
     if (this.draft !== null) this.#draft(ctx)
     if (this.hover !== null) this.#hover(ctx)
   }
 
-  #ownMask(ctx: CanvasRenderingContext2D): void {
-    const smoothing = ctx.imageSmoothingEnabled
-    ctx.imageSmoothingEnabled = this.view.scale * this.view.dpr < 2
-    for (const tile of this.mask.tiles.values()) {
-      let tint = this.#tints.get(tile)
-      if (tint === undefined || tint.color !== this.maskColor) {
-        tint = { image: tintImage(tile.data, 256, 256, this.maskColor), color: this.maskColor }
-        this.#tints.set(tile, tint)
-      }
-      ctx.drawImage(tint.image, tile.tx * 256, tile.ty * 256)
-    }
-    ctx.imageSmoothingEnabled = smoothing
-    this.#edge ??= this.#trace()
-    ctx.setLineDash([])
-    this.#line(ctx, this.#edge, 'rgb(0 0 0 / 0.75)', 1.6)
+  #ownMask(ctx: CanvasRenderingContext2D, visible: Box): void {
+    this.#own.draw(ctx, this.maskColor, visible, this.#crisp)
+    const edges = [...this.#own.edges(visible)]
+    for (const edge of edges) this.#line(ctx, edge, 'rgb(0 0 0 / 0.75)', 1.6)
     ctx.setLineDash([5 / this.view.scale, 4 / this.view.scale])
     ctx.lineDashOffset = this.phase / this.view.scale
-    this.#line(ctx, this.#edge, '#fff', 1.6)
+    for (const edge of edges) this.#line(ctx, edge, '#fff', 1.6)
     ctx.setLineDash([])
   }
 
-  #trace(): Path2D {
-    const box = this.mask.box()
-    return box === null || area(box) > 40_000_000 ? new Path2D() : edgePath(this.mask.crop(box))
+  /** From 200 % up a pixel is a square. */
+  get #crisp(): boolean {
+    return this.view.scale * this.view.dpr >= 2
   }
 
   #stroke(ctx: CanvasRenderingContext2D, stroke: Stroke, color: string): void {
@@ -176,44 +167,4 @@ export class Overlay {
     ctx.strokeStyle = color
     ctx.stroke(path)
   }
-
-  #changed(box: Box | null): void {
-    this.#edge = null
-    for (const tile of this.#tints.keys()) {
-      const gone = this.mask.tiles.get(`${tile.tx},${tile.ty}`) !== tile
-      const touched = box === null || (tile.tx * 256 < box[2] && tile.tx * 256 + 256 > box[0] && tile.ty * 256 < box[3] && tile.ty * 256 + 256 > box[1])
-      if (gone || touched) this.#tints.delete(tile)
-    }
-  }
-}
-
-function tintImage(data: Uint8Array, w: number, h: number, color: string, tint = TINT): OffscreenCanvas {
-  const canvas = new OffscreenCanvas(w, h)
-  const image = new ImageData(w, h)
-  const [r, g, b] = parseColor(color)
-  for (let i = 0, j = 0; i < data.length; i++, j += 4) {
-    const a = data[i]!
-    if (a === 0) continue
-    image.data[j] = r
-    image.data[j + 1] = g
-    image.data[j + 2] = b
-    image.data[j + 3] = a * tint
-  }
-  canvas.getContext('2d')?.putImageData(image, 0, 0)
-  return canvas
-}
-
-function edgePath(coverage: Coverage): Path2D {
-  const path = new Path2D()
-  for (const loop of contour(coverage)) {
-    loop.forEach((p, i) => (i === 0 ? path.moveTo(p.x, p.y) : path.lineTo(p.x, p.y)))
-    path.closePath()
-  }
-  return path
-}
-
-function prepare({ coverage, color }: OverlayMask): Prepared {
-  const { box, data } = coverage
-  const image = tintImage(data, box[2] - box[0], box[3] - box[1], color, THEIR_TINT)
-  return { image, edge: edgePath(coverage), box, color }
 }

@@ -76,7 +76,12 @@ export class Connection extends Emitter<Events> {
 
   /** Volatile messages are dropped rather than piled up. */
   sendVolatile(message: ClientMessage): void {
-    if ((this.#socket?.bufferedAmount ?? 0) < 65_536) this.send([message])
+    if (this.roomy) this.send([message])
+  }
+
+  /** Little waits in the socket: what may be lost is worth sending. */
+  get roomy(): boolean {
+    return (this.#socket?.bufferedAmount ?? 0) < 65_536
   }
 
   /** Try again now instead of when the wait is over. */

@@ -225,10 +225,11 @@ export interface MemberStroke {
   stroke: Stroke
 }
 
+/** Volatile: one tile of a member's mask, or (without a tile) that it has none any more. */
 export interface MemberMask {
   t: "member_mask"
   member: string
-  box?: Box | null
+  tile?: [number, number] | null
   png?: Uint8Array | null
 }
 
@@ -389,10 +390,10 @@ export interface Cursor {
   y?: number | null
 }
 
-/** Volatile, latest only: my whole mask now (gray PNG of the box's size), or none. Newcomers get the last one. */
+/** Volatile, latest only: one tile of my mask (gray PNG of 256²; none: empty now), or that I have no mask any more. */
 export interface Mask {
   t: "mask"
-  box?: Box | null
+  tile?: [number, number] | null
   png?: Uint8Array | null
 }
 

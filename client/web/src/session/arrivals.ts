@@ -16,7 +16,7 @@ export function receive(session: Session, message: ServerMessage): void {
       session.showing.silent = session.readOnly
       document.canvas = message.canvas
       if (message.manifest != null) document.load(message.manifest)
-      session.showing.maskSoon()
+      session.showing.again()
       break
     case 'resync':
       document.load(message.manifest)

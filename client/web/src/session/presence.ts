@@ -1,5 +1,5 @@
 // The others in the room: members, cursors that glide, strokes and masks in progress.
-import { type Cursors, type Member, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
+import { TILE, type Cursors, type Member, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
 import { Emitter } from '../core/emitter'
 import type { Overlay } from '../core/overlay'
 import { decodeGray } from '../core/png'
@@ -27,6 +27,8 @@ export class Presence extends Emitter<Events> {
   readonly members = new Map<string, Member>()
   readonly cursors = new Map<string, GlidingCursor>()
   you: Member | null = null
+  #decoded: Promise<void> = Promise.resolve()
+  #waiting = 0
 
   constructor(private readonly overlay: Overlay) {
     super()
@@ -67,7 +69,7 @@ export class Presence extends Emitter<Events> {
         this.#stroke(message)
         break
       case 'member_mask':
-        void this.#mask(message)
+        this.#mask(message)
         break
       default:
     }
@@ -147,17 +149,25 @@ export class Presence extends Emitter<Events> {
     this.emit('redraw', null)
   }
 
-  async #mask({ member, box, png }: MemberMask): Promise<void> {
+  /** Tiles are decoded in turn, so that an older one never covers a newer. */
+  #mask({ member, tile, png }: MemberMask): void {
     if (member === this.you?.id) return
-    if (box == null || png == null) this.overlay.setOther(member, null)
-    else {
-      const gray = await decodeGray(png)
-      if (!this.members.has(member)) return
-      this.overlay.setOther(member, { coverage: { box, data: gray.data }, color: this.members.get(member)?.color ?? '#888888' })
-    }
+    this.#waiting++
+    this.#decoded = this.#decoded.then(async () => {
+      const data = png == null ? null : await decodeGray(png).then((gray) => (gray.data.length === TILE * TILE ? gray.data : null)).catch(() => null)
+      this.#waiting--
+      const who = this.members.get(member)
+      if (who !== undefined && tile != null) this.overlay.setOther(member, who.color, tile, data)
+      else this.overlay.clearOther(member)
+      if (this.#waiting === 0) this.#fadeMaskStrokes()
+      this.emit('redraw', null)
+    })
+  }
+
+  /** The masks that these strokes made are here. */
+  #fadeMaskStrokes(): void {
     for (const [key, { stroke }] of this.overlay.strokes) {
-      if (key.startsWith(`${member}/`) && stroke.kind.startsWith('mask') && stroke.done === true) this.overlay.strokes.delete(key)
+      if (stroke.kind.startsWith('mask') && stroke.done === true) this.overlay.strokes.delete(key)
     }
-    this.emit('redraw', null)
   }
 }

@@ -106,7 +106,7 @@ export class Session extends Emitter<Events> {
     this.edits = new Edits(this.document, this.mask, this.copier, this.results, this.sender, () => this.presence.you)
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
-    this.showing = new Showing(this.connection, this.tools, this.mask, this.copier)
+    this.showing = new Showing(this.connection, this.tools, this.mask)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),

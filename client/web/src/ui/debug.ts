@@ -21,6 +21,8 @@ export interface Debug {
   readonly othersMasks: number
   readonly othersStrokes: number
   readonly maskBox: unknown
+  readonly maskSum: number
+  readonly othersMaskSums: number[]
   readonly marks: Record<string, { firstPreview?: number; staged?: number }>
   readonly lastStagedDrawn: { job: string; at: number } | null
   /** Strokes and results that are still drawn from this page's own pixels. */
@@ -91,6 +93,12 @@ export function install(state: CanvasState): void {
     },
     get maskBox() {
       return session.mask.box()
+    },
+    get maskSum() {
+      return session.mask.sum()
+    },
+    get othersMaskSums() {
+      return session.overlay.otherSums()
     },
     get marks() {
       return Object.fromEntries(results.marks)

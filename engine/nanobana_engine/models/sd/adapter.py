@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
-from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request, Worn
 from nanobana_engine.models.loading import load_pipeline
+from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.sd.levels import Levels
 from nanobana_engine.models.sd.reader import Reader
@@ -45,6 +46,7 @@ class SdConditioning:
     negative_pooled: Tensor | None = None
     seen: Tensor | None = None
     """[1 + 4, h, w] for a UNet of 9 channels: the mask, and the latents of the picture without what it covers."""
+    loras: tuple[Worn, ...] = ()
 
 
 class SdAdapter:
@@ -63,17 +65,23 @@ class SdAdapter:
         if self._vae.dtype == torch.float16 and self._vae.config.force_upcast:
             self._vae.to(torch.float32)  # half precision overflows in it
         self._levels = Levels(pipeline.scheduler.config, preset.sampler)
+        self.loras = Loras(pipeline)
         self._project = Projection(self.encode, preset.latent_stride)
         self._readers = self._make_readers()
         self._embed = lru_cache(maxsize=256)(self._embed_words)
 
     @classmethod
-    def from_folder(cls, folder: Path, preset: Preset, device: torch.device | str = "cpu") -> SdAdapter:
+    def from_folder(
+        cls, folder: Path, preset: Preset, device: torch.device | str = "cpu", few_step: Path | None = None
+    ) -> SdAdapter:
         """Load a folder in diffusers format that was checked; nothing is downloaded.
+
+        Args:
+            few_step: the file of `preset.few_step`, merged into the weights.
 
         Raises:
             NotFound: ``incomplete_model``.
-            BadInput: ``wrong_component``.
+            BadInput: ``wrong_component``, ``bad_lora``, ``wrong_lora``.
         """
         import diffusers
 
@@ -82,6 +90,8 @@ class SdAdapter:
             parts["requires_safety_checker"] = False
         pipeline = load_pipeline(getattr(diffusers, cls.pipeline), folder, preset, device, **parts)
         cls._check(pipeline, folder)
+        if few_step and preset.few_step:
+            Loras(pipeline).merge(few_step, preset.few_step.weight)
         return cls(pipeline, preset, device)
 
     @classmethod
@@ -119,17 +129,24 @@ class SdAdapter:
         """Both prompts, each encoded once while it is remembered; for 9 channels the masked picture.
 
         Raises:
-            BadInput: ``prompt_too_long``, ``bad_weight``.
+            BadInput: ``prompt_too_long``, ``bad_weight``, ``bad_lora``, ``wrong_lora``.
         """
         pieces = max(reader.pieces(words) for reader in self._readers for words in (request.prompt, request.negative))
-        prompt, pooled = self._embed(request.prompt, pieces, False)
-        negative, negative_pooled = self._embed(request.negative, pieces, True)
+        prompt, pooled = self._embed(request.prompt, pieces, False, request.loras)
+        negative, negative_pooled = self._embed(request.negative, pieces, True, request.loras)
         seen = self._seen(request) if self._sees_mask else None
-        return SdConditioning(prompt, negative, pooled, negative_pooled, seen)
+        return SdConditioning(prompt, negative, pooled, negative_pooled, seen, request.loras)
 
     @torch.inference_mode()
-    def _embed_words(self, words: str, pieces: int, is_negative: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
+    def _embed_words(
+        self,
+        words: str,
+        pieces: int,
+        is_negative: bool,  # noqa: ARG002 - XL's
+        loras: tuple[Worn, ...],
+    ) -> tuple[Tensor, Tensor | None]:
         """[pieces x length, width], and what XL takes besides."""
+        self.loras.wear(loras)
         return self._readers[0].read(words, pieces).tokens, None
 
     def _seen(self, request: Request) -> Tensor:
@@ -177,8 +194,9 @@ class SdAdapter:
         return self._levels.sigmas(whole, whole - count)
 
     def call_key(self, item: Item) -> tuple[object, ...]:
-        """Pictures of one size whose prompts take as many tokens."""
-        return (self.preset.name, *item.latents.shape[-2:], len(item.conditioning.prompt))
+        """Pictures of one size whose prompts take as many tokens, with the same LoRAs."""
+        given = item.conditioning
+        return (self.preset.name, *item.latents.shape[-2:], len(given.prompt), given.loras)
 
     def cost(self, item: Item) -> float:
         """Area in native pictures, twice with guidance."""
@@ -192,6 +210,7 @@ class SdAdapter:
         guided = [n for n, item in enumerate(items) if self._is_guided(item)]
         rows = [*range(len(items)), *guided]
         given = [item.conditioning for item in items]
+        self.loras.wear(given[0].loras)
         dtype = self._unet.dtype
         noisy = [self._levels.inner(item.latents, item.sigma) for item in items]
         if self._sees_mask:

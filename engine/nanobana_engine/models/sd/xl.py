@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanobana_engine.models.base import Item
+from nanobana_engine.models.base import Item, Worn
 from nanobana_engine.models.sd.adapter import SdAdapter
 from nanobana_engine.models.sd.reader import Reader
 
@@ -32,8 +32,11 @@ class SdxlAdapter(SdAdapter):
         ]
 
     @torch.inference_mode()
-    def _embed_words(self, words: str, pieces: int, is_negative: bool) -> tuple[Tensor, Tensor | None]:
+    def _embed_words(
+        self, words: str, pieces: int, is_negative: bool, loras: tuple[Worn, ...]
+    ) -> tuple[Tensor, Tensor | None]:
         """Both encoders' widths side by side, and the second one's pooled prompt; zeros for no negative prompt."""
+        self.loras.wear(loras)
         first, second = (reader.read(words, pieces) for reader in self._readers)
         tokens = torch.cat([first.tokens, second.tokens], dim=-1)
         assert second.pooled is not None
