@@ -8,6 +8,7 @@ from nanobana_server.store import Store, open_store
 from support.cluster import cluster_url, private_cluster
 from support.strokes import Easel
 from support.valkey import private_valkey, redis_server
+from support.work import clean_queues
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,9 @@ async def store(backend_url: str) -> AsyncIterator[Store]:
 async def easel(store: Store) -> Easel:
     """A canvas of 1024 x 768 with one empty layer ``base``."""
     return await Easel.new(store)
+
+
+@pytest.fixture
+async def queue_is_empty(store: Store) -> None:
+    """The streams belong to no canvas: each test of jobs starts with empty ones."""
+    await clean_queues(store)
