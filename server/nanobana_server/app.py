@@ -23,6 +23,7 @@ from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
 from nanobana_server.api.edge import Guard, on_bug, on_http_error, on_nanobana_error
+from nanobana_server.api.edits import Edits
 from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
@@ -127,6 +128,7 @@ async def _assemble(
         blobs=Blobs(store, settings),
         pictures=Pictures(store, settings, metrics),
         files=Files(store, settings, canvases),
+        edits=Edits(store),
         socket=accept,
     )
     await tasks.start(rooms.run)

@@ -159,8 +159,38 @@ def test_the_history_gives_prompt_and_seed_back(invite: Invite) -> None:
     item = ana.see("history-item")
     assert "a red apple" in item.inner_text()
     seed = ana.nb("jobs")[0]["seed"]
-    item.get_by_text("All").click()
-    ana.mask_box((200, 60, 280, 140))
+    ana.tap("reuse-all")
+    ana.wait("nb.maskBox !== null")
+    assert ana.nb("maskBox") == [100, 60, 180, 140]
     assert ana.see("prompt").input_value() == "a red apple"
     ana.tap("advanced")
     assert ana.see("seed").input_value() == str(seed)
+
+
+def test_behaviour_19_edits_made_before_are_there_for_newcomers_and_can_be_looked_at(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.picture()
+    for prompt, accept in (("a red apple", "discard"), ("a banana", "accept")):
+        ana.mask_box((100, 60, 180, 140))
+        ana.see("prompt").fill(prompt)
+        ana.tap("generate")
+        staged(ana)
+        ana.tap(accept)
+        ana.wait("nb.jobs.every(j => j.state !== 'staged') && nb.unsaved === 0")
+    accepted = ana.picture()
+    ben = invite("Ben", ana.link("view"))
+    ben.tap("tab-history")
+    ben.see("history-item")
+    texts = ben.page.get_by_test_id("history-item").all_inner_texts()
+    assert ["a banana" in texts[0], "a red apple" in texts[1]] == [True, True]
+    assert all("Ana" in text for text in texts)
+    assert not ben.shows("reuse-all"), "a viewer has no use for it"
+    thumbs = "[...document.querySelectorAll('.thumb img')]"
+    ben.page.wait_for_function(f"() => {thumbs}.every(image => image.complete && image.naturalWidth > 0)")
+    shown = ben.page.get_by_test_id("look-back").nth(1)
+    shown.click()
+    ben.wait("nb.complete && nb.lookingBack !== null")
+    assert changed(before, accepted).any()
+    assert not changed(accepted, ben.picture()).any(), "looking changes nothing"
+    ben.press("Escape")
+    ben.wait("nb.lookingBack === null")

@@ -101,12 +101,10 @@ class Blobs:
 
     async def get(self, request: Request, access: Access) -> Response:
         """A blob; its name is its content's hash, so it never changes."""
-        name: str = request.path_params["name"]
-        if len(name) != _NAME or not _HEX.issuperset(name):
-            raise NotFound("there are no such bytes here", code="missing_blob")
+        name = name_in(request)
         if request.headers.get("if-none-match") == f'"{name}"':
-            return _immutable(b"", name, status=304)
-        return _immutable(await self._reader.get(access.canvas, name), name)
+            return immutable(b"", name, status=304)
+        return immutable(await self._reader.get(access.canvas, name), name)
 
     async def get_mip(self, request: Request, access: Access) -> Response:
         """A mip tile; 409 ``stale`` where the tiles that the key names are not the current ones."""
@@ -115,7 +113,7 @@ class Blobs:
         data = await self._store.mip_tile(
             access.canvas, params["layer"], params["level"], params["tx"], params["ty"], key
         )
-        return _immutable(data, key)
+        return immutable(data, key)
 
     async def put(self, request: Request, access: Access) -> Response:
         """Store a picture's bytes for an op that names them (C11)."""
@@ -128,7 +126,16 @@ class Blobs:
         return Json({"name": names[0]}, 201)
 
 
-def _immutable(data: bytes, tag: str, status: int = 200) -> Response:
+def name_in(request: Request) -> str:
+    """The blob name in the path. Raises NotFound ``missing_blob`` for what cannot be one."""
+    name = str(request.path_params["name"])
+    if len(name) != _NAME or not _HEX.issuperset(name):
+        raise NotFound("there are no such bytes here", code="missing_blob")
+    return name
+
+
+def immutable(data: bytes, tag: str, status: int = 200) -> Response:
+    """Bytes that a name stands for, to be cached for ever."""
     headers = {"cache-control": FOR_EVER, "etag": f'"{tag}"'}
     return Response(data, status, headers, None if status == 304 else media_type(data))
 

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
+from nanobana_server.api.edits import Edits
 from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
@@ -36,6 +37,7 @@ class Handlers:
     blobs: Blobs
     pictures: Pictures
     files: Files
+    edits: Edits
     socket: Socket
 
 
@@ -81,6 +83,8 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         WebSocketRoute(f"{_CANVAS}/ws", handlers.socket, name="socket"),
         guarded("put_blob", f"{_CANVAS}/blobs", blobs.put, "PUT"),
         guarded("get_manifest", f"{_CANVAS}/manifest", pictures.manifest),
+        guarded("get_edits", f"{_CANVAS}/edits", handlers.edits.page),
+        guarded("get_thumb", f"{_CANVAS}/thumbs/{{name}}", handlers.edits.thumb),
         guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),

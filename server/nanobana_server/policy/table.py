@@ -61,6 +61,8 @@ ROUTES: Mapping[str, Need] = {
     "get_blob": Need.VIEWER,
     "get_mip": Need.VIEWER,
     "get_manifest": Need.VIEWER,
+    "get_edits": Need.VIEWER,
+    "get_thumb": Need.VIEWER,
     "export_png": Need.VIEWER,
     "get_storage": Need.VIEWER,
     "save_file": Need.EDITOR,

@@ -6,10 +6,13 @@ import msgspec
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.keyspace.snapshot import tile_field
-from nanobana.protocol.canvas import CanvasInfo, Change, Layer, OpId, TileRef
+from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Layer, OpId, TileRef
 from nanobana.protocol.errors import Conflict
 from nanobana_server.store.contents import Kind, Value, put_values, read_value
 from nanobana_server.store.history import CHAPTER, History, packed
+
+KEPT_EDITS = 1000
+"""As commit.lua keeps them."""
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -46,6 +49,10 @@ class Beginning(History):
         if tiles:
             words = [word for tile in tiles for word in (tile_field(*_place(tile)).encode(), tile.name.encode())]
             values.append(_value(keys, keys.tiles, "hash", words))
+        ended = [change for change in past if change.job is not None and change.job.state in TERMINAL][-KEPT_EDITS:]
+        if ended:
+            words = [word for change in ended for word in (f"{change.seq}-0".encode(), b"m", _pack(change.job))]
+            values.append(_value(keys, keys.edits, "stream", words))
         if not await put_values(self.client, keys, values):
             raise Conflict("Something happened in this canvas already.", code="canvas_exists")
 

@@ -31,7 +31,7 @@ class Mips(Blobs):
         """
         if not 1 <= level <= MAX_MIP:
             raise BadInput(f"mip levels go from 1 to {MAX_MIP}", code="bad_level")
-        cached = await self._cached_mip(canvas, key)
+        cached = await self.cached_mip(canvas, key)
         if cached is not None:
             return cached
         names = await self._base_names(canvas, layer, level, tx, ty)
@@ -43,8 +43,11 @@ class Mips(Blobs):
         return await self.put_mip(canvas, key, made)
 
     async def put_mip(self, canvas: str, key: str, pixels: Rgba) -> bytes:
-        """Encode and cache a mip tile; where there is no room it is only answered."""
-        data = await self.pool.run(encode_webp, pixels)
+        """Encode and cache a mip tile."""
+        return await self.cache_mip(canvas, key, await self.pool.run(encode_webp, pixels))
+
+    async def cache_mip(self, canvas: str, key: str, data: bytes) -> bytes:
+        """Keep a small picture for the next who asks; where there is no room it is only answered."""
         keys = CanvasKeys(canvas)
         try:
             await self.client.run("put_mip", [keys.meta, keys.mips, keys.mip_ages], [key, data, MIP_BUDGET])
@@ -52,7 +55,7 @@ class Mips(Blobs):
             return data
         return data
 
-    async def _cached_mip(self, canvas: str, key: str) -> bytes | None:
+    async def cached_mip(self, canvas: str, key: str) -> bytes | None:
         keys = CanvasKeys(canvas)
         found: bytes | None = await self.client.call("HGET", keys.mips, key)
         return found
@@ -78,7 +81,7 @@ class Mips(Blobs):
         if not any(names):
             return None
         key = mip_key(names)
-        cached = await self._cached_mip(canvas, key)
+        cached = await self.cached_mip(canvas, key)
         if cached is not None:
             return await self.pool.run(decode_tile, cached)
         made = await self._make(canvas, level, names)

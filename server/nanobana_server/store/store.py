@@ -11,16 +11,17 @@ from nanobana_server.store.bells import Bells
 from nanobana_server.store.canvases import Canvases
 from nanobana_server.store.cellar import Cellar
 from nanobana_server.store.commits import Commits
-from nanobana_server.store.mips import Mips
+from nanobana_server.store.edits import Edits
 from nanobana_server.store.pool import Pool
 from nanobana_server.store.sleep import Sleep
+from nanobana_server.store.thumbs import Thumbs
 from nanobana_server.store.turns import Turns
 
 WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(Canvases, Commits, Sleep, Beginning, Bells, Mips, Access):
+class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, Access):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

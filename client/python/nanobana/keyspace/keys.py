@@ -98,6 +98,11 @@ class CanvasKeys:
         return self._key("ended")
 
     @property
+    def edits(self) -> str:
+        """Stream: the last 1000 edits that ended, ``{seq}-0`` of the change that ended it, ``m`` = msgpack of Job."""
+        return self._key("edits")
+
+    @property
     def archive(self) -> str:
         """Sorted set: ``{first seq}-{last seq}/{blob name}`` of each archived chapter of the log, by first seq (C8)."""
         return self._key("archive")
@@ -154,6 +159,7 @@ class CanvasKeys:
             self.ended_jobs,
             self.blob_ages,
             self.bell,
+            self.edits,
         ]
 
     @property

@@ -57,6 +57,16 @@ def decode_patch(data: bytes, box: Box, *, max_pixels: int = MAX_PIXELS) -> Rgba
         return np.array(_as_rgba(image))
 
 
+def thumbnail(data: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """A picture fitted into a square of `side` pixels, as lossy WebP with its alpha; raises like `decode_image`."""
+    with _opened(data, PICTURES, max_pixels) as image:
+        small = _as_rgba(ImageOps.exif_transpose(image))
+    small.thumbnail((side, side))
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80)
+    return out.getvalue()
+
+
 def decode_mask(data: bytes, box: Box, *, max_pixels: int = MAX_PIXELS) -> Gray:
     """A mask: 8-bit gray PNG of exactly the box's size.
 

@@ -40,6 +40,8 @@ export class Results extends Emitter<{ change: string }> {
   readonly chosen = new Map<string, number>()
   /** Hold-to-compare: staged results step aside. */
   comparing = false
+  /** An edit that is over, to be looked at once more. */
+  past: Job | null = null
   readonly #running = new Map<string, Running>()
   readonly #document: Document
   readonly #tiles: TileStore
@@ -64,7 +66,7 @@ export class Results extends Emitter<{ change: string }> {
 
   /** Addresses of the variations that should be fetched now, of results that are staged or will be in a moment. */
   wanted(): string[] {
-    const urls: string[] = []
+    const urls: string[] = this.past === null ? [] : this.past.results.map((variation) => this.#blobUrl(variation.blob))
     for (const { preview } of this.#running.values()) urls.push(...(preview.patches ?? []).map(this.#blobUrl))
     for (const job of this.#document.jobs.values()) {
       if (job.state !== 'staged') continue
@@ -91,7 +93,8 @@ export class Results extends Emitter<{ change: string }> {
         found.push({ job, box: imageBox, image, imageWidth: image.width, imageHeight: image.height, full: false })
       }
     }
-    return found
+    const past = this.past === null || this.comparing ? null : this.#staged(this.past)
+    return past === null ? found : [...found, past]
   }
 
   /** Called by the picture right after it drew one. */

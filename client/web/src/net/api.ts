@@ -1,5 +1,5 @@
 // The HTTP side: canvases, tickets, blobs, pictures, links, export.
-import type { Role } from '../protocol/types'
+import type { Job, Role } from '../protocol/types'
 
 export class ApiError extends Error {
   constructor(
@@ -123,6 +123,17 @@ export interface Storage {
 
 export async function storage(canvas: string): Promise<Storage> {
   return (await request(`/api/canvases/${canvas}/storage`)).json() as Promise<Storage>
+}
+
+export interface PastEdit {
+  seq: number
+  job: Job
+}
+
+/** Edits that ended, newest first; `before` is the last one's seq of the page before. */
+export async function pastEdits(canvas: string, before: number | null): Promise<{ edits: PastEdit[]; more: boolean }> {
+  const query = before === null ? '' : `?before=${before}`
+  return (await request(`/api/canvases/${canvas}/edits${query}`)).json() as Promise<{ edits: PastEdit[]; more: boolean }>
 }
 
 export async function exportPng(canvas: string): Promise<Blob> {

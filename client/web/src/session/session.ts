@@ -1,6 +1,6 @@
 // One open canvas: the replica, the camera, the tools and the socket, joined together.
 import { type Box, type Job, MAX_SIDE, type Op, type Role } from '../protocol/types'
-import { type Point } from '../protocol/geometry'
+import { overlaps, type Point } from '../protocol/geometry'
 import { opKey } from '../protocol/codec'
 import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
@@ -9,13 +9,13 @@ import { Mask } from '../core/mask'
 import { MaskCopier } from '../core/mask-copy'
 import { Overlay } from '../core/overlay'
 import { Picture } from '../core/picture'
-import { encodePng, warm } from '../core/png'
+import { decodeGray, encodePng, warm } from '../core/png'
 import { Provisionals } from '../core/provisional'
 import { Results } from '../core/results'
 import { TileStore } from '../core/tiles'
 import { Tools } from '../core/tools'
 import { View } from '../core/view'
-import { putBlob } from '../net/api'
+import { putBlob, request } from '../net/api'
 import { Connection } from '../net/connection'
 import { randomId } from '../net/identity'
 import { openShelf, Outbox, type Shelf } from '../net/outbox'
@@ -185,6 +185,24 @@ export class Session extends Emitter<Events> {
 
   redo(): void {
     if (!this.readOnly) this.steps.redo()
+  }
+
+  /** Shows the result of an edit that is over on top of the picture, and brings its region into view; null ends it. */
+  lookBack(job: Job | null): void {
+    this.results.past = job
+    if (job?.result_box != null && !overlaps(job.result_box, this.view.visible())) this.view.fit(job.result_box)
+    this.results.emit('change', job?.id ?? '')
+  }
+
+  /** Takes over the region of an edit as the mask, e.g. to make it again. */
+  async maskOf(job: Job): Promise<void> {
+    if (this.readOnly || job.mask === '') return
+    const response = await request(`/api/canvases/${this.id}/blobs/${job.mask}`)
+    const gray = await decodeGray(new Uint8Array(await response.arrayBuffer()))
+    this.mask.begin()
+    this.mask.add({ box: job.box, data: gray.data }, this.bounds())
+    this.mask.finish()
+    this.acted('mask')
   }
 
   cursor(at: Point | null): void {

@@ -22,6 +22,8 @@ export interface Debug {
   readonly othersStrokes: number
   readonly maskBox: unknown
   readonly maskSum: number
+  /** ID of the past edit that is shown over the picture. */
+  readonly lookingBack: string | null
   readonly othersMaskSums: number[]
   readonly marks: Record<string, { firstPreview?: number; staged?: number }>
   readonly lastStagedDrawn: { job: string; at: number } | null
@@ -93,6 +95,9 @@ export function install(state: CanvasState): void {
     },
     get maskBox() {
       return session.mask.box()
+    },
+    get lookingBack() {
+      return state.lookingBack?.id ?? null
     },
     get maskSum() {
       return session.mask.sum()

@@ -1,5 +1,4 @@
 // The session as Svelte sees it: counters that tick when something changed, and getters that read the truth.
-import { SvelteMap } from 'svelte/reactivity'
 import type { Job, Layer, Member } from '../protocol/types'
 import { TERMINAL } from '../core/document'
 import type { ConnectionState } from '../net/connection'
@@ -7,6 +6,7 @@ import type { ToolState } from '../core/tools'
 import type { ImportView } from '../session/imports'
 import type { Session } from '../session/session'
 import { visit } from '../net/identity'
+import { Past } from './past.svelte'
 import { Toasts } from './toasts.svelte'
 import { sentence } from './words'
 
@@ -28,8 +28,9 @@ export class CanvasState {
   comparing = $state(false)
   said = $state('')
   ready = $state(false)
-  /** Terminal states of jobs that were seen here, newest first: the history strip. */
-  readonly history = new SvelteMap<string, Job>()
+  readonly past: Past
+  /** An edit that ended, shown over the picture while its author looks back. */
+  lookingBack = $state.raw<Job | null>(null)
   #rev = $state(0)
   #view = $state(0)
   #mask = $state(0)
@@ -40,6 +41,7 @@ export class CanvasState {
 
   constructor(readonly session: Session) {
     const { connection, tools, presence, imports, view, mask, document: doc } = session
+    this.past = new Past(session.id)
     this.connection = connection.state
     this.tool = tools.state
     this.activeLayer = session.activeLayer
@@ -169,6 +171,12 @@ export class CanvasState {
     this.session.loop.dirty('picture')
   }
 
+  /** Shows the result of an edit that ended, without changing anything; null ends it. */
+  lookBack(job: Job | null): void {
+    this.lookingBack = job
+    this.session.lookBack(job)
+  }
+
   #unsaved(count: number): void {
     if (count === 0 && this.unsaved > 0) {
       this.#now = Date.now()
@@ -180,6 +188,7 @@ export class CanvasState {
   #reset(): void {
     this.ready = true
     this.#rev++
+    for (const job of this.session.document.jobs.values()) if (job.state === 'staged') this.past.note(job)
     const { canvas } = this.session.document
     visit({ id: this.session.id, secret: this.session.secret, title: canvas.title, role: this.session.role ?? '' })
   }
@@ -190,9 +199,6 @@ export class CanvasState {
     if (job.state === 'staged') this.said = mine ? 'Your result is ready' : `A result by ${job.user_name} is ready`
     if (job.state === 'queued') this.said = `${mine ? 'Your edit' : `An edit by ${job.user_name}`} is queued`
     if (job.state === 'accepted') this.said = 'Result accepted'
-    if (job.state === 'staged' || TERMINAL.has(job.state)) {
-      const known = this.history.get(job.id)
-      this.history.set(job.id, job.results.length === 0 && known !== undefined ? { ...job, results: known.results } : job)
-    }
+    if (job.state === 'staged' || TERMINAL.has(job.state)) this.past.note(job)
   }
 }

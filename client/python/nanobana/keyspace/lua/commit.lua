@@ -2,7 +2,8 @@
 -- One op, whole or not at all (C3): compare, then change tile names, layers, log, job records and undo records.
 --
 -- KEYS  1 meta  2 log  3 layers  4 tiles  5 blobs  6 answers  7 undo  8 history  9 stacks  10 flips
---       11 open_jobs  12 public_jobs  13 ended_jobs  14 blob_ages  15 bell  16… job records, as the entries refer to them
+--       11 open_jobs  12 public_jobs  13 ended_jobs  14 blob_ages  15 bell  16 edits
+--       17… job records, as the entries refer to them
 -- ARGV  1 request (msgpack, text and numbers only)  2… binary parts that the request refers to by index
 -- request
 --   client, n        the op ID; answer: keep and consult the client's answers (C6); forget: client whose answers go
@@ -20,11 +21,11 @@
 --   {"duplicate", seq} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
 --   {"conflict", field, name now, …} {"missing", name, …} {"full", used, budget}
 
-local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, JOB_TTL_MS = 2000, 256, 100, 128, 604800000
+local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, KEEP_EDITS, JOB_TTL_MS = 2000, 256, 100, 128, 1000, 604800000
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local ENDED, AGES, BELL = KEYS[13], KEYS[14], KEYS[15]
+local ENDED, AGES, BELL, EDITS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 
 local R = cmsgpack.unpack(ARGV[1])
 local reads, writes, entries = R.reads or {}, R.writes or {}, R.entries
@@ -141,6 +142,7 @@ for e = 1, #entries do
         redis.call('PEXPIRE', key, JOB_TTL_MS)
         redis.call('ZADD', ENDED, now, job.id)
         redis.call('ZREMRANGEBYSCORE', ENDED, '-inf', now - JOB_TTL_MS)
+        redis.call('XADD', EDITS, 'MAXLEN', '~', KEEP_EDITS, seq .. '-0', 'm', ARGV[job.public])
       else
         redis.call('HSET', PUBLIC, job.id, ARGV[job.public])
         if job.state == 'staged' then redis.call('HSET', OPEN, job.id, '-') end

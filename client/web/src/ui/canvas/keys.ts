@@ -152,6 +152,7 @@ function cancelNewest({ session: { edits } }: CanvasState): void {
 function discardOrClear(state: CanvasState): void {
   const { session } = state
   if (session.tools.drawing) return session.tools.abort()
+  if (state.lookingBack !== null) return state.lookBack(null)
   const job = session.edits.current()
   if (job === null) clearMask(state)
   else session.edits.decide(job, false)

@@ -50,6 +50,7 @@ class WishState {
     this.negative = job.negative
     this.strength = job.strength
     this.quality = job.quality as Wish['quality']
+    this.variations = Math.max(1, job.variations)
   }
 }
 
