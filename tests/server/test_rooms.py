@@ -5,7 +5,8 @@ import pytest
 
 from nanobana.protocol import PROTOCOL_VERSION
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Change, Position
+from nanobana.protocol.canvas import Change, OpId, Position
+from nanobana_server.room.refusals import Refusals
 from support.live_server import Links, LiveServer
 from support.members import RawMember, member, socket_of, ticket_of
 
@@ -102,6 +103,26 @@ async def test_r7_a_viewers_op_is_refused_with_a_reason_and_changes_nothing(canv
         assert (await ben.refused(add_layer(ben, "sky"))).code == "not_allowed"
     async with member(canvas.view) as (_, later):
         assert later.position == welcome.position
+
+
+async def test_c6_an_op_that_was_refused_is_not_taken_when_it_comes_again(canvas: Links) -> None:
+    known = await ticket_of(canvas.edit)
+    me = {"client": "tab", "user": known["user"], "user_key": known["user_key"]}
+    async with member(canvas.edit, **me) as (ana, _):
+        twice = m.LayerSet(op=ana.op(), layer="sky", name="Heaven")
+        first = await ana.refused(twice)
+        await ana.do(add_layer(ana, "sky"))
+        assert await ana.refused(twice) == first
+    async with member(canvas.edit, **me) as (again, _):
+        assert (await again.do(twice)).seq > 0, "nobody on this connection was told that it was refused"
+
+
+def test_c6_a_refusal_that_asks_to_come_again_is_not_remembered_and_only_so_many_are() -> None:
+    refusals = Refusals()
+    refusals.note(m.Reject(op=OpId("tab", 1), code="too_many", message="later", retry_ms=10))
+    for n in range(2, 300):
+        refusals.note(m.Reject(op=OpId("tab", n), code="layer_gone", message="gone"))
+    assert [refusals.of(OpId("tab", n)) is not None for n in (1, 2, 43, 44, 299)] == [False, False, False, True, True]
 
 
 async def test_r7_an_op_under_another_tabs_client_id_is_refused(canvas: Links) -> None:

@@ -19,6 +19,7 @@ from nanobana_server.room.inbox import Expelled, Inbox
 from nanobana_server.room.limits import Limits
 from nanobana_server.room.ops import Ops
 from nanobana_server.room.outlet import Outlet, Stalled
+from nanobana_server.room.refusals import Refusals
 from nanobana_server.room.resume import Start
 from nanobana_server.room.room import Room
 from nanobana_server.room.wire import Gone, Wire
@@ -64,6 +65,7 @@ class Session:
         self._inbox = Inbox(
             wire, self._outlet, room, member, client, limits, self._ops_in, self._count_refusal, self._correct
         )
+        self._refusals = Refusals()
         self._scope = anyio.CancelScope()
         self._is_ended = False
         self._worked = anyio.Event()
@@ -152,7 +154,9 @@ class Session:
         """Do the member's ops one after the other and answer each (R2)."""
         waiting: MemoryObjectReceiveStream[tuple[m.Op, float]] = self._ops_out
         async for op, arrived in waiting:
-            answer = await self._do(op, arrived)
+            answer = self._refusals.of(op.op) or await self._do(op, arrived)
+            if isinstance(answer, m.Reject):
+                self._refusals.note(answer)
             with contextlib.suppress(Gone):
                 self._outlet.reply(answer)
             if self._outlet.is_full and not self._scope.cancel_called:
