@@ -21,8 +21,10 @@ from nanobana.raster.codec import encode_png
 from nanobana_engine.erase.eraser import Eraser
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Conditioning, Item, Request
+from nanobana_engine.models.shelf import Shelf
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.canvas import CanvasReader
+from nanobana_engine.worker.facts import Facts
 from nanobana_engine.worker.job import Tools
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_engine.worker.settings import WorkerSettings
@@ -91,7 +93,9 @@ async def working(store: Store, url: str, gate: Gate) -> AsyncIterator[Bridge]:
     tools = Tools(
         client=client,
         worker=settings.worker,
-        preparer=Preparer(client, CanvasReader(client, threads, memory.cache("tiles", 0.4)), threads, gate.preset),
+        preparer=Preparer(
+            client, CanvasReader(client, threads, memory.cache("tiles", 0.4)), threads, gate.preset, Shelf()
+        ),
         bridge=bridge,
         eraser=Eraser(),
         threads=threads,
@@ -99,7 +103,7 @@ async def working(store: Store, url: str, gate: Gate) -> AsyncIterator[Bridge]:
         lease_ms=settings.lease_ms,
         beat_s=settings.beat_s,
     )
-    worker = Worker(client, settings, tools, "test", "cpu")
+    worker = Worker(client, settings, tools, Facts(gate.preset, Shelf(), None), "cpu")
     async with anyio.create_task_group() as serving:
         serving.start_soon(jobs.run_results, store, "server")
         async with anyio.create_task_group() as tasks:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from PIL import Image
 from structlog.testing import capture_logs
@@ -13,7 +14,7 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import EngineBeat
-from nanobana.protocol.parameters import EditParams
+from nanobana.protocol.parameters import EditParams, ModelFacts
 from nanobana_server.store import Store, open_store
 from support.bombs import jpeg
 from support.live_server import Links, LiveServer
@@ -62,6 +63,25 @@ async def test_r3_members_hear_of_engines_that_come_and_go(canvas: Links, store:
             assert (await cy.until(m.Engines)).count == 1
         await leave(store.client, family, "w1")
         assert (await ben.until(m.Engines)).count == 0
+
+
+async def test_r3_members_hear_what_an_engine_waits_for_and_then_what_its_model_takes(
+    server: LiveServer, canvas: Links, store: Store
+) -> None:
+    family = FamilyKeys()
+    facts = ModelFacts(name="sd", takes=["negative", "styles"], steps=(4, 8, 12), styles=["Ink"])
+    engine = EngineBeat(worker="w1", model="sd", device="cpu", running=0, pid=1, host="h")
+    async with member(canvas.view) as (ben, _), server.http() as http:
+        await beat(store.client, family, msgspec.structs.replace(engine, loading="downloading sd: 35 %"))
+        heard = await ben.until(m.Engines, lambda engines: engines.loading != "")
+        assert heard == m.Engines(count=0, loading="downloading sd: 35 %")
+        assert (await http.get("/readyz")).json() | {"ready": True} == {
+            "ready": True, "store": True, "engines": 0, "loading": "downloading sd: 35 %"
+        }  # fmt: skip
+        await beat(store.client, family, msgspec.structs.replace(engine, facts=facts))
+        assert await ben.until(m.Engines, lambda engines: engines.count > 0) == m.Engines(
+            count=1, model="sd", facts=facts
+        )
 
 
 async def test_j1_everybody_sees_an_edit_queued_with_its_place_and_cancelled(photo: Links) -> None:

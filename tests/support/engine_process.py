@@ -87,7 +87,7 @@ def main() -> None:
             self.step_s = float(step_s) if request.seed else 0.0
             return super().condition(request)
 
-    def load(_: WorkerSettings) -> ModelAdapter:
+    def load(_: WorkerSettings, __: object) -> ModelAdapter:
         return Slow((0.9, 0.1, 0.1))
 
     run(

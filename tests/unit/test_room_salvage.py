@@ -58,3 +58,32 @@ def test_r10_a_bad_op_is_answered_by_its_id() -> None:
 def test_r10_a_frame_with_hardly_anything_good_in_it_is_refused_as_a_whole() -> None:
     with pytest.raises(BadInput):
         read(codec.join([b"\xc0"] * (MAX_REFUSED + 1)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code", "said"),
+    [
+        ("prompt", "x" * 100_000, "prompt_too_long", "2000 characters"),
+        ("negative", "x" * 2001, "prompt_too_long", "2000 characters"),
+        ("guidance", float("nan"), "bad_guidance", "from 0 to 30"),
+        ("guidance", float("inf"), "bad_guidance", "from 0 to 30"),
+        ("guidance", -0.1, "bad_guidance", "from 0 to 30"),
+        ("guidance", "much", "bad_guidance", "from 0 to 30"),
+        ("steps", 0, "bad_steps", "from 1 to 100"),
+        ("steps", 101, "bad_steps", "from 1 to 100"),
+        ("steps", 7.5, "bad_steps", "whole number"),
+        ("strength", float("nan"), "bad_strength", "from 0.05 to 1"),
+        ("seed", -1, "bad_seed", "whole number"),
+        ("style", "", "unknown_style", "64 characters"),
+        ("loras", [{"name": "toy", "weight": float("nan")}], "bad_loras", "from -2 to 2"),
+        ("loras", [{"name": "toy"}] * 5, "bad_loras", "up to four"),
+        ("quality", "great", "bad_quality", "draft"),
+        ("variations", 4, "bad_variations", "three"),
+    ],
+)
+def test_r10_each_parameter_that_cannot_be_has_its_own_answer(field: str, value: object, code: str, said: str) -> None:
+    edit = {"box": [0, 0, 8, 8], "mask_blob": "0" * 32, field: value}
+    answer = read(msgspec.msgpack.encode([{"t": "edit", "op": ["tab", 5], "edit": edit}]))[0]
+    assert isinstance(answer, m.Reject)
+    assert (answer.op, answer.code) == (OpId("tab", 5), code)
+    assert said in answer.message

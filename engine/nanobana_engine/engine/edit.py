@@ -223,6 +223,7 @@ class EditRun:
             mask_box=(x0 - tile.x0, y0 - tile.y0, x1 - tile.x0, y1 - tile.y0),
             prompt=edit.prompt,
             negative=edit.negative,
+            loras=self.source.loras,
             references=self.source.references,
             seed=self.source.seed(variation),
             variation=variation,

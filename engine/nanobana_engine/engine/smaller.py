@@ -24,7 +24,7 @@ def smaller(source: Source, preset: Preset) -> Source | None:
     if side < FEWEST_CELLS * preset.multiple:
         return None
     halved = replace(
-        preset,
+        preset.with_steps(source.edit.steps),
         native=min(preset.native, side),
         min_side=min(preset.min_side, side),
         max_side=min(preset.max_side, side),

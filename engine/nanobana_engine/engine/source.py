@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.pixels import Rgba
+from nanobana_engine.models.preset import Worn
 from nanobana_engine.planner import Plan
 from nanobana_engine.planner.prefill import prefill
 
@@ -26,6 +27,7 @@ class Source:
     plan: Plan
     picture: Rgba
     """The visible picture of `plan.context`."""
+    loras: tuple[Worn, ...] = ()
     references: tuple[Rgba, ...] = ()
     alone: bool = False
     """Run it without company: an engine has died with it before (E8)."""

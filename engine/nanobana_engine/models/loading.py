@@ -32,7 +32,7 @@ def load_pipeline(pipeline: Any, folder: Path, preset: Preset, device: torch.dev
     try:
         return pipeline.from_pretrained(
             str(folder),
-            torch_dtype=dtype_of(preset, device),
+            dtype=dtype_of(preset, device),
             variant=variant_of(folder, preset.variant),
             use_safetensors=True,
             local_files_only=True,

@@ -31,6 +31,11 @@ class Loras:
     def __init__(self, pipeline: Any, network: str = "unet") -> None:
         self._pipeline = pipeline
         self._network = network
+        named = getattr(pipeline, network).named_modules()
+        self._sides = {
+            name: tuple(weight.shape[:2]) for name, module in named if (weight := _weight(module)) is not None
+        }
+        """Of each layer, how many numbers go out and in."""
         self._loaded: OrderedDict[Path, str] = OrderedDict()
         self._count = 0
         self._worn: tuple[Worn, ...] = ()
@@ -38,10 +43,11 @@ class Loras:
     def check(self, path: Path) -> None:
         """Whether a file is a LoRA for this model, by the names and shapes in it; its weights are not read.
 
+        Safe to call from any thread.
+
         Raises:
             BadInput: ``bad_lora``: it is none, or damaged; ``wrong_lora``: it was made for another architecture.
         """
-        modules = dict(getattr(self._pipeline, self._network).named_modules())
         own = {key: value for key, value in self._shapes(path).items() if key.startswith(f"{self._network}.")}
         if not own:
             raise _wrong(path, f"it has nothing for this model's {self._network}")
@@ -50,12 +56,12 @@ class Loras:
             if end is None:
                 continue
             name = key.removeprefix(f"{self._network}.").removesuffix(end)
-            weight = getattr(modules.get(name), "weight", None)
-            if weight is None:
+            if name not in self._sides:
                 raise _wrong(path, f"it changes {name}, which this model does not have")
             side = 1 if end in DOWN else 0  # in, or out, of the layer that it is added to
-            if value.shape[side] != weight.shape[side]:
-                raise _wrong(path, f"at {name} it has {value.shape[side]} numbers, and this model {weight.shape[side]}")
+            theirs, ours = value.shape[side], self._sides[name][side]
+            if theirs != ours:
+                raise _wrong(path, f"at {name} it has {theirs} numbers, and this model {ours}")
 
     def wear(self, wanted: tuple[Worn, ...]) -> None:
         """Exactly these from now on; what is worn already costs nothing.
@@ -127,6 +133,11 @@ def _explained(path: Path) -> Iterator[None]:
             f"The LoRA {path.stem} cannot be read: it is damaged, or none that diffusers knows. ({error})",
             code="bad_lora",
         ) from error
+
+
+def _weight(module: torch.nn.Module) -> Tensor | None:
+    weight = getattr(module, "weight", None)
+    return weight if isinstance(weight, Tensor) and weight.ndim >= 2 else None
 
 
 def _wrong(path: Path, why: str) -> BadInput:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-Ability: TypeAlias = Literal["negative", "guidance", "steps", "styles", "weights", "references", "loras"]
-"""What an edit may ask of a model beyond prompt, seed, quality and strength; `weights`: words like ``(word:1.3)``."""
+from nanobana.protocol.parameters import Ability
 
 SEE_CARD = "see the model card"
 """The licence of a model of which nothing certain is known here."""
@@ -75,6 +74,10 @@ class Preset:
     few_step: FewStep | None = None
     grow_scale: float = 1.0
     """Scales E1's constants (grow, feather, blend) for small models."""
+
+    def with_steps(self, steps: int | None) -> Preset:
+        """The preset as an edit wants it that asks for so many steps, whatever its quality."""
+        return self if steps is None else replace(self, steps=dict.fromkeys(self.steps, steps))
 
     @property
     def takes_references(self) -> bool:

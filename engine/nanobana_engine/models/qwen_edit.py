@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nanobana.protocol.parameters import Ability
 from nanobana_engine.models.base import Item, Preset, Request
 from nanobana_engine.models.dit import Recent, Row, digest, pack, short_enough, unpack
 from nanobana_engine.models.folder import pipeline_of
@@ -33,7 +34,6 @@ from nanobana_engine.models.looking import (
     on_white,
     sizes,
 )
-from nanobana_engine.models.preset import Ability
 from nanobana_engine.models.qwen_words import PictureWords, plain, tell_pictures
 
 WORDS = 1024

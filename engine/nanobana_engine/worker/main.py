@@ -16,6 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from nanobana.keyspace.client import Client
 from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.memory.heap import keep_freed
+from nanobana_engine.worker.arrival import Arrival
 from nanobana_engine.worker.parent import die_with
 from nanobana_engine.worker.settings import WorkerSettings, read
 
@@ -31,7 +32,9 @@ THREADS = 2
 TILES = 0.4
 """Share of decoded tiles in what is remembered."""
 
-Load = Callable[[WorkerSettings], "ModelAdapter"]
+Tell = Callable[[int, int], None]
+Load = Callable[[WorkerSettings, Tell], "ModelAdapter"]
+"""Makes the adapter, and tells how many bytes of how many are downloaded."""
 
 
 def run(settings: WorkerSettings | None = None, load: Load | None = None) -> None:
@@ -70,35 +73,50 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
     """
     began = time.perf_counter()
     log.info("engine %s: loading %s", settings.worker, settings.model or "the default model")
-    async with anyio.create_task_group() as tasks:
-        draining = anyio.Event()
-        tasks.start_soon(_listen, draining)
-        try:
-            adapter = await to_thread.run_sync(load, settings)
+    client = Client(settings.redis_url)
+    arrival = Arrival(client, settings)
+    try:
+        async with anyio.create_task_group() as tasks:
+            draining = anyio.Event()
+            tasks.start_soon(_listen, draining)
+            tasks.start_soon(arrival.run)
+            adapter = await to_thread.run_sync(load, settings, arrival.tell)
             log.info("engine %s: warming up after %.1f s", settings.worker, time.perf_counter() - began)
-            await _with_model(settings, adapter, draining, began)
-        finally:
+            await _with_model(settings, client, adapter, arrival, draining, began)
             tasks.cancel_scope.cancel()
+    finally:
+        await arrival.take_back()
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
+            await client.aclose()
 
 
-async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining: anyio.Event, began: float) -> None:
+async def _with_model(
+    settings: WorkerSettings,
+    client: Client,
+    adapter: ModelAdapter,
+    arrival: Arrival,
+    draining: anyio.Event,
+    began: float,
+) -> None:
     from nanobana_engine.erase.eraser import Eraser
     from nanobana_engine.memory import Memory
+    from nanobana_engine.models.shelf import Shelf
     from nanobana_engine.runner.device import default_device, device_bytes
     from nanobana_engine.worker.bridge import Bridge
     from nanobana_engine.worker.canvas import CanvasReader
+    from nanobana_engine.worker.facts import Facts
     from nanobana_engine.worker.job import Tools
     from nanobana_engine.worker.prepare import Preparer
     from nanobana_engine.worker.turnstile import Turnstile
     from nanobana_engine.worker.worker import Worker
 
-    client = Client(settings.redis_url)
     threads = CapacityLimiter(THREADS)
     memory = Memory(
         device_bytes=device_bytes(settings.device or default_device()),
         budget_bytes=settings.memory_bytes,
         cache_bytes=settings.cache_bytes,
     )
+    shelf = Shelf(settings.models)
     reader = CanvasReader(client, threads, memory.cache("tiles", TILES))
     bridge = Bridge(adapter, budget=settings.budget)
     bridge.engine.start()
@@ -110,7 +128,7 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
         tools = Tools(
             client=client,
             worker=settings.worker,
-            preparer=Preparer(client, reader, threads, adapter.preset),
+            preparer=Preparer(client, reader, threads, adapter.preset, shelf),
             bridge=bridge,
             eraser=eraser,
             threads=threads,
@@ -121,17 +139,18 @@ async def _with_model(settings: WorkerSettings, adapter: ModelAdapter, draining:
         log.info(
             "engine %s: ready with %s after %.1f s", settings.worker, adapter.preset.name, time.perf_counter() - began
         )
-        worker = Worker(client, settings, tools, adapter.preset.name, str(getattr(adapter, "device", "cpu")))
+        facts = Facts(adapter.preset, shelf, loras.check if (loras := getattr(adapter, "loras", None)) else None)
+        worker = Worker(client, settings, tools, facts, str(getattr(adapter, "device", "cpu")))
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on, draining, worker.draining)
+            await arrival.end()
             await worker.run()
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
             bridge.engine.close(timeout=0.0)
             await eraser.close()
-            await client.aclose()
     log.info("engine %s: ended", settings.worker)
 
 
@@ -165,11 +184,7 @@ async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
     second.set()
 
 
-def _from_registry(settings: WorkerSettings) -> ModelAdapter:
+def _from_registry(settings: WorkerSettings, tell: Tell) -> ModelAdapter:
     from nanobana_engine.models.registry import Library
 
-    return Library(settings.models).load(settings.model, settings.device, _tell)
-
-
-def _tell(here: int, whole: int) -> None:
-    log.info("downloading: %.1f of %.1f GB, %.0f %%", here / 1e9, whole / 1e9, 100.0 * here / max(1, whole))
+    return Library(settings.models).load(settings.model, settings.device, tell)

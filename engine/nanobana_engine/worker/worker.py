@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.abc
+from anyio import to_thread
 
 from nanobana.keyspace.claims import Claim, Done, Leased, beat, claim, leave
 from nanobana.keyspace.client import BLOCK_MS, Client
@@ -16,6 +17,7 @@ from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana.protocol.jobs import EngineBeat
 from nanobana_engine.integrity import Integrity
+from nanobana_engine.worker.facts import Facts
 from nanobana_engine.worker.intake import Delivery, Intake
 from nanobana_engine.worker.job import JobRun, Tools
 from nanobana_engine.worker.patience import BackOff, patiently
@@ -39,11 +41,11 @@ class _Held:
 class Worker:
     """Runs until `drain` is set and everything in hand is done or given back."""
 
-    def __init__(self, client: Client, settings: WorkerSettings, tools: Tools, model: str, device: str) -> None:
+    def __init__(self, client: Client, settings: WorkerSettings, tools: Tools, facts: Facts, device: str) -> None:
         self._client = client
         self._settings = settings
         self._tools = tools
-        self._model = model
+        self._facts = facts
         self._device = device
         self._family = FamilyKeys(settings.family)
         self._intake = Intake(
@@ -164,14 +166,16 @@ class Worker:
                 log.warning("the store is away; going on")
 
     async def _say_alive(self) -> None:
+        facts = await to_thread.run_sync(self._facts.now)
         state = EngineBeat(
             worker=self._settings.worker,
-            model=self._model,
+            model=facts.name,
             device=self._device,
             running=len(self._in_hand),
             pid=os.getpid(),
             host=socket.gethostname(),
             draining=self.draining.is_set(),
+            facts=facts,
         )
         await beat(self._client, self._family, state)
 

@@ -16,7 +16,9 @@ class Readiness(msgspec.Struct, frozen=True):
 
     store: bool = False
     engines: int = 0
-    """Engines whose heartbeat is fresh."""
+    """Engines whose heartbeat is fresh and that take work."""
+    loading: str = ""
+    """What an engine waits for that takes none yet."""
 
 
 def ask(address: str, timeout: float = 2.0) -> Readiness | None:

@@ -158,6 +158,6 @@ class _Run:
             if state and is_so(state):
                 return
             if anyio.current_time() > mention:
-                self._console.part(name, "still starting")
+                self._console.part(name, (state and state.loading) or "still starting")
                 mention += STILL_S
             await anyio.sleep(ready.POLL_S)

@@ -29,15 +29,17 @@ class Health:
 
     async def readyz(self, _request: Request) -> Response:
         """Whether people can work here; 503 while the store is away or the server is going down."""
-        store, count = False, 0
+        store, count, loading = False, 0, ""
         with anyio.move_on_after(PATIENCE_S):
             try:
-                count = len(await engines(self._store.client, FamilyKeys()))
+                beats = await engines(self._store.client, FamilyKeys())
+                count = sum(not beat.loading for beat in beats)
+                loading = next((beat.loading for beat in beats if beat.loading), "")
                 store = True
             except NanobanaError:
                 store = False
         ready = store and not self._rooms.is_draining
-        body = {"ready": ready, "store": store, "engines": count}
+        body = {"ready": ready, "store": store, "engines": count, "loading": loading}
         return Json(body, 200 if ready else 503, {"cache-control": "no-store"})
 
     async def metrics(self, _request: Request) -> Response:

@@ -44,9 +44,18 @@ class EngineWatch:
             await anyio.sleep(seconds)
 
     async def look(self) -> None:
-        """Count the engines that take work."""
+        """Count the engines that take work, and say what the first one's model can be asked for."""
         beats = [beat for beat in await engines(self._store.client, self._family) if not beat.draining]
-        self._rooms.set_engines(m.Engines(count=len(beats), model=beats[0].model if beats else ""))
+        ready = [beat for beat in beats if not beat.loading]
+        first = ready[0] if ready else None
+        self._rooms.set_engines(
+            m.Engines(
+                count=len(ready),
+                model=first.model if first else "",
+                facts=first.facts if first else None,
+                loading=beats[0].loading if beats and not ready else "",
+            )
+        )
 
     async def look_at_queue(self) -> None:
         """Show each waiting edit its place; only the rooms on this server, each server does its own."""

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nanobana.protocol.geometry import MAX_SIDE, Box
+from nanobana.protocol.parameters import Lora
 
 Role = Literal["owner", "editor", "viewer"]
 Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -104,6 +105,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     strength: float = 1.0
     quality: str = "balanced"
+    steps: int | None = None
+    guidance: float | None = None
+    style: str | None = None
+    loras: list[Lora] = []
     variations: int = 1
     box: Box
     """The mask's box."""

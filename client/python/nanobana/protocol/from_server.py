@@ -8,7 +8,7 @@ from msgspec import Meta
 from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
 from nanobana.protocol.from_client import MaskTile, Stroke
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.parameters import BlobName
+from nanobana.protocol.parameters import BlobName, ModelFacts
 from nanobana.protocol.wire import PATCH_INLINE, Wire
 
 
@@ -130,10 +130,14 @@ class ImportProgress(Wire, frozen=True, tag="import"):
 
 
 class Engines(Wire, frozen=True, tag="engines"):
-    """Volatile: how many engines are alive and which model they run; 0 disables Generate with a reason."""
+    """Volatile: how many engines take work and which model they run; 0 disables Generate with a reason."""
 
     count: int
     model: str = ""
+    facts: ModelFacts | None = None
+    """What can be asked of the model."""
+    loading: str = ""
+    """While there is none: what the first one waits for, in words."""
 
 
 class Pong(Wire, frozen=True, tag="pong"):

@@ -4,7 +4,7 @@ import msgspec
 
 from nanobana.protocol.canvas import Timing, Variation
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.parameters import EditParams
+from nanobana.protocol.parameters import EditParams, ModelFacts
 
 
 class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,3 +60,6 @@ class EngineBeat(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     host: str
     draining: bool = False
+    loading: str = ""
+    """What it waits for before it takes work, e.g. a download, in words; empty once it is ready."""
+    facts: ModelFacts | None = None

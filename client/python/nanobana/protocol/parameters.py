@@ -18,11 +18,58 @@ BlobName = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 
+MAX_STEPS = 100
+MAX_GUIDANCE = 30.0
+
+Ability = Literal["negative", "guidance", "steps", "styles", "weights", "references", "loras"]
+"""What an edit may ask of a model beyond prompt, seed, quality and strength; `weights`: words like ``(word:1.3)``."""
+
+
+class Lora(msgspec.Struct, frozen=True, kw_only=True):
+    """A LoRA to wear, by a name that the engine knows."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    weight: Annotated[float, Meta(ge=-2.0, le=2.0)] = 1.0
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What can be asked of an engine's model; the engine says it of itself, the page offers nothing else."""
+
+    name: str
+    licence: str = ""
+    languages: list[str] = []
+    """Of prompts; ``*``: any."""
+    takes: list[Ability] = []
+    steps: tuple[int, int, int] = (0, 0, 0)
+    """At the qualities draft, balanced and best."""
+    guidance: float = 1.0
+    """Where an edit asks for none."""
+    styles: list[str] = []
+    loras: list[str] = []
+
+
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """A picture to follow. Its blob is a PNG, WebP or JPEG uploaded to the canvas beforehand."""
 
     blob: BlobName
     weight: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
+
+
+FAULTS = {
+    "prompt": ("prompt_too_long", "A prompt can have up to 2000 characters."),
+    "negative": ("prompt_too_long", "What should stay out can be said in up to 2000 characters."),
+    "seed": ("bad_seed", "A seed is a whole number from 0 to 4294967295."),
+    "variations": ("bad_variations", "An edit makes one, two or three variations."),
+    "strength": ("bad_strength", "Strength is a number from 0.05 to 1."),
+    "quality": ("bad_quality", "Quality is draft, balanced or best."),
+    "steps": ("bad_steps", f"Steps are a whole number from 1 to {MAX_STEPS}."),
+    "guidance": ("bad_guidance", f"Guidance is a number from 0 to {MAX_GUIDANCE:g}."),
+    "style": ("unknown_style", "A style has a name of up to 64 characters."),
+    "loras": ("bad_loras", "An edit wears up to four LoRAs, each with a name and a weight from -2 to 2."),
+    "references": ("bad_references", "An edit follows up to four pictures."),
+    "model": ("model_away", "A model has a name of up to 128 characters."),
+}
+"""By field of EditParams, the code and the sentence for a value that cannot be (R10)."""
 
 
 class EditParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +91,13 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     variations: Annotated[int, Meta(ge=1, le=3)] = 1
     strength: Annotated[float, Meta(ge=0.05, le=1.0)] = 1.0
     quality: Quality = "balanced"
-    guidance: Annotated[float, Meta(ge=0.0, le=30.0)] | None = None
+    steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)] | None = None
+    """None: what the quality says."""
+    guidance: Annotated[float, Meta(ge=0.0, le=MAX_GUIDANCE)] | None = None
     """None: the model's own default."""
+    style: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """Name of a template that the prompt is put into."""
+    loras: Annotated[list[Lora], Meta(max_length=4)] = []
     exact_edge: bool = False
     """True: not one pixel outside the mask itself may change (E5)."""
     layer: str | None = None

@@ -59,6 +59,12 @@ export interface Layer {
 /** A tile's place and content name. Wire: ``[layer, tx, ty, name]``; an empty name means transparent again. */
 export type TileRef = [layer: string, tx: number, ty: number, name: string]
 
+/** A LoRA to wear, by a name that the engine knows. */
+export interface Lora {
+  name: string
+  weight: number
+}
+
 /** A half-open rectangle in canvas pixels: x0 <= x < x1, y0 <= y < y1. On the wire ``[x0, y0, x1, y1]``. */
 export type Box = [x0: number, y0: number, x1: number, y1: number]
 
@@ -91,6 +97,10 @@ export interface Job {
   seed: number
   strength: number
   quality: string
+  steps: number | null
+  guidance: number | null
+  style: string | null
+  loras: Lora[]
   variations: number
   box: Box
   mask: string
@@ -242,11 +252,25 @@ export interface ImportProgress {
   of: number
 }
 
-/** Volatile: how many engines are alive and which model they run; 0 disables Generate with a reason. */
+/** What can be asked of an engine's model; the engine says it of itself, the page offers nothing else. */
+export interface ModelFacts {
+  name: string
+  licence?: string
+  languages?: string[]
+  takes?: ("guidance" | "loras" | "negative" | "references" | "steps" | "styles" | "weights")[]
+  steps?: [number, number, number]
+  guidance?: number
+  styles?: string[]
+  loras?: string[]
+}
+
+/** Volatile: how many engines take work and which model they run; 0 disables Generate with a reason. */
 export interface Engines {
   t: "engines"
   count: number
   model?: string
+  facts?: ModelFacts | null
+  loading?: string
 }
 
 export interface Pong {
@@ -341,7 +365,10 @@ export interface EditParams {
   variations?: number
   strength?: number
   quality?: "balanced" | "best" | "draft"
+  steps?: number | null
   guidance?: number | null
+  style?: string | null
+  loras?: Lora[]
   exact_edge?: boolean
   layer?: string | null
   references?: Reference[]

@@ -42,6 +42,8 @@ export function receive(session: Session, message: ServerMessage): void {
     case 'engines':
       session.engines = message.count
       session.model = message.model ?? session.model
+      session.facts = message.facts ?? null
+      session.loading = message.loading ?? ''
       break
     case 'problem':
       if (message.code !== 'not_allowed') session.emit('said', message.message)

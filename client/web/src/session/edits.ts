@@ -1,5 +1,5 @@
 // Edits as a person meets them: generate from the mask, cancel, walk variations, accept or discard.
-import { INLINE, type EditParams, type Job, type Op } from '../protocol/types'
+import { INLINE, type EditParams, type Job, type Lora, type Op } from '../protocol/types'
 import { TERMINAL, type Document } from '../core/document'
 import type { Mask } from '../core/mask'
 import { encodeMask, type MaskCopier, type MaskCopy } from '../core/mask-copy'
@@ -15,6 +15,10 @@ export interface Wish {
   variations: number
   strength: number
   quality: 'draft' | 'balanced' | 'best'
+  steps: number | null
+  guidance: number | null
+  style: string | null
+  loras: readonly Lora[]
   exactEdge: boolean
   layer: string | null
   reference: string | null
@@ -67,6 +71,10 @@ export class Edits {
       variations: wish.mode === 'erase' ? 1 : wish.variations,
       strength: wish.strength,
       quality: wish.quality,
+      steps: wish.steps,
+      guidance: wish.guidance,
+      style: wish.style,
+      loras: [...wish.loras],
       exact_edge: wish.exactEdge,
       layer: wish.layer,
     }

@@ -1,5 +1,5 @@
 // One open canvas: the replica, the camera, the tools and the socket, joined together.
-import { type Box, type Job, MAX_SIDE, type Op, type Role } from '../protocol/types'
+import { type Box, type Job, MAX_SIDE, type ModelFacts, type Op, type Role } from '../protocol/types'
 import { overlaps, type Point } from '../protocol/geometry'
 import { opKey } from '../protocol/codec'
 import { Document } from '../core/document'
@@ -70,6 +70,10 @@ export class Session extends Emitter<Events> {
   access = ''
   model = ''
   engines = 0
+  /** What the room's model takes; null while no engine said so. */
+  facts: ModelFacts | null = null
+  /** What an engine waits for that takes no work yet. */
+  loading = ''
   activeLayer: string | null = null
   #fitted = false
   #watching = false

@@ -1,5 +1,5 @@
 // The session as Svelte sees it: counters that tick when something changed, and getters that read the truth.
-import type { Job, Layer, Member } from '../protocol/types'
+import type { Job, Layer, Member, ModelFacts } from '../protocol/types'
 import { TERMINAL } from '../core/document'
 import type { ConnectionState } from '../net/connection'
 import type { ToolState } from '../core/tools'
@@ -98,6 +98,16 @@ export class CanvasState {
   get engines(): number {
     void this.#rev
     return this.session.engines
+  }
+
+  get facts(): ModelFacts | null {
+    void this.#rev
+    return this.session.facts
+  }
+
+  get loading(): string {
+    void this.#rev
+    return this.session.loading
   }
 
   get model(): string {

@@ -10,7 +10,7 @@ export async function generate(state: CanvasState, mode: 'fill' | 'erase'): Prom
     return
   }
   try {
-    const job = await session.edits.generate(wish.read(mode, session.activeLayer))
+    const job = await session.edits.generate(wish.read(mode, session.activeLayer, state.facts))
     if (job === null) return
     session.acted('op')
     wish.remember()

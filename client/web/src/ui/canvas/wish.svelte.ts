@@ -1,6 +1,8 @@
 // What the mask bar is set to: the prompt and its settings, with a history of prompts.
-import type { Job } from '../../protocol/types'
+import type { Job, Lora, ModelFacts } from '../../protocol/types'
 import type { Wish } from '../../session/edits'
+
+type Ability = NonNullable<ModelFacts['takes']>[number]
 
 const KEY = 'nanobana.prompts'
 
@@ -11,6 +13,10 @@ class WishState {
   variations = $state(1)
   strength = $state(1)
   quality = $state<Wish['quality']>('balanced')
+  steps = $state<number | null>(null)
+  guidance = $state<number | null>(null)
+  style = $state<string | null>(null)
+  loras = $state<Lora[]>([])
   exactEdge = $state(false)
   reference = $state.raw<{ blob: string; url: string } | null>(null)
   #prompts: string[] = []
@@ -24,9 +30,26 @@ class WishState {
     }
   }
 
-  read(mode: Wish['mode'], layer: string | null): Wish {
-    const { prompt, negative, seed, variations, strength, quality, exactEdge } = this
-    return { mode, prompt: prompt.trim(), negative, seed, variations, strength, quality, exactEdge, layer, reference: this.reference?.blob ?? null }
+  /** As it is set, without what the room's model does not take: that stays here for when another one does. */
+  read(mode: Wish['mode'], layer: string | null, facts: ModelFacts | null): Wish {
+    const { prompt, seed, variations, strength, quality, exactEdge } = this
+    const takes = (what: Ability): boolean => facts?.takes?.includes(what) ?? false
+    return {
+      mode,
+      prompt: prompt.trim(),
+      negative: takes('negative') ? this.negative : '',
+      seed,
+      variations,
+      strength,
+      quality,
+      steps: takes('steps') ? this.steps : null,
+      guidance: takes('guidance') ? this.guidance : null,
+      style: this.style !== null && (facts?.styles ?? []).includes(this.style) ? this.style : null,
+      loras: this.loras.filter((lora) => (facts?.loras ?? []).includes(lora.name)).map(({ name, weight }) => ({ name, weight })),
+      exactEdge,
+      layer,
+      reference: this.reference?.blob ?? null,
+    }
   }
 
   remember(): void {
@@ -51,6 +74,10 @@ class WishState {
     this.strength = job.strength
     this.quality = job.quality as Wish['quality']
     this.variations = Math.max(1, job.variations)
+    this.steps = job.steps
+    this.guidance = job.guidance
+    this.style = job.style
+    this.loras = [...job.loras]
   }
 }
 

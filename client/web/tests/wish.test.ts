@@ -1,0 +1,31 @@
+// What goes out with Generate is what the room's model takes, whatever is set in the bar.
+import { beforeEach, expect, test } from 'vitest'
+import { wish } from '../src/ui/canvas/wish.svelte'
+import { job } from './support'
+
+const SD = { name: 'sd', takes: ['negative', 'guidance', 'steps'] as const, styles: ['Ink'], loras: ['toy'] }
+
+beforeEach(() => {
+  wish.prompt = ' a dog '
+  wish.negative = 'cats'
+  wish.steps = 9
+  wish.guidance = 4
+  wish.style = 'Ink'
+  wish.loras = [{ name: 'toy', weight: 0.5 }]
+})
+
+test('a model that takes everything is asked for everything', () => {
+  const asked = wish.read('fill', null, { ...SD, takes: [...SD.takes] })
+  expect(asked).toMatchObject({ prompt: 'a dog', negative: 'cats', steps: 9, guidance: 4, style: 'Ink', loras: [{ name: 'toy', weight: 0.5 }] })
+})
+
+test('a model that takes nothing is asked for nothing, and what was set stays', () => {
+  const asked = wish.read('fill', null, { name: 'nano' })
+  expect(asked).toMatchObject({ prompt: 'a dog', negative: '', steps: null, guidance: null, style: null, loras: [] })
+  expect(wish.style).toBe('Ink')
+})
+
+test('the settings of an edit are taken over whole', () => {
+  wish.reuse(job('j', { prompt: 'a tree', steps: 3, guidance: null, style: null, loras: [{ name: 'toy', weight: 2 }] }), 'all')
+  expect(wish.read('fill', null, { ...SD, takes: [...SD.takes] })).toMatchObject({ prompt: 'a tree', steps: 3, guidance: null, style: null, loras: [{ name: 'toy', weight: 2 }] })
+})
