@@ -13,7 +13,7 @@ from nanobana.protocol import messages as m
 from nanobana_server.room.masks import Masks
 
 _EVENTS = 1024
-_STROKES = 256
+_STROKES = 1024
 _ENDED = 256
 
 

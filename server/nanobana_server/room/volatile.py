@@ -7,7 +7,7 @@ from nanobana.protocol import messages as m
 from nanobana_server.room.board import Board
 from nanobana_server.room.masks import Tile
 
-MAX_STROKES = 128
+MAX_STROKES = 1024
 """Between two turns; the rest is dropped."""
 
 MAX_MASK_BYTES = 256 * 1024
