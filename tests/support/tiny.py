@@ -40,14 +40,14 @@ def clip_encoder(width: int, *, projects: bool = False, length: int = 77) -> Any
     return (CLIPTextModelWithProjection if projects else CLIPTextModel)(config).eval()
 
 
-def vae(latent_channels: int = 4) -> Any:
+def vae(latent_channels: int = 4, **more: Any) -> Any:
     """8 pixels to a latent cell."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
         block_out_channels=(4, 4, 4, 4), down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=latent_channels, layers_per_block=1,
-        norm_num_groups=2,
+        norm_num_groups=2, **more,
     ).eval()  # fmt: skip
 
 
@@ -96,6 +96,26 @@ def sdxl_pipeline(channels: int = 9, *, seed: int = 0, **scheduler: Any) -> Any:
     pipeline = StableDiffusionXLInpaintPipeline(
         vae=vae(), text_encoder=clip_encoder(16), text_encoder_2=clip_encoder(16, projects=True),
         tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), unet=conditioned, scheduler=sd_scheduler(**scheduler),
+    )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def sd3_pipeline(*, seed: int = 0) -> Any:
+    """A `StableDiffusion3InpaintPipeline` without its largest text encoder, which it can do without."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3InpaintPipeline
+
+    torch.manual_seed(seed)
+    transformer = SD3Transformer2DModel(
+        sample_size=32, patch_size=2, in_channels=16, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        joint_attention_dim=32, caption_projection_dim=16, pooled_projection_dim=32, out_channels=16,
+        pos_embed_max_size=32,
+    )  # fmt: skip
+    pipeline = StableDiffusion3InpaintPipeline(
+        transformer=transformer.eval(), scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae(16, shift_factor=0.06),
+        text_encoder=clip_encoder(16, projects=True), tokenizer=clip_tokenizer(),
+        text_encoder_2=clip_encoder(16, projects=True), tokenizer_2=clip_tokenizer(),
+        text_encoder_3=None, tokenizer_3=None,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -104,8 +104,9 @@ def test_the_variant_of_the_files_is_the_wanted_one_or_the_one_that_is_there(fol
 
 def test_a_folder_with_another_pipeline_names_it(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "SomethingElsePipeline"}')
-    with pytest.raises(NotFound, match="SomethingElsePipeline"):
-        Library().choose(str(tmp_path))
+    with pytest.raises(NotFound, match="SomethingElsePipeline, for which diffusers has no inpainting") as refused:
+        Library().load(str(tmp_path), "cpu")
+    assert refused.value.code == "unknown_model"
 
 
 def test_a_single_file_is_told_to_be_none(tmp_path: Path) -> None:

@@ -124,7 +124,8 @@ class EditRun:
             )
             for variation in range(self.source.edit.variations)
         ]
-        self.parts, self._shown = {}, None
+        self.let_go()
+        self._shown = None
         self.stage_index += 1
 
     def progress(self) -> EditProgress:
@@ -165,6 +166,12 @@ class EditRun:
         return EditFinished(
             self.source.id, self.source, self.pictures, spent.model_s * 1000.0, spent.condition_s * 1000.0
         )
+
+    def let_go(self) -> None:
+        """Of the passes of the current stage: they are done, or not wanted any more."""
+        parts, self.parts = self.parts, {}
+        for part in parts.values():
+            self.runner.release(part.one)
 
     def restart(self) -> None:
         """Forget everything and begin again."""

@@ -132,7 +132,8 @@ class Engine:
         """After a bug of the loop itself: begin with empty books rather than leave edits waiting for ever."""
         runs, self._runs = self._runs, {}
         self._scheduler = Scheduler(self._scheduler.budget, self._scheduler.pace)
-        for edit in runs:
+        for edit, run in runs.items():
+            run.let_go()
             self._runner.take_spent(edit)
             if edit not in self._cancelled:
                 self._tell(EditFailed(edit, "engine_error", "The engine stumbled. Nothing was changed; try again."))
@@ -160,7 +161,9 @@ class Engine:
 
     def _leave(self, edit: str) -> None:
         self._scheduler.remove(edit)
-        self._runs.pop(edit, None)
+        run = self._runs.pop(edit, None)
+        if run is not None:
+            run.let_go()
         self._runner.take_spent(edit)
 
     def _advanced(self, units: Sequence[Unit]) -> list[EditRun]:

@@ -27,6 +27,7 @@ __all__ = [
     "Move",
     "Pixels",
     "Preset",
+    "Releases",
     "Request",
     "Worn",
 ]
@@ -129,6 +130,15 @@ class Component:
         """Of its weights as they are now."""
         tensors = [*self.module.parameters(), *self.module.buffers()]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@runtime_checkable
+class Releases(Protocol):
+    """An adapter whose conditionings hold something until they are let go of."""
+
+    def release(self, conditioning: Conditioning) -> None:
+        """The edit is over, or nobody wants it any more; called once for each conditioning, at any of its steps."""
+        ...
 
 
 @runtime_checkable

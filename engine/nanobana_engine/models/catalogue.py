@@ -14,6 +14,8 @@ from nanobana.protocol.errors import BadInput, NotFound
 from nanobana_engine.models.preset import Family, Preset
 
 SHIPPED = Path(__file__).parent / "presets.toml"
+ANY = "*"
+"""Among a family's pipelines: it runs every class that no other family does."""
 FIELDS = frozenset(each.name for each in fields(Preset))
 
 
@@ -67,8 +69,10 @@ class Catalogue:
         )
 
     def family_of(self, pipeline: str) -> Family | None:
-        """The family that runs folders of a class of pipelines."""
-        return next((family for family in self.families.values() if pipeline in family.pipelines), None)
+        """The family that runs folders of a class of pipelines: its own, or the one that runs any."""
+        families = self.families.values()
+        own = next((family for family in families if pipeline in family.pipelines), None)
+        return own or next((family for family in families if ANY in family.pipelines), None)
 
     def of_folder(self, name: str, family: Family, pipeline: str) -> Preset:
         """What holds for a folder that no preset names."""

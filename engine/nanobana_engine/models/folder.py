@@ -21,7 +21,7 @@ def pipeline_of(folder: Path) -> str:
     Raises:
         NotFound: ``unknown_model``: it is no folder with a model in diffusers format.
     """
-    named = _index(folder).get("_class_name")
+    named = read_index(folder).get("_class_name")
     pipeline = named[-1] if isinstance(named, list) and named else named
     if not isinstance(pipeline, str):
         raise NotFound(f"{folder} holds no model: its {INDEX} names no pipeline.", code="unknown_model")
@@ -38,9 +38,10 @@ def check(folder: Path, family: Family, variant: str | None = None) -> None:
         NotFound: ``incomplete_model``, with what is missing or cut short.
         BadInput: ``wrong_component``: a part of another architecture.
     """
-    index = _index(folder)
-    missing = [name for name in family.components if not (folder / name).is_dir()]
-    present = [name for name in family.components if name not in missing]
+    index = read_index(folder)
+    components = family.components or dict.fromkeys(components_of(index), ())
+    missing = [name for name in components if not (folder / name).is_dir()]
+    present = [name for name in components if name not in missing]
     for name in present:
         missing += _missing(folder / name, variant)
     if missing:
@@ -49,9 +50,14 @@ def check(folder: Path, family: Family, variant: str | None = None) -> None:
             code="incomplete_model",
         )
     for name in present:
-        _check_class(folder, name, family.components[name], index)
+        _check_class(folder, name, components[name], index)
     for name, reads in family.reads.items():
         _check_width(folder, name, reads)
+
+
+def components_of(index: Mapping[str, Any]) -> list[str]:
+    """The parts of a pipeline that its index names; some say that they are left out."""
+    return [name for name, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[-1]]
 
 
 def variant_of(folder: Path, wanted: str | None) -> str | None:
@@ -65,7 +71,12 @@ def variant_of(folder: Path, wanted: str | None) -> str | None:
     return min(found)
 
 
-def _index(folder: Path) -> dict[str, Any]:
+def read_index(folder: Path) -> dict[str, Any]:
+    """The table that names a pipeline and its parts.
+
+    Raises:
+        NotFound: ``unknown_model``: there is none.
+    """
     try:
         index = json.loads((folder / INDEX).read_text("utf-8"))
     except (OSError, ValueError) as error:

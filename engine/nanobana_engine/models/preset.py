@@ -102,8 +102,8 @@ class Family:
     adapter: str
     """Where its adapter lives, ``module:Class``; imported only when a model of the family is loaded."""
     pipelines: tuple[str, ...]
-    """Classes of diffusers' pipelines whose folders it can run."""
+    """Classes of diffusers' pipelines whose folders it can run; ``*``: every class that no other family does."""
     components: Mapping[str, tuple[str, ...]]
-    """What a folder must hold, and of which classes each may be; an empty tuple: of any."""
+    """What a folder must hold, and of which classes each may be; an empty tuple: any. Empty: what its index names."""
     reads: Mapping[str, Reads] = field(default_factory=dict)
     """By text encoder."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobana.protocol.errors import NotFound
 from nanobana_engine.models.catalogue import Catalogue
-from nanobana_engine.models.folder import INDEX, check, pipeline_of
+from nanobana_engine.models.folder import INDEX, check, components_of, pipeline_of, read_index
 from nanobana_engine.models.hub import Hub, Tell, patterns_of
 from nanobana_engine.models.preset import Family, Preset
 
@@ -138,7 +138,13 @@ class Library:
     def _cached(self, preset: Preset, family: Family) -> Path | None:
         if not preset.repo:
             return None
-        return self.hub.cached(preset.repo, patterns_of(tuple(family.components), preset.variant), preset.revision)
+        components = tuple(family.components)
+        if not components:
+            index = self.hub.cached_file(preset.repo, INDEX)
+            components = tuple(components_of(read_index(index.parent))) if index else ()
+        if not components:
+            return None
+        return self.hub.cached(preset.repo, patterns_of(components, preset.variant), preset.revision)
 
     def _fetched(self, chosen: Chosen, tell: Tell | None) -> Path:
         """The folder of a chosen model; asks the hub only for what is not here."""
@@ -153,7 +159,8 @@ class Library:
                 pass  # half a download: go on with it
             else:
                 return folder
-        return self.hub.fetch(preset.repo, patterns_of(tuple(family.components), preset.variant), preset.revision, tell)
+        components = tuple(family.components) or components_of(self.hub.index(preset.repo, preset.revision))
+        return self.hub.fetch(preset.repo, patterns_of(components, preset.variant), preset.revision, tell)
 
 
 def load(model: str | None = None, device: str | None = None) -> ModelAdapter:

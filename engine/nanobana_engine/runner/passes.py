@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from nanobana.protocol.geometry import Box
-from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Request
+from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Releases, Request
 from nanobana_engine.runner.noise import stage_noise, step_noise, tile_noise
 from nanobana_engine.runner.short import OutOfMemory, within_memory
 
@@ -225,6 +225,11 @@ class Runner:
         one.clean = torch.where(one.depth > 0, clean, one.known)
         one.last = (sigma, clean)
         one.step += 1
+
+    def release(self, one: Pass) -> None:
+        """It is over, or nobody wants it any more."""
+        if isinstance(self.adapter, Releases):
+            self.adapter.release(one.conditioning)
 
     @torch.inference_mode()
     def preview(self, one: Pass) -> npt.NDArray[np.uint8]:
