@@ -10,7 +10,7 @@ from PIL import Image
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import Box
-from nanobana.sdk import create_canvas, join, join_blocking
+from nanobana.sdk import Live, create_canvas, join, join_blocking
 from support.product import Product
 
 pytestmark = pytest.mark.timeout(120)
@@ -134,6 +134,30 @@ async def test_three_variations_come_as_one_job_and_differ(product: Product) -> 
         await ana.add_image(png_of(picture()))
         staged = await ana.staged(await ana.edit(disc(96), 100, 100, "a cat", variations=3))
         assert len({found.blob for found in staged.results}) == 3
+
+
+async def test_e7_a_live_session_shows_one_result_that_follows_what_is_asked_until_it_is_accepted(
+    product: Product,
+) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana, join(links.edit, name="Ben") as ben:
+        await ana.add_image(png_of(picture()))
+        live = Live(ana, seed=5)
+        for side in (48, 64, 80):
+            await live.show(disc(side), 100, 100, "a red apple")
+        first = await live.result()
+        assert (first.quality, first.seed, first.box) == ("draft", 5, Box(100, 100, 180, 180))
+        await live.show(disc(96), 100, 100, "a red apple")
+        result = await live.result()
+        await ben.until(lambda: [job.id for job in ben.replica.jobs.values()] == [result.id])
+        assert [job.live for job in ben.replica.jobs.values()] == [live.id]
+        await live.accept()
+        await ben.until(lambda: not ben.replica.jobs)
+        assert ben.replica.digest() == ana.replica.digest()
+        other = Live(ben)
+        await other.show(disc(48), 10, 10)
+        await other.discard()
+        await ben.until(lambda: not ben.replica.jobs)
 
 
 async def test_r7_a_viewer_watches_and_writes_nothing(product: Product) -> None:

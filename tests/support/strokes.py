@@ -71,8 +71,10 @@ class Easel:
     async def redo(self, user: str = "ana") -> Committed:
         return await ops.redo(self.store, self.id, user, self.op(user))
 
-    def edit(self, user: str, box: Box, *, layer: str | None = None, prompt: str = "a pear") -> Edit:
-        params = EditParams(box=box, mask_png=mask_png(box), prompt=prompt, layer=layer)
+    def edit(
+        self, user: str, box: Box, *, layer: str | None = None, prompt: str = "a pear", live: str | None = None
+    ) -> Edit:
+        params = EditParams(box=box, mask_png=mask_png(box), prompt=prompt, layer=layer, live=live)
         return Edit(op=self.op(user), edit=params)
 
     async def manifest(self) -> Manifest:

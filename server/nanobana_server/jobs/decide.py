@@ -10,6 +10,7 @@ from nanobana.raster.codec import blob_name
 from nanobana.raster.decode import decode_patch
 from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
+from nanobana_server.jobs import live
 from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, note_accepting, read_job
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land
@@ -90,7 +91,14 @@ async def _end(
     store: Store, canvas: str, author: Author, op: OpId, job: Job, state: JobState, expect: tuple[str, ...]
 ) -> Committed:
     ended = msgspec.structs.replace(job, state=state)
-    commit = Commit(op=op, user=author.user, kind="edit", job=JobWrite(job=ended, expect=expect), over_budget=True)
+    commit = Commit(
+        op=op,
+        user=author.user,
+        kind="edit",
+        job=JobWrite(job=ended, expect=expect),
+        also=await live.ended(store, canvas, job),
+        over_budget=True,
+    )
     try:
         return await store.commit(canvas, commit)
     except WrongState as error:
@@ -136,11 +144,14 @@ async def carry_out(store: Store, canvas: str, job: Job, wanted: Accepting) -> C
         write = JobWrite(job=job, expect=("staged",))
         piece = crop(patch, wanted.inside, part)
         await _lay(store, canvas, wanted, op, write, piece, part, group, over_budget=number > 0)
+    also = await live.ended(store, canvas, job)
     op, part = parts[-1]
     write = JobWrite(job=msgspec.structs.replace(job, state="accepted"), expect=("staged",))
     piece = crop(patch, wanted.inside, part)
     forget = parts[0][0].client if group else None
-    return await _lay(store, canvas, wanted, op, write, piece, part, group, forget=forget, over_budget=len(parts) > 1)
+    return await _lay(
+        store, canvas, wanted, op, write, piece, part, group, forget=forget, also=also, over_budget=len(parts) > 1
+    )
 
 
 async def _lay(
@@ -154,6 +165,7 @@ async def _lay(
     group: str,
     *,
     forget: str | None = None,
+    also: tuple[JobWrite, ...] = (),
     over_budget: bool,
 ) -> Committed:
     """One part of the accepted patch; the first one brings the new layer if there is one."""
@@ -181,6 +193,7 @@ async def _lay(
             layers=None if at is not None else [*view.layers[:index], layer, *view.layers[index:]],
             layers_version=view.layers_version,
             job=write,
+            also=also,
             undo=UndoWrite(record=record, group=group),
             forget=forget,
             over_budget=over_budget,

@@ -13,6 +13,7 @@ from nanobana.keyspace.keys import RESULT_GROUP, RESULTS
 from nanobana.protocol.canvas import Job, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
+from nanobana_server.jobs import live
 from nanobana_server.jobs.queue import entries_of
 from nanobana_server.jobs.records import KEPT_STATES, read_job
 from nanobana_server.store import Store
@@ -79,6 +80,7 @@ async def _write(store: Store, result: JobResult, job: Job, k: int) -> Committed
         user=job.user,
         kind="edit",
         job=JobWrite(job=job, expect=KEPT_STATES, attempt=result.attempt),
+        also=await live.replaced(store, result.canvas, job) if job.state == "staged" else (),
         over_budget=True,
     )
     try:

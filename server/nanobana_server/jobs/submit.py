@@ -14,6 +14,7 @@ from nanobana.protocol.messages import Edit
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.codec import encode_png
 from nanobana.raster.decode import decode_mask
+from nanobana_server.jobs import live
 from nanobana_server.jobs.queue import announce, send
 from nanobana_server.jobs.records import KEPT_STATES, open_jobs
 from nanobana_server.store import Store
@@ -47,12 +48,12 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
         view = await store.look(canvas)
         if message.edit.layer is not None:
             view.layer(message.edit.layer)
-        params = await _prepared(store, canvas, view, message.edit)
+        params = live.drafted(await _prepared(store, canvas, view, message.edit))
         spec, job = _job(canvas, author, message, params)
         others = [other for other in await open_jobs(store, canvas) if other.user == author.user]
-        if len(others) >= MAX_OPEN:
+        if sum(not live.is_same(other, job) for other in others) >= MAX_OPEN:
             raise TooMany(f"You have {MAX_OPEN} edits open here; decide some of them first.", code="too_many_edits")
-        older = [other for other in others if other.state in KEPT_STATES and _same_region(other.box, params.box)]
+        older = [other for other in others if other.state in KEPT_STATES and _gives_way(other, job)]
         await announce(store, canvas)
         commit = Commit(
             op=message.op,
@@ -60,7 +61,11 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
             kind="edit",
             job=JobWrite(job=job, expect=("",), spec=spec),
             also=tuple(_superseded(other) for other in older if other.id != job.id),
-            undo=UndoWrite(record=Record(user=author.user, kind="edit", job=job.id)),
+            undo=UndoWrite(
+                record=Record(user=author.user, kind="edit", job=job.id),
+                group=f"live-{job.live}" if job.live else "",
+                instead=True,
+            ),
         )
         done = await store.commit(canvas, commit)
         if done.first_time:
@@ -124,13 +129,15 @@ def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tupl
         box=params.box,
         mask=params.mask_blob or "",
         layer=params.layer,
+        live=params.live or "",
         created_ms=created_ms,
     )
     return spec, public
 
 
-def _same_region(a: Box, b: Box) -> bool:
-    return not a.intersect(b).is_empty
+def _gives_way(older: Job, newer: Job) -> bool:
+    """Whether a newer edit of the same author makes one that is not staged pointless."""
+    return live.is_same(older, newer) or not older.box.intersect(newer.box).is_empty
 
 
 def _superseded(job: Job) -> JobWrite:

@@ -91,7 +91,12 @@ class _Call:
             found |= {"title": commit.canvas.title, "width": commit.canvas.width, "height": commit.canvas.height}
         if commit.undo is not None:
             record = commit.undo.record
-            found["undo"] = {"user": record.user, "record": self.part(_pack(record)), "group": commit.undo.group}
+            found["undo"] = {
+                "user": record.user,
+                "record": self.part(_pack(record)),
+                "group": commit.undo.group,
+                "instead": commit.undo.instead,
+            }
         if commit.flip is not None:
             flip = commit.flip
             found["flip"] = {"user": flip.user, "from": flip.source, "seqs": flip.seqs, "keep": flip.keep}

@@ -74,6 +74,8 @@ class UndoWrite(msgspec.Struct, frozen=True, kw_only=True):
 
     record: Record
     group: str = ""
+    instead: bool = False
+    """Take the place of the group's earlier ops in the author's undo stack, instead of being undone with them."""
 
 
 class Flip(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,6 +115,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     mask: str = ""
     """Blob name of the mask (gray PNG of the box's size)."""
     layer: str | None = None
+    live: str = ""
+    """Its live session; every newer edit of the session takes its place. Empty for an edit of its own."""
     result_box: Box | None = None
     results: list[Variation] = []
     timing: Timing | None = None

@@ -105,6 +105,7 @@ export interface Job {
   box: Box
   mask: string
   layer: string | null
+  live: string
   result_box: Box | null
   results: Variation[]
   timing: Timing | null
@@ -374,6 +375,7 @@ export interface EditParams {
   references?: Reference[]
   model?: string | null
   lane?: "batch" | "live"
+  live?: string | null
 }
 
 /** Queue an edit; its job ID will be ``{client}-{n}`` of this op. */

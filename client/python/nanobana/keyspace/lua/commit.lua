@@ -15,7 +15,8 @@
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
 --                    expect, state, public, spec, attempt, soft}}; the last one is the op, those before it go with it
---   undo             {user, record = ARGV index, group}: makes the op undoable, together with others of its group
+--   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
+--                    group or instead of them
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
 --   {"duplicate", seq} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
@@ -174,8 +175,11 @@ if R.undo then
   redis.call('HSET', UNDO, seq, ARGV[R.undo.record])
   local joined = false
   if R.undo.group ~= '' then
-    for _, item in ipairs(undo) do
-      if item[1] == R.undo.group and #item <= MOST_PARTS then
+    for i = #undo, 1, -1 do
+      local item = undo[i]
+      if item[1] == R.undo.group and R.undo.instead then
+        table.remove(undo, i)
+      elseif item[1] == R.undo.group and #item <= MOST_PARTS then
         item[#item + 1] = seq
         joined = true
       end
