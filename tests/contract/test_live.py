@@ -127,6 +127,15 @@ async def test_c9_a_whole_session_is_one_step_to_undo_and_buries_no_older_ones(e
     assert await easel.pixel(50, 50) == (0, 0, 0, 0)
 
 
+async def test_j6_what_a_session_replaced_is_nothing_to_look_back_at(easel: Easel) -> None:
+    for _ in range(2):
+        await shown(easel)
+    job = await shown(easel)
+    await jobs.decide(easel.store, easel.id, author(), Decide(op=easel.op(), job=job, accept=True))
+    past = await easel.store.past_edits(easel.id)
+    assert [edit.job.id for edit in past] == [job]
+
+
 async def test_e7_cancelling_a_running_live_edit_leaves_the_result_before_it(easel: Easel) -> None:
     first = await shown(easel)
     second = await asked(easel)

@@ -37,6 +37,7 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     box: [0, 0, 10, 10],
     mask: '',
     layer: null,
+    live: '',
     result_box: null,
     results: [],
     timing: null,

@@ -68,6 +68,7 @@ class _Call:
             "state": write.job.state,
             "public": self.part(_pack(write.job)),
             "soft": write.soft,
+            "passing": write.job.state == "superseded" and bool(write.job.live),
         }
         if write.attempt is not None:
             job["attempt"] = write.attempt

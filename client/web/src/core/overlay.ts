@@ -18,6 +18,10 @@ const THEIR_TINT = 0.24
 
 export class Overlay {
   maskVisible = true
+  /** The mask's edge only: a live result is to be seen under it. */
+  maskQuiet = false
+  /** Members whose masks are shown by their edges, because their live results are to be seen. */
+  quiet: ReadonlySet<string> = new Set()
   maskColor = '#f5c52b'
   /** Radius and place of the brush outline; null hides it. */
   hover: { at: Point; radius: number; subtract: boolean } | null = null
@@ -72,8 +76,8 @@ export class Overlay {
     ctx.clearRect(0, 0, ctx.canvas.width, ctx.canvas.height)
     ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
     const visible = this.view.visible()
-    for (const { look, color } of this.#others.values()) {
-      look.draw(ctx, color, visible, this.#crisp)
+    for (const [member, { look, color }] of this.#others) {
+      if (!this.quiet.has(member)) look.draw(ctx, color, visible, this.#crisp)
       for (const edge of look.edges(visible)) this.#line(ctx, edge, color, 1.5)
     }
     for (const { stroke, color } of this.strokes.values()) this.#stroke(ctx, stroke, color)
@@ -84,7 +88,7 @@ export class Overlay {
   }
 
   #ownMask(ctx: CanvasRenderingContext2D, visible: Box): void {
-    this.#own.draw(ctx, this.maskColor, visible, this.#crisp)
+    if (!this.maskQuiet) this.#own.draw(ctx, this.maskColor, visible, this.#crisp)
     const edges = [...this.#own.edges(visible)]
     for (const edge of edges) this.#line(ctx, edge, 'rgb(0 0 0 / 0.75)', 1.6)
     ctx.setLineDash([5 / this.view.scale, 4 / this.view.scale])

@@ -43,6 +43,8 @@ export class Results extends Emitter<{ change: string }> {
   /** An edit that is over, to be looked at once more. */
   past: Job | null = null
   readonly #running = new Map<string, Running>()
+  /** By live session, the result that stays on the screen until the next one is there: no flicker in between. */
+  readonly #held = new Map<string, Shown>()
   readonly #document: Document
   readonly #tiles: TileStore
   readonly #blobUrl: (name: string) => string
@@ -80,20 +82,21 @@ export class Results extends Emitter<{ change: string }> {
   /** What to draw over the layers, oldest job first. */
   shown(): Shown[] {
     const found: Shown[] = []
+    const lives = new Map<string, Shown | null>()
     for (const job of this.#document.jobs.values()) {
       if (TERMINAL.has(job.state)) continue
-      const staged = job.state === 'staged' ? this.#staged(job) : null
-      if (staged !== null) {
-        if (!this.comparing) found.push(staged)
-        continue
-      }
-      const running = this.#running.get(job.id)
-      if (running?.image && running.imageBox && !this.comparing) {
-        const { image, imageBox } = running
-        found.push({ job, box: imageBox, image, imageWidth: image.width, imageHeight: image.height, full: false })
-      }
+      const shown = (job.state === 'staged' ? this.#staged(job) : null) ?? this.#preview(job)
+      if (job.live !== '') lives.set(`${job.user}/${job.live}`, this.#steadier(lives.get(`${job.user}/${job.live}`), shown))
+      else if (shown !== null) found.push(shown)
     }
-    const past = this.past === null || this.comparing ? null : this.#staged(this.past)
+    for (const key of this.#held.keys()) if (!lives.has(key)) this.#held.delete(key)
+    for (const [key, shown] of lives) {
+      const steady = shown?.full ? shown : (this.#held.get(key) ?? shown)
+      if (steady?.full) this.#held.set(key, steady)
+      if (steady !== null) found.push(steady)
+    }
+    if (this.comparing) return []
+    const past = this.past === null ? null : this.#staged(this.past)
     return past === null ? found : [...found, past]
   }
 
@@ -134,6 +137,19 @@ export class Results extends Emitter<{ change: string }> {
     const urls = patches.map(this.#blobUrl)
     if (urls[0] !== undefined && patch != null) this.#tiles.give(urls[0], patch)
     if (urls.length > 0) this.#tiles.hurry(urls)
+  }
+
+  #preview(job: Job): Shown | null {
+    const running = this.#running.get(job.id)
+    if (!running?.image || !running.imageBox) return null
+    const { image, imageBox } = running
+    return { job, box: imageBox, image, imageWidth: image.width, imageHeight: image.height, full: false }
+  }
+
+  /** Of two pictures of one session: a result before a preview, then the newer. */
+  #steadier(older: Shown | null | undefined, newer: Shown | null): Shown | null {
+    if (older == null || newer === null) return older ?? newer
+    return older.full && !newer.full ? older : newer
   }
 
   #staged(job: Job): Shown | null {

@@ -47,6 +47,17 @@ export class Edits {
     return id
   }
 
+  /**
+   * Queues an edit of a live session; the mask stays. Its job ID is told before it is sent, because answers may be quick.
+   * `before` is the one whose place it takes.
+   */
+  async show(wish: Wish, live: string, before: string | null, begun: (job: string) => void): Promise<string | null> {
+    const copy = this.copier.copy()
+    if (copy === null) return null
+    if (before !== null) this.#asked.delete(before)
+    return this.#submit(copy, { ...wish, variations: 1, quality: 'draft', steps: null }, live, begun)
+  }
+
   /** The same region and wish with a new seed; a staged result of it is discarded first. */
   async again(job: Job): Promise<string | null> {
     const asked = this.#asked.get(job.id)
@@ -59,9 +70,10 @@ export class Edits {
     return this.#asked.has(job.id)
   }
 
-  async #submit({ coverage, png: encoding }: MaskCopy, wish: Wish): Promise<string> {
+  async #submit({ coverage, png: encoding }: MaskCopy, wish: Wish, live: string | null = null, begun?: (job: string) => void): Promise<string> {
     const op = this.sender.nextId()
     const id = `${op[0]}-${op[1]}`
+    begun?.(id)
     const { box } = coverage
     const edit: EditParams = {
       mode: wish.mode,
@@ -79,6 +91,7 @@ export class Edits {
       layer: wish.layer,
     }
     if (wish.seed !== null) edit.seed = wish.seed
+    if (live !== null) edit.live = live
     if (wish.reference !== null) edit.references = [{ blob: wish.reference, weight: 1 }]
     this.#asked.set(id, { coverage, wish })
     await this.sender.push(async () => {
@@ -108,6 +121,17 @@ export class Edits {
   /** Jobs that are not over, oldest first. */
   open(): Job[] {
     return [...this.document.jobs.values()].filter((job) => !TERMINAL.has(job.state))
+  }
+
+  /** The same with one job for each live session: its result, else the newest. */
+  shown(): Job[] {
+    const open = this.open()
+    const ofSession = (job: Job): Job[] => open.filter((other) => other.live === job.live && other.user === job.user)
+    return open.filter((job) => {
+      if (job.live === '') return true
+      const all = ofSession(job)
+      return job === (all.findLast((other) => other.state === 'staged') ?? all.at(-1))
+    })
   }
 
   mine(job: Job): boolean {

@@ -24,6 +24,7 @@ import { receive } from './arrivals'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Imports, placeFor } from './imports'
+import { Live } from './live'
 import { Loop } from './loop'
 import { Painting } from './painting'
 import { Presence } from './presence'
@@ -62,6 +63,7 @@ export class Session extends Emitter<Events> {
   readonly connection: Connection
   readonly sender: Sender
   readonly edits: Edits
+  readonly live: Live
   readonly painting: Painting
   readonly imports: Imports
   readonly showing: Showing
@@ -108,6 +110,10 @@ export class Session extends Emitter<Events> {
     })
     this.sender = new Sender(outbox, this.connection, (bytes) => putBlob(id, bytes))
     this.edits = new Edits(this.document, this.mask, this.copier, this.results, this.sender, () => this.presence.you)
+    this.live = new Live(this.document, this.mask, this.edits, {
+      ready: () => this.connection.live && this.engines > 0 && !this.readOnly,
+      drawing: () => this.tools.drawing,
+    })
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
     this.showing = new Showing(this.connection, this.tools, this.mask)
@@ -260,14 +266,29 @@ export class Session extends Emitter<Events> {
     this.tools.on('undo', () => this.undo())
     this.tools.on('redo', () => this.redo())
     this.tools.on('refused', (text) => this.emit('toast', { tone: 'info', text }))
-    this.tools.on('masked', () => this.acted('mask'))
+    this.tools.on('masked', () => {
+      this.acted('mask')
+      this.live.touch()
+    })
+    this.on('job', (job) => this.live.settled(job))
+    this.live.on('change', () => {
+      this.overlay.maskQuiet = this.live.isOn && this.live.staged !== null
+      overlay()
+      this.emit('state', null)
+    })
     this.tools.on('painted', (stroke) => {
-      if (this.activeLayer !== null && this.painting.paint(stroke, this.activeLayer, this.bounds()) > 0) this.acted('op')
+      if (this.activeLayer !== null && this.painting.paint(stroke, this.activeLayer, this.bounds()) > 0) {
+        this.acted('op')
+        this.live.touch()
+      }
       picture()
     })
     this.mask.on('change', overlay)
     this.document.on('reset', () => this.#onReset())
-    this.connection.on('welcome', () => this.sender.reconnected())
+    this.connection.on('welcome', () => {
+      this.sender.reconnected()
+      this.live.touch()
+    })
     this.connection.on('message', (message) => receive(this, message))
     this.sender.on('unsaved', (count) => this.emit('unsaved', count))
     this.sender.on('renamed', ({ from, to }) => {
@@ -279,6 +300,10 @@ export class Session extends Emitter<Events> {
     this.sender.on('refused', ({ op, code, message }) => {
       this.provisionals.drop(opKey(op.op))
       picture()
+      if (op.t === 'edit' && op.edit.live != null) {
+        this.live.refused(`${op.op[0]}-${op.op[1]}`, message)
+        return
+      }
       if (code === 'nothing_to_undo' || code === 'nothing_to_redo') this.emit('said', message)
       else this.emit('toast', { tone: op.t === 'undo' || op.t === 'redo' ? 'info' : 'error', text: message })
     })

@@ -37,6 +37,7 @@ export class CanvasState {
   #cursors = $state(0)
   #now = $state(Date.now())
   #savedUntil = $state(0)
+  readonly #lives = new Set<string>()
   readonly #stop: (() => void)[] = []
 
   constructor(readonly session: Session) {
@@ -118,6 +119,12 @@ export class CanvasState {
   get jobs(): Job[] {
     void this.#rev
     return this.session.edits.open()
+  }
+
+  /** Open edits as they are labelled and outlined: one for each live session. */
+  get shownJobs(): Job[] {
+    void this.#rev
+    return this.session.edits.shown()
   }
 
   get view() {
@@ -203,12 +210,29 @@ export class CanvasState {
     visit({ id: this.session.id, secret: this.session.secret, title: canvas.title, role: this.session.role ?? '' })
   }
 
+  /** The live session that goes on here. */
+  get live() {
+    void this.#rev
+    const { isOn, staged, busy, problem } = this.session.live
+    return { on: isOn, staged, busy, problem }
+  }
+
   #job(job: Job): void {
     this.#rev++
+    if (job.live !== '') return this.#liveJob(job)
     const mine = this.session.edits.mine(job)
     if (job.state === 'staged') this.said = mine ? 'Your result is ready' : `A result by ${job.user_name} is ready`
     if (job.state === 'queued') this.said = `${mine ? 'Your edit' : `An edit by ${job.user_name}`} is queued`
     if (job.state === 'accepted') this.said = 'Result accepted'
     if (job.state === 'staged' || TERMINAL.has(job.state)) this.past.note(job)
+  }
+
+  /** A session is told of once; what was replaced in it is nothing to look back at. */
+  #liveJob(job: Job): void {
+    if (!this.#lives.has(job.live)) this.said = this.session.edits.mine(job) ? 'You are live' : `${job.user_name} is live`
+    this.#lives.add(job.live)
+    if (job.state === 'accepted') this.said = 'Result accepted'
+    const isOver = job.state !== 'superseded' && TERMINAL.has(job.state)
+    if (isOver && !this.session.live.has(job)) this.past.note(job)
   }
 }

@@ -14,7 +14,8 @@
 --   title, width, height     new values of the canvas
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
---                    expect, state, public, spec, attempt, soft}}; the last one is the op, those before it go with it
+--                    expect, state, public, spec, attempt, soft, passing (nothing to look back at)}}; the last one
+--                    is the op, those before it go with it
 --   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
 --                    group or instead of them
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
@@ -143,7 +144,9 @@ for e = 1, #entries do
         redis.call('PEXPIRE', key, JOB_TTL_MS)
         redis.call('ZADD', ENDED, now, job.id)
         redis.call('ZREMRANGEBYSCORE', ENDED, '-inf', now - JOB_TTL_MS)
-        redis.call('XADD', EDITS, 'MAXLEN', '~', KEEP_EDITS, seq .. '-0', 'm', ARGV[job.public])
+        if not job.passing then
+          redis.call('XADD', EDITS, 'MAXLEN', '~', KEEP_EDITS, seq .. '-0', 'm', ARGV[job.public])
+        end
       else
         redis.call('HSET', PUBLIC, job.id, ARGV[job.public])
         if job.state == 'staged' then redis.call('HSET', OPEN, job.id, '-') end

@@ -5,6 +5,11 @@ import { wish } from './wish.svelte'
 export async function generate(state: CanvasState, mode: 'fill' | 'erase'): Promise<void> {
   const { session, toasts } = state
   if (session.readOnly) return
+  if (session.live.isOn && mode === 'fill') {
+    session.live.touch()
+    wish.remember()
+    return
+  }
   if (session.mask.isEmpty) {
     toasts.show('Paint a mask first: the mask is the part that will change.')
     return

@@ -50,6 +50,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+a'], shown: ['Ctrl', 'A'], what: 'Mask everything in view', group: 'Mask', run: () => maskView(state) },
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
+    { keys: ['Shift+L'], shown: ['Shift', 'L'], what: 'Live: generate while painting', group: 'Generate', run: () => !session.readOnly && session.live.toggle() },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
     { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
     { keys: ['Escape'], shown: ['Esc'], what: 'Discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
@@ -153,12 +154,14 @@ function discardOrClear(state: CanvasState): void {
   const { session } = state
   if (session.tools.drawing) return session.tools.abort()
   if (state.lookingBack !== null) return state.lookBack(null)
+  if (session.live.isOn && !session.mask.isEmpty) return session.live.discard()
   const job = session.edits.current()
   if (job === null) clearMask(state)
   else session.edits.decide(job, false)
 }
 
-function acceptOrPrompt({ session: { edits } }: CanvasState): void {
+function acceptOrPrompt({ session: { edits, live } }: CanvasState): void {
+  if (live.staged !== null) return live.accept()
   const job = edits.current()
   if (job === null) document.querySelector<HTMLInputElement>('[data-testid=prompt]')?.focus()
   else edits.decide(job, true)
