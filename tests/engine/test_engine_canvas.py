@@ -52,7 +52,7 @@ async def test_c5_a_worker_sees_the_picture_that_everybody_sees(store: Store) ->
     assert seen.size == (600, 500)
     whole = await visible_pixels(store, "c")
     for box in (Box(0, 0, 600, 500), Box(70, 60, 300, 257), Box(250, 250, 262, 262)):
-        picture = await reader.picture("c", box, seen)
+        picture, _ = await reader.picture("c", box, seen)
         assert np.array_equal(picture, whole[box.y0 : box.y1, box.x0 : box.x1])
 
 
@@ -60,7 +60,7 @@ async def test_c5_a_hidden_layer_is_not_read_and_a_change_is_noticed(store: Stor
     reader = CanvasReader(store.client, anyio.CapacityLimiter(1), tiles())
     before = await reader.look("c")
     await ops.layer_op(store, "c", "ana", LayerSet(op=OpId("ana", 3), layer="veil", visible=False))
-    picture = await reader.picture("c", Box(100, 100, 300, 300), before)
+    picture, _ = await reader.picture("c", Box(100, 100, 300, 300), before)
     assert np.array_equal(picture, photo(600, 500)[100:300, 100:300])
 
 

@@ -94,7 +94,12 @@ async def working(store: Store, url: str, gate: Gate) -> AsyncIterator[Bridge]:
         client=client,
         worker=settings.worker,
         preparer=Preparer(
-            client, CanvasReader(client, threads, memory.cache("tiles", 0.4)), threads, gate.preset, Shelf()
+            client,
+            CanvasReader(client, threads, memory.cache("tiles", 0.4)),
+            threads,
+            gate.preset,
+            Shelf(),
+            memory.cache("plans", 0.1),
         ),
         bridge=bridge,
         eraser=Eraser(),

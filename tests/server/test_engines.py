@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
+import anyio
 import msgspec
 import pytest
 from PIL import Image
@@ -13,7 +15,7 @@ from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.jobs import EngineBeat
+from nanobana.protocol.jobs import EngineBeat, Hint
 from nanobana.protocol.parameters import EditParams, ModelFacts
 from nanobana_server.store import Store, open_store
 from support.bombs import jpeg
@@ -126,3 +128,27 @@ async def test_the_logs_tell_the_story_of_an_edit_and_keep_its_prompt_to_themsel
 
 def _state(changed: m.Changed) -> str:
     return changed.change.job.state if changed.change.job is not None else ""
+
+
+async def test_e9_engines_are_told_of_a_mask_that_is_ready_and_the_room_is_not(canvas: Links, store: Store) -> None:
+    box = Box(8, 8, 72, 72)
+    async with (
+        store.client.sharded_channels(FamilyKeys().hints) as channel,
+        member(canvas.edit) as (ana, welcome),
+        member(canvas.view) as (ben, _),
+    ):
+        await ana.send(m.Prepare(box=box, png=mask()))
+        with anyio.fail_after(5):
+            heard = [each["data"] async for each in _first_of(channel)]
+        told = Hint(canvas=canvas.edit.canvas, user=welcome.you.user, box=box, mask_png=mask())
+        assert msgspec.msgpack.decode(heard[0], type=Hint) == told
+        await ana.send(m.Cursor(x=1.0, y=2.0))
+        await ben.until(m.Cursors, lambda _: True)
+        assert not [each for each in ben.seen if isinstance(each, m.Preview | m.MemberMask)]
+
+
+async def _first_of(channel: Any) -> AsyncIterator[dict[str, bytes]]:
+    async for message in channel.listen():
+        if message["type"] == "smessage":
+            yield message
+            return

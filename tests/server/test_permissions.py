@@ -34,6 +34,7 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
         m.Cursor(x=1.0, y=1.0),
         m.Stroke(id="s", kind="paint", points=[1.0, 1.0, 0.5]),
         m.Mask(tile=(0, 0), png=png(256, 256, "L", 255)),
+        m.Prepare(box=BOX, png=png(8, 8, "L", 255)),
         m.Diverged(position=Position(1, 1), sum=1),
         m.Ping(n=7),
     ]

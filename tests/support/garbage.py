@@ -69,6 +69,7 @@ class Garbage:
                 m.Cursor(x=1.0, y=2.0),
                 m.Stroke(id="s", kind="paint", points=[1.0, 2.0, 0.5]),
                 m.Mask(tile=(1, 0), png=mask_png(Box(0, 0, 256, 256))),
+                m.Prepare(box=box, png=mask_png(box)),
                 m.Ping(n=1),
                 m.Hello(protocol=1, ticket="t", client="c"),
             ]

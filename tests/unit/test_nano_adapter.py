@@ -148,3 +148,12 @@ def test_a_large_region_is_composed_at_its_own_size(adapter: NanoAdapter) -> Non
     assert adapter.denoise([item])[0].shape == (48, 96, 96)
     assert adapter.preview(item.latents).shape == (192, 192, 3)
     assert adapter.cost(item) < 1.2
+
+
+def test_e11_an_edit_that_was_prepared_for_is_the_same_as_one_that_was_not(adapter: NanoAdapter) -> None:
+    request = replace(_request("a cat", "field", size=(256, 256)), seed=5)
+    other = NanoAdapter.shipped()
+    other.prepare(replace(request, prompt="", seed=0), lambda: True)
+    ahead, fresh = other.condition(request), adapter.condition(request)
+    assert torch.equal(ahead.guesses, fresh.guesses)
+    assert torch.equal(ahead.frame.tokens(), fresh.frame.tokens())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,6 +80,11 @@ class EditRun:
         self._shown = self._show(stage)
         picture = np.rint(self._shown.prefilled * 255.0).astype(np.uint8)
         return EditProgress(self.source.id, stage.name, 0, self._total, self._cut(picture, stage))
+
+    def requests_ahead(self) -> Iterator[Request]:
+        """What the first stage will ask of the adapter for a first variation, whatever the prompt will be."""
+        shown = self._show(self.stage)
+        return (self._request(self.stage, shown, 0, tile) for tile in self.stage.tiles)
 
     def begin_stage(self) -> list[Unit]:
         """Encode every variation and tile of the next stage.

@@ -14,6 +14,7 @@ from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed
 from nanobana_engine.engine.source import Source
 from nanobana_engine.integrity import Checked, Integrity
+from nanobana_engine.models.ahead import PreparesAhead
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.runner import OutOfMemory, Runner
 from nanobana_engine.scheduler import Scheduler, Unit
@@ -74,6 +75,19 @@ class Engine:
         with self._cancelling:
             self._cancelled.add(edit)  # seen by the running step's end even before the inbox is read
             self._inbox.put(edit)
+
+    def prepare(self, source: Source, goes_on: Callable[[], bool]) -> None:
+        """Do what an edit of this region will need whatever its prompt, where the model can; from any one thread.
+
+        Args:
+            source: its prompt, references and seed say nothing.
+            goes_on: asked from time to time; False ends it.
+        """
+        adapter = self._runner.adapter
+        if isinstance(adapter, PreparesAhead):
+            for request in EditRun(source, self._runner).requests_ahead():
+                if goes_on():
+                    adapter.prepare(request, goes_on)
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread after its current step; running edits end without an event."""

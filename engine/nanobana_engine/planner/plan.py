@@ -51,6 +51,11 @@ class Plan:
         return self.context.width, self.context.height
 
     @property
+    def nbytes(self) -> int:
+        """Of its planes."""
+        return self.user_mask.nbytes + self.denoise.nbytes + self.composite.nbytes
+
+    @property
     def result_inside(self) -> Box:
         """The result's box in the context's own pixels."""
         return self.result.shift(-self.context.x0, -self.context.y0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
@@ -22,6 +23,9 @@ from nanobana_engine.memory import Cache
 
 TRIES = 3
 """Readings before a canvas counts as too busy: a tile named by one may be gone before its bytes are fetched."""
+
+MOST_LOOKS = 256
+"""Canvases whose last look is remembered."""
 
 _layers = msgspec.msgpack.Decoder(list[Layer])
 
@@ -48,6 +52,7 @@ class CanvasReader:
         self._client = client
         self._threads = threads
         self._tiles = tiles
+        self._looks: OrderedDict[str, Look] = OrderedDict()
 
     async def look(self, canvas: str, fields: Sequence[str] = ()) -> Look:
         """Size, layers and some tile names, all at one moment.
@@ -62,8 +67,13 @@ class CanvasReader:
         _seq, _epoch, _title, width, height, _used, _budget, version, layers, names = reply
         return Look((int(width), int(height)), _layers.decode(layers), version, [name.decode() for name in names])
 
-    async def picture(self, canvas: str, box: Box, seen: Look) -> Rgba:
-        """The visible picture of a box, [h, w, 4]; reads only the tiles that it needs.
+    async def seen(self, canvas: str) -> Look:
+        """An earlier look, however old, or a first one; `picture` finds out whether it still holds."""
+        known = self._looks.get(canvas)
+        return await self.look(canvas) if known is None else known
+
+    async def picture(self, canvas: str, box: Box, seen: Look) -> tuple[Rgba, Look]:
+        """The visible picture of a box, [h, w, 4], and the look that it shows; reads only the tiles that it needs.
 
         Args:
             seen: an earlier look, which says which layers to ask for.
@@ -82,9 +92,16 @@ class CanvasReader:
             if now.version == seen.version:
                 tiles = await self._decoded(canvas, dict(zip(keys, now.names, strict=True)))
                 if tiles is not None:
-                    return await to_thread.run_sync(flatten, now.layers, tiles, box, limiter=self._threads)
+                    self._remember(canvas, now)
+                    return await to_thread.run_sync(flatten, now.layers, tiles, box, limiter=self._threads), now
             seen = now
         raise Conflict("The canvas changes too fast to be read at the moment. Try again.", code="canvas_busy")
+
+    def _remember(self, canvas: str, look: Look) -> None:
+        self._looks[canvas] = replace(look, names=[])
+        self._looks.move_to_end(canvas)
+        if len(self._looks) > MOST_LOOKS:
+            self._looks.popitem(last=False)
 
     async def _decoded(self, canvas: str, names: dict[TileKey, str]) -> dict[TileKey, Rgba] | None:
         """Tiles by key; None if one of them is gone from the store: the canvas has moved on."""

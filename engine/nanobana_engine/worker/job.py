@@ -21,6 +21,7 @@ from nanobana.raster.codec import encode_png, encode_webp
 from nanobana_engine.engine import EditFailed, EditFinished
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.eraser import Eraser
+from nanobana_engine.worker.ahead import Region, region_of
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.lease import Lease
 from nanobana_engine.worker.patience import BackOff, patiently
@@ -71,6 +72,11 @@ class JobRun:
         self._previews = Previews(tools.client, tools.worker, spec.canvas, spec.job, tools.threads)
         self._stopped: Order | None = None
         self._began = time.perf_counter()
+
+    @property
+    def region(self) -> Region:
+        """What it works on."""
+        return region_of(self._spec)
 
     async def run(self) -> bool:
         """Do it; exactly one result is handed in unless the lease was lost or the job was stopped."""

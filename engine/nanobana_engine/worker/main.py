@@ -14,6 +14,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from nanobana.keyspace.client import Client
+from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.memory.heap import keep_freed
 from nanobana_engine.worker.arrival import Arrival
@@ -31,6 +32,9 @@ THREADS = 2
 
 TILES = 0.4
 """Share of decoded tiles in what is remembered."""
+
+PLANS = 0.1
+"""The same of plans."""
 
 Tell = Callable[[int, int], None]
 Load = Callable[[WorkerSettings, Tell], "ModelAdapter"]
@@ -100,8 +104,10 @@ async def _with_model(
 ) -> None:
     from nanobana_engine.erase.eraser import Eraser
     from nanobana_engine.memory import Memory
+    from nanobana_engine.models.ahead import PreparesAhead
     from nanobana_engine.models.shelf import Shelf
     from nanobana_engine.runner.device import default_device, device_bytes
+    from nanobana_engine.worker.ahead import Ahead
     from nanobana_engine.worker.bridge import Bridge
     from nanobana_engine.worker.canvas import CanvasReader
     from nanobana_engine.worker.facts import Facts
@@ -117,7 +123,10 @@ async def _with_model(
         cache_bytes=settings.cache_bytes,
     )
     shelf = Shelf(settings.models)
+    if isinstance(adapter, PreparesAhead):
+        adapter.remember_in(memory)
     reader = CanvasReader(client, threads, memory.cache("tiles", TILES))
+    preparer = Preparer(client, reader, threads, adapter.preset, shelf, memory.cache("plans", PLANS))
     bridge = Bridge(adapter, budget=settings.budget)
     bridge.engine.start()
     eraser = Eraser()
@@ -128,7 +137,7 @@ async def _with_model(
         tools = Tools(
             client=client,
             worker=settings.worker,
-            preparer=Preparer(client, reader, threads, adapter.preset, shelf),
+            preparer=preparer,
             bridge=bridge,
             eraser=eraser,
             threads=threads,
@@ -140,10 +149,13 @@ async def _with_model(
             "engine %s: ready with %s after %.1f s", settings.worker, adapter.preset.name, time.perf_counter() - began
         )
         facts = Facts(adapter.preset, shelf, loras.check if (loras := getattr(adapter, "loras", None)) else None)
-        worker = Worker(client, settings, tools, facts, str(getattr(adapter, "device", "cpu")))
+        ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.prepare) if settings.ahead else None
+        worker = Worker(client, settings, tools, facts, str(getattr(adapter, "device", "cpu")), ahead)
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on, draining, worker.draining)
+            if ahead is not None:
+                tasks.start_soon(ahead.run)
             await arrival.end()
             await worker.run()
             tasks.cancel_scope.cancel()

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from nanobana.keyspace.blobs import get_blobs
 from nanobana.keyspace.client import Client
 from nanobana.protocol.errors import BadInput, NotFound
-from nanobana.protocol.jobs import JobSpec
+from nanobana.protocol.jobs import Hint, JobSpec
+from nanobana.protocol.parameters import EditParams
+from nanobana.raster.codec import blob_name
 from nanobana.raster.decode import decode_image, decode_mask
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.preset import ERASE
+from nanobana_engine.memory import Cache
 from nanobana_engine.models.preset import Preset, Worn
 from nanobana_engine.models.shelf import Shelf
 from nanobana_engine.models.wishes import understood
-from nanobana_engine.planner import plan_edit
+from nanobana_engine.planner import Plan, plan_edit
 from nanobana_engine.worker.canvas import CanvasReader
 
 MAX_REFERENCE = 16_000_000
@@ -25,16 +30,27 @@ MAX_REFERENCE = 16_000_000
 
 
 class Preparer:
-    """Reads and plans; shared by all jobs of a worker."""
+    """Reads and plans; shared by all jobs of a worker.
+
+    Args:
+        plans: remembers plans by all that they depend on.
+    """
 
     def __init__(
-        self, client: Client, reader: CanvasReader, threads: CapacityLimiter, preset: Preset, shelf: Shelf
+        self,
+        client: Client,
+        reader: CanvasReader,
+        threads: CapacityLimiter,
+        preset: Preset,
+        shelf: Shelf,
+        plans: Cache[bytes, Plan],
     ) -> None:
         self._client = client
         self._reader = reader
         self._threads = threads
         self._preset = preset
         self._shelf = shelf
+        self._plans = plans
 
     async def source(self, spec: JobSpec, *, alone: bool) -> Source:
         """The canvas as it is now, planned for this edit.
@@ -52,15 +68,11 @@ class Preparer:
             )
         if edit.mode != "erase":
             edit, loras = understood(edit, self._preset, self._shelf)
-        names = [name for name in (edit.mask_blob, *(each.blob for each in edit.references)) if name]
-        blobs = await self._blobs(spec.canvas, names)
-        seen = await self._reader.look(spec.canvas)
-        if 0 in seen.size:
-            raise BadInput("This canvas has no picture yet: drop one on it first.", code="no_picture")
-        data = edit.mask_png if edit.mask_png is not None else blobs.pop(0)
-        mask = await to_thread.run_sync(decode_mask, data, edit.box, limiter=self._threads)
-        preset = ERASE if edit.mode == "erase" else self._preset.with_steps(edit.steps)
-        plan = await to_thread.run_sync(plan_edit, mask, edit, seen.size, preset, limiter=self._threads)
+        references: tuple[Rgba, ...] = ()
+        if edit.references:
+            blobs = await self._blobs(spec.canvas, [each.blob for each in edit.references])
+            references = await to_thread.run_sync(_references, blobs, limiter=self._threads)
+        plan, picture = await self._seen(spec.canvas, edit)
         return Source(
             id=spec.job,
             canvas=spec.canvas,
@@ -68,16 +80,70 @@ class Preparer:
             edit=edit,
             plan=plan,
             loras=loras,
-            picture=await self._reader.picture(spec.canvas, plan.context, seen),
-            references=await to_thread.run_sync(_references, blobs, limiter=self._threads),
+            picture=picture,
+            references=references,
             alone=alone,
         )
+
+    async def foreseen(self, hint: Hint) -> Source:
+        """The same for an edit that may come, as it would be with nothing but its mask; remembers what it read.
+
+        Raises:
+            As `source`.
+        """
+        edit = EditParams(box=hint.box, mask_png=hint.mask_png)
+        plan, picture = await self._seen(hint.canvas, edit)
+        return Source(id="", canvas=hint.canvas, user=hint.user, edit=edit, plan=plan, picture=picture)
+
+    async def _seen(self, canvas: str, edit: EditParams) -> tuple[Plan, Rgba]:
+        """The plan, and the picture of its context."""
+        seen = await self._reader.seen(canvas)
+        while True:
+            if 0 in seen.size:
+                raise BadInput("This canvas has no picture yet: drop one on it first.", code="no_picture")
+            plan = await self._plan(canvas, edit, seen.size)
+            picture, now = await self._reader.picture(canvas, plan.context, seen)
+            if now.size == seen.size:
+                return plan, picture
+            seen = now
+
+    async def _plan(self, canvas: str, edit: EditParams, size: tuple[int, int]) -> Plan:
+        preset = ERASE if edit.mode == "erase" else self._preset.with_steps(edit.steps)
+        key = _plan_key(edit, size, preset)
+        plan = self._plans.get(key)
+        if plan is None:
+            data = edit.mask_png or (await self._blobs(canvas, [edit.mask_blob or ""]))[0]
+            plan = await to_thread.run_sync(_planned, data, edit, size, preset, limiter=self._threads)
+            self._plans.put(key, plan, plan.nbytes)
+        return plan
 
     async def _blobs(self, canvas: str, names: Sequence[str]) -> list[bytes]:
         found = await get_blobs(self._client, canvas, names) if names else []
         if any(data is None for data in found):
             raise NotFound("The mask or a reference of this edit is gone. Paint it again.", code="blob_gone")
         return [data for data in found if data is not None]
+
+
+def _planned(data: bytes, edit: EditParams, size: tuple[int, int], preset: Preset) -> Plan:
+    return plan_edit(decode_mask(data, edit.box), edit, size, preset)
+
+
+def _plan_key(edit: EditParams, size: tuple[int, int], preset: Preset) -> bytes:
+    """Everything of an edit that its plan may depend on; the mask by the name of its bytes."""
+    mask = edit.mask_blob if edit.mask_png is None else blob_name(edit.mask_png)
+    unplanned: dict[str, Any] = {
+        "prompt": "",
+        "negative": "",
+        "style": None,
+        "seed": 0,
+        "variations": 1,
+        "guidance": None,
+        "loras": [],
+        "references": [],
+        "layer": None,
+    }
+    shape = msgspec.structs.replace(edit, mask_png=None, mask_blob=mask, **unplanned)
+    return msgspec.msgpack.encode((shape, size, preset.name))
 
 
 def _references(blobs: Sequence[bytes]) -> tuple[Rgba, ...]:

@@ -31,6 +31,8 @@ class WorkerSettings:
     """For models and what they work in, on their device; None for a part of what it has (E10)."""
     cache_bytes: int | None = None
     """For what is remembered, in the host's memory; None for a part of it, 0 remembers nothing (E9)."""
+    ahead: bool = True
+    """Prepare for the masks that members have drawn, while there is nothing else to do (E9)."""
     parent: int | None = None
     """Process to die with (J4)."""
     worker: str = field(default_factory=_fresh_id)
@@ -69,6 +71,7 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
         device=env.get("NANOBANA_DEVICE") or None,
         memory_bytes=_bytes(env, "NANOBANA_MEMORY_BUDGET"),
         cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),
+        ahead=env.get("NANOBANA_AHEAD", "1") != "0",
         parent=int(parent) if parent.isdecimal() else None,
     )
 

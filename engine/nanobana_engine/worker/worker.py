@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -17,6 +18,7 @@ from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana.protocol.jobs import EngineBeat
 from nanobana_engine.integrity import Integrity
+from nanobana_engine.worker.ahead import Ahead
 from nanobana_engine.worker.facts import Facts
 from nanobana_engine.worker.intake import Delivery, Intake
 from nanobana_engine.worker.job import JobRun, Tools
@@ -41,12 +43,21 @@ class _Held:
 class Worker:
     """Runs until `drain` is set and everything in hand is done or given back."""
 
-    def __init__(self, client: Client, settings: WorkerSettings, tools: Tools, facts: Facts, device: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: WorkerSettings,
+        tools: Tools,
+        facts: Facts,
+        device: str,
+        ahead: Ahead | None = None,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._tools = tools
         self._facts = facts
         self._device = device
+        self._ahead = ahead
         self._family = FamilyKeys(settings.family)
         self._intake = Intake(
             client,
@@ -131,7 +142,8 @@ class Worker:
                 return  # it stays pending, and waits again after a while
             if run is not None:
                 self._in_hand[delivery.key].run = run
-                is_over = await run.run()
+                with nullcontext() if self._ahead is None else self._ahead.busy(run.region):
+                    is_over = await run.run()
             if is_over:
                 await patiently(lambda: self._intake.acknowledge(delivery))
         except Exception:

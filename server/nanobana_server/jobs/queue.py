@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from nanobana.keyspace.keys import CanvasKeys, FamilyKeys, canvas_index, shard_of
-from nanobana.protocol.jobs import JobSpec, JobTicket
+from nanobana.protocol.jobs import Hint, JobSpec, JobTicket
 from nanobana_server.store import Store
 
 UNSENT = ""
@@ -36,6 +36,15 @@ async def send(store: Store, spec: JobSpec, *, instead_of: str = UNSENT, family:
     ticket = JobTicket(canvas=spec.canvas, job=spec.job, user=spec.user, lane=spec.edit.lane)
     entry = await store.client.call("XADD", keys.stream(spec.edit.lane), "*", "m", msgspec.msgpack.encode(ticket))
     await store.client.run("mark_sent", [CanvasKeys(spec.canvas).open_jobs], [spec.job, entry, instead_of])
+
+
+async def foretell(store: Store, hint: Hint, family: FamilyKeys | None = None) -> None:
+    """Tell the engines of an edit that may come: one that is idle prepares for it (E9).
+
+    Raises:
+        Unavailable: nobody was told.
+    """
+    await store.client.call("SPUBLISH", (family or FamilyKeys()).hints, msgspec.msgpack.encode(hint))
 
 
 async def is_queued(store: Store, spec: JobSpec, entry: str, family: FamilyKeys | None = None) -> bool:

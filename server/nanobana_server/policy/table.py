@@ -32,6 +32,7 @@ OPS: Mapping[type[m.ClientMessage], frozenset[Role]] = {
     m.Diverged: _EVERYBODY,
     m.Stroke: _EDITORS,
     m.Mask: _EDITORS,
+    m.Prepare: _EDITORS,
     m.Paint: _EDITORS,
     m.LayerAdd: _EDITORS,
     m.LayerSet: _EDITORS,

@@ -9,6 +9,7 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.checksum import canvas_sum
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
+from nanobana_server import jobs
 from nanobana_server.metrics import Metrics
 from nanobana_server.room import relay
 from nanobana_server.room.room import Room
@@ -140,6 +141,18 @@ class Follower:
                 said = m.Checksum(position=manifest.position, sum=canvas_sum(manifest.layers, rows))
                 room.board.single("checksum", codec.encode(said))
                 room.stir()
+
+    async def foretell(self) -> None:
+        """Tell the engines what members may ask for next, for ever; lost where the store is away."""
+        while True:
+            await self._room.foreseen_wanted.wait()
+            self._room.foreseen_wanted = anyio.Event()
+            hints, self._room.foreseen = self._room.foreseen, {}
+            try:
+                for hint in hints.values():
+                    await jobs.foretell(self._store, hint)
+            except NanobanaError as error:
+                _log.debug("engines not told", canvas=self._room.canvas, code=error.code)
 
     async def keep_presence(self) -> None:
         """Say that our members are here and learn who is elsewhere, for ever."""

@@ -32,11 +32,12 @@ class Expelled(Exception):
 
 
 class Stage(Protocol):
-    """Where a member's volatile messages are shown: the room."""
+    """Where a member's volatile messages go: the room."""
 
     def show_cursor(self, member: m.Member, cursor: m.Cursor) -> None: ...
     def show_stroke(self, member: m.Member, stroke: m.Stroke) -> None: ...
     def show_mask(self, member: m.Member, mask: m.Mask) -> None: ...
+    def foresee(self, member: m.Member, region: m.Prepare) -> None: ...
 
 
 class Inbox:
@@ -101,13 +102,13 @@ class Inbox:
             case m.Mask():
                 if self._limits.masks.wait_for() == 0.0:
                     self._show(message)
-            case m.Ping() | m.Cursor() | m.Stroke():
+            case m.Ping() | m.Cursor() | m.Stroke() | m.Prepare():
                 if self._limits.volatile.wait_for() == 0.0:
                     self._show(message)
             case _:
                 await self._queue(message)
 
-    def _show(self, message: m.Ping | m.Cursor | m.Stroke | m.Mask) -> None:
+    def _show(self, message: m.Ping | m.Cursor | m.Stroke | m.Mask | m.Prepare) -> None:
         if not may(self._member.role, type(message)):
             self._outlet.reply(m.Problem(code="not_allowed", message=f"a {self._member.role} cannot do that here"))
             return
@@ -118,6 +119,8 @@ class Inbox:
                 self._stage.show_cursor(self._member, message)
             case m.Stroke(points=points, size=size) if len(points) % 3 == 0 and are_finite((*points, size)):
                 self._stage.show_stroke(self._member, message)
+            case m.Prepare():
+                self._stage.foresee(self._member, message)
             case m.Mask(png=None):
                 self._stage.show_mask(self._member, message)
             case m.Mask(tile=tile, png=png) if tile is not None and png is not None and is_mask_tile(png):

@@ -9,6 +9,7 @@ import msgspec
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import TERMINAL, Change, Manifest, Position
+from nanobana.protocol.jobs import Hint
 from nanobana_server.metrics import Metrics
 from nanobana_server.room.board import Board
 from nanobana_server.room.cursor import Frames
@@ -75,6 +76,9 @@ class Room:
         self.outgoing: list[msgspec.Struct] = []
         """Volatile messages that other servers need; taken by the relay."""
         self.relay_wanted = anyio.Event()
+        self.foreseen: dict[str, Hint] = {}
+        """By user, the region that they may ask for next; taken by who tells the engines."""
+        self.foreseen_wanted = anyio.Event()
 
     # ── members ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,6 +115,11 @@ class Room:
     def show_mask(self, member: m.Member, mask: m.Mask) -> None:
         self._volatile.mask(member.id, mask)
         self.stir()
+
+    def foresee(self, member: m.Member, region: m.Prepare) -> None:
+        """A member may soon ask for an edit; the newest word of each user counts."""
+        self.foreseen[member.user] = Hint(canvas=self.canvas, user=member.user, box=region.box, mask_png=region.png)
+        self.foreseen_wanted.set()
 
     # ── what the store says ─────────────────────────────────────────────────────────────────────────────────────
 

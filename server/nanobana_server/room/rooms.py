@@ -158,6 +158,7 @@ class Rooms:
                 await follower.subscribed()
             for task in (follower.read, follower.relay, follower.keep_presence, follower.sample, room.tick):
                 tasks.start_soon(task)
+            tasks.start_soon(follower.foretell)
             tasks.start_soon(self._watch_links, room)
             room.engines(self._engines)
             slot.room = room

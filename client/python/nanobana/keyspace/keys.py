@@ -213,6 +213,11 @@ class FamilyKeys:
         return self._key("desk")
 
     @property
+    def hints(self) -> str:
+        """Sharded channel: msgpack of Hint, for engines that have nothing else to do (E9)."""
+        return self._key("hints")
+
+    @property
     def engines(self) -> str:
         """Hash: worker ID → msgpack EngineBeat; an entry older than 5 s by `engine_ages` is dead."""
         return self._key("engines")

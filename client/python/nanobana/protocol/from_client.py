@@ -140,6 +140,17 @@ class Mask(Wire, frozen=True, tag="mask"):
     png: Annotated[bytes, Meta(max_length=INLINE + 1024)] | None = None
 
 
+class Prepare(Wire, frozen=True, tag="prepare"):
+    """Volatile, latest only: I may soon ask for an edit of this region; nobody is shown it.
+
+    An idle engine then does what needs only the picture and the mask. Lost or never sent, the edit takes longer.
+    """
+
+    box: Box
+    png: Annotated[bytes, Meta(max_length=INLINE)]
+    """The mask as the edit would carry it."""
+
+
 class Diverged(Wire, frozen=True, tag="diverged"):
     """My copy is not what the `Checksum` of this position says; answered with a Resync (R9)."""
 
@@ -169,6 +180,7 @@ ClientMessage = (
     | Cursor
     | Stroke
     | Mask
+    | Prepare
     | Diverged
     | Ping
 )

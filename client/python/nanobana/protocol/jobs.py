@@ -16,6 +16,15 @@ class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
     lane: str = "live"
 
 
+class Hint(msgspec.Struct, frozen=True, kw_only=True):
+    """What may become a job soon, on the family's channel for hints; kept nowhere, and lost without harm."""
+
+    canvas: str
+    user: str
+    box: Box
+    mask_png: bytes
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The immutable part of a job's record, field ``spec``: everything that the engine needs to know."""
 

@@ -1,4 +1,4 @@
-// The mask as it leaves the page: cropped and encoded once per change, for the others' eyes and for the edit alike.
+// The mask as an edit carries it: cropped and encoded once per change, for the edit and for who prepares for it.
 import { height, width } from '../protocol/geometry'
 import type { Mask } from './mask'
 import { encodePng } from './png'

@@ -426,6 +426,13 @@ export interface Mask {
   png?: Uint8Array | null
 }
 
+/** Volatile, latest only: I may soon ask for an edit of this region; nobody is shown it. */
+export interface Prepare {
+  t: "prepare"
+  box: Box
+  png: Uint8Array
+}
+
 /** My copy is not what the `Checksum` of this position says; answered with a Resync (R9). */
 export interface Diverged {
   t: "diverged"
@@ -454,6 +461,7 @@ export type ClientMessage =
   | Cursor
   | Stroke
   | Mask
+  | Prepare
   | Diverged
   | Ping
 

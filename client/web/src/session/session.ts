@@ -116,7 +116,7 @@ export class Session extends Emitter<Events> {
     })
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
-    this.showing = new Showing(this.connection, this.tools, this.mask)
+    this.showing = new Showing(this.connection, this.tools, this.mask, this.copier)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),

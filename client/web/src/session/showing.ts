@@ -1,8 +1,10 @@
-// What the others see of me meanwhile: cursor and strokes 30 times a second, the mask's tiles when it rests (R3, R6).
+// What I show meanwhile: cursor and strokes 30 times a second, the mask's tiles when it rests (R3, R6), to engines too (E9).
 import type { Point } from '../protocol/geometry'
 import type { Mask } from '../core/mask'
 import type { Tools } from '../core/tools'
 import type { Connection } from '../net/connection'
+import type { MaskCopier } from '../core/mask-copy'
+import { foretell } from './ahead'
 import { MaskShow } from './mask-show'
 
 const TICK_MS = 33
@@ -18,9 +20,11 @@ export class Showing {
     private readonly connection: Connection,
     private readonly tools: Tools,
     mask: Mask,
+    copier: MaskCopier,
   ) {
     tools.on('stroke', (stroke) => !this.silent && connection.sendVolatile(stroke))
     this.#mask = new MaskShow(mask, connection, () => tools.drawing)
+    foretell({ connection, tools, mask, copier, silent: () => this.silent })
   }
 
   /** The others know nothing of me: a new socket. */

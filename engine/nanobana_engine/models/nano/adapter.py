@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nanobana.protocol.errors import BadInput
 from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.nano.around import planes, region_of
@@ -34,6 +35,8 @@ KEEPS_BELOW = 0.95
 GRAIN_BELOW = 0.4
 """Noise level under which the grain is kept: the last step's answer is the picture, earlier ones pass."""
 PREVIEW_SIDE = 256
+GUESSES_SHARE = 0.3
+"""Of what is remembered."""
 
 
 class NanoAdapter(FlowSteps):
@@ -89,6 +92,15 @@ class NanoAdapter(FlowSteps):
             return condition(region_of(pixels, request.mask), None, pixels, request.user_mask, wanted)
         around = self._guesses.look(pixels, request.mask)
         return condition(around.region, around, pixels, request.user_mask, wanted)
+
+    def remember_in(self, memory: Memory) -> None:
+        """Guesses are remembered there from now on."""
+        self._guesses = Guesses(memory.cache("guesses", GUESSES_SHARE))
+
+    def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
+        """Make the guesses for a region."""
+        if request.previous is None and request.strength >= KEEPS_BELOW:
+            self._guesses.prepare(request.pixels, request.mask, goes_on)
 
     def encode(self, pixels: Pixels) -> Tensor:
         """[H, W, 3] in 0..1 → [48, H/4, W/4]; exact."""
