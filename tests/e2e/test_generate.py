@@ -103,6 +103,29 @@ def test_e5_exact_edge_changes_nothing_outside_the_mask_itself(invite: Invite) -
     assert not difference[outside(difference.shape, (100, 60, 200, 160))].any()
 
 
+def test_behaviour_7_feather_and_grow_are_seen_at_the_edge_before_and_obeyed_after(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.picture()
+    box = (100, 60, 200, 160)
+    ana.mask_box(box)
+    assert ana.nb("softEdge") is None
+    ana.tap("advanced")
+    usual = ana.nb("softEdge.end")
+    ana.see("feather").fill("60")
+    ana.wait(f"nb.softEdge.feather === 60 && nb.softEdge.end > {usual}")
+    ana.see("feather").fill("0")
+    ana.see("grow").fill("0")
+    ana.wait("nb.softEdge.end === 0")
+    ana.press("Control+Enter")
+    staged(ana)
+    ana.press("Enter")
+    over(ana, "accepted")
+    assert (ana.nb("jobs[0].feather"), ana.nb("jobs[0].grow"), ana.nb("softEdge")) == (0, 0, None)
+    difference = changed(before, ana.picture())
+    assert difference[60:160, 100:200].mean() > 0.3
+    assert not difference[outside(difference.shape, box)].any()
+
+
 def test_a_discarded_result_leaves_the_canvas_as_it_was(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     before = ana.tiles()

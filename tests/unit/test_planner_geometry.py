@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
-from nanobana_engine.planner import plan_edit, reach_of
+from nanobana_engine.planner import Reach, plan_edit, reach_of, soft
 from nanobana_engine.planner.mask import clean
 from nanobana_engine.planner.resample import fit, unfit
 from nanobana_engine.planner.soft import allowed, distance
@@ -168,3 +168,13 @@ def test_e3_a_small_region_is_enlarged_not_mirrored() -> None:
     picture = np.broadcast_to(np.linspace(0, 1, 80, dtype=np.float32)[None, :, None], (80, 80, 3)).copy()
     large = fit(picture, (128, 128))
     assert np.abs(large[60, :, 0] - np.linspace(0, 1, 128)).max() < 0.02
+
+
+def test_e1_feather_and_grow_of_ones_own_replace_the_formula_and_none_is_a_hard_edge() -> None:
+    box = Box(0, 0, 30, 40)
+    assert reach_of(box, (900, 900), feather=40.0, grow=60.0) == Reach(feather=40.0, grow=60.0, blend=40.0)
+    hard = reach_of(box, (900, 900), feather=0.0, grow=0.0)
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:20, 8:20] = 255
+    composite = soft.composite_mask(soft.distance(mask), mask, hard, exact_edge=False)
+    assert np.array_equal(composite, mask)

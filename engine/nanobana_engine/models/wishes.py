@@ -54,6 +54,7 @@ def facts_of(preset: Preset, shelf: Shelf, loras: list[str]) -> ModelFacts:
         guidance=preset.guidance,
         styles=list(shelf.styles) if "styles" in preset.takes else [],
         loras=loras if "loras" in preset.takes else [],
+        reach=preset.grow_scale,
     )
 
 

@@ -72,7 +72,14 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         BadInput: ``empty_mask``, ``region_too_large``.
     """
     cleaned = masks.clean(mask, edit.box, canvas)
-    reach = reach_of(cleaned.box, canvas, strength=edit.strength, scale=preset.grow_scale)
+    reach = reach_of(
+        cleaned.box,
+        canvas,
+        strength=edit.strength,
+        scale=preset.grow_scale,
+        feather=edit.feather,
+        grow=edit.grow,
+    )
     context = context_box(cleaned.box, reach, canvas, preset)
     if context.area > LARGEST:
         raise BadInput(

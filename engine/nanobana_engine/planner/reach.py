@@ -30,7 +30,15 @@ class Reach:
         return math.ceil(self.farthest)
 
 
-def reach_of(mask_box: Box, canvas: tuple[int, int], *, strength: float = 1.0, scale: float = 1.0) -> Reach:
+def reach_of(
+    mask_box: Box,
+    canvas: tuple[int, int],
+    *,
+    strength: float = 1.0,
+    scale: float = 1.0,
+    feather: float | None = None,
+    grow: float | None = None,
+) -> Reach:
     """E1's distances for a mask.
 
     Args:
@@ -38,9 +46,12 @@ def reach_of(mask_box: Box, canvas: tuple[int, int], *, strength: float = 1.0, s
         canvas: its width and height; a small one scales the distances down.
         strength: s in E1, 0..1.
         scale: the preset's `grow_scale`; small models reach less far.
+        feather, grow: as a person wants them, in canvas pixels; then the result blends over the whole of that feather.
     """
     small = scale * min(1.0, min(canvas) / FULL_CANVAS)
     diagonal = math.hypot(mask_box.width, mask_box.height)
-    feather = max(0.10 * diagonal * strength, 32.0 * strength) * small
-    grow = 4.0 * small + feather / 2.0
-    return Reach(feather=feather, grow=grow, blend=min(25.0 * small, grow + feather / 2.0))
+    usual = max(0.10 * diagonal * strength, 32.0 * strength) * small
+    wide = usual if feather is None else feather
+    far = 4.0 * small + wide / 2.0 if grow is None else grow
+    blend = min(25.0 * small, far + wide / 2.0) if feather is None else feather
+    return Reach(feather=wide, grow=far, blend=blend)

@@ -109,6 +109,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     guidance: float | None = None
     style: str | None = None
     loras: list[Lora] = []
+    feather: float | None = None
+    grow: float | None = None
+    exact_edge: bool = False
     variations: int = 1
     box: Box
     """The mask's box."""

@@ -15,6 +15,7 @@ Lane = Literal["live", "batch"]
 
 Text = Annotated[str, Meta(max_length=2000)]
 BlobName = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+Pixels = Annotated[float, Meta(ge=0.0, le=256.0)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 
@@ -46,6 +47,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an edit asks for none."""
     styles: list[str] = []
     loras: list[str] = []
+    reach: float = 1.0
+    """How far its edits reach beyond a mask by themselves: a factor of E1's distances."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +67,8 @@ FAULTS = {
     "quality": ("bad_quality", "Quality is draft, balanced or best."),
     "steps": ("bad_steps", f"Steps are a whole number from 1 to {MAX_STEPS}."),
     "guidance": ("bad_guidance", f"Guidance is a number from 0 to {MAX_GUIDANCE:g}."),
+    "feather": ("bad_edge", "A soft edge is from 0 to 256 pixels wide."),
+    "grow": ("bad_edge", "A mask grows by 0 to 256 pixels."),
     "style": ("unknown_style", "A style has a name of up to 64 characters."),
     "loras": ("bad_loras", "An edit wears up to four LoRAs, each with a name and a weight from -2 to 2."),
     "references": ("bad_references", "An edit follows up to four pictures."),
@@ -98,6 +103,10 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     style: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     """Name of a template that the prompt is put into."""
     loras: Annotated[list[Lora], Meta(max_length=4)] = []
+    feather: Pixels | None = None
+    """Width of the soft edge around the mask; None: as E1 says."""
+    grow: Pixels | None = None
+    """How far around the mask is changed for certain; None: as E1 says."""
     exact_edge: bool = False
     """True: not one pixel outside the mask itself may change (E5)."""
     layer: str | None = None

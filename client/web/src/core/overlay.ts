@@ -1,9 +1,10 @@
 // Draws what lies above the picture: masks with their edges, other people's strokes, job outlines, the brush outline.
 import type { Box, Stroke } from '../protocol/types'
-import { type Point } from '../protocol/geometry'
+import { grow, type Point } from '../protocol/geometry'
 import { parseColor } from './brush'
 import { Mask } from './mask'
 import { MaskView } from './mask-view'
+import type { SoftEdge } from './soft-edge'
 import type { View } from './view'
 
 export interface Frame {
@@ -13,6 +14,9 @@ export interface Frame {
 }
 
 const TINT = 0.38
+/** The soft edge fades in so many steps. */
+const BANDS = 5
+const BAND_TINT = 0.09
 /** Other people's masks are quieter: theirs may cover what I work on. */
 const THEIR_TINT = 0.24
 
@@ -28,6 +32,8 @@ export class Overlay {
   /** A lasso or rectangle being drawn, in canvas points. */
   draft: { points: Point[]; closed: boolean } | null = null
   frames: Frame[] = []
+  /** How far an edit of my mask would reach; null hides it. */
+  softEdge: SoftEdge | null = null
   /** Dash offset of the marching edge. */
   phase = 0
   readonly strokes = new Map<string, { stroke: Stroke; color: string }>()
@@ -76,6 +82,7 @@ export class Overlay {
     ctx.clearRect(0, 0, ctx.canvas.width, ctx.canvas.height)
     ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
     const visible = this.view.visible()
+    if (this.maskVisible && this.softEdge !== null) this.#reach(ctx, this.softEdge, visible)
     for (const [member, { look, color }] of this.#others) {
       if (!this.quiet.has(member)) look.draw(ctx, color, visible, this.#crisp)
       for (const edge of look.edges(visible)) this.#line(ctx, edge, color, 1.5)
@@ -95,6 +102,33 @@ export class Overlay {
     ctx.lineDashOffset = this.phase / this.view.scale
     for (const edge of edges) this.#line(ctx, edge, '#fff', 1.6)
     ctx.setLineDash([])
+  }
+
+  /** Bands around my mask: all new up to the solid distance, fading up to the end. */
+  #reach(ctx: CanvasRenderingContext2D, { solid, end }: SoftEdge, visible: Box): void {
+    const edge = new Path2D()
+    for (const part of this.#own.edges(grow(visible, Math.ceil(end)))) edge.addPath(part)
+    ctx.save()
+    ctx.lineCap = ctx.lineJoin = 'round'
+    ctx.strokeStyle = `rgb(${parseColor(this.maskColor).join(' ')} / ${BAND_TINT})`
+    const ring = (radius: number): void => {
+      ctx.lineWidth = 2 * radius
+      if (radius > 0) ctx.stroke(edge)
+    }
+    const one = 1 / this.view.scale
+    const [band, style] = [ctx.strokeStyle, ctx.globalCompositeOperation]
+    for (const [color, px] of [['#000', 1.2], ['#fff', 0.6]] as const) {
+      ctx.strokeStyle = color
+      ring(end + px * one)
+    }
+    ctx.globalCompositeOperation = 'destination-out'
+    ring(end - 0.6 * one)
+    ctx.globalCompositeOperation = style
+    ctx.strokeStyle = band
+    for (let i = 0; i < BANDS; i++) ring(solid + ((end - solid) * i) / (BANDS - 1))
+    ctx.globalCompositeOperation = 'destination-out'
+    for (let i = 0; i < 6; i++) this.#own.draw(ctx, '#000000', visible, this.#crisp)
+    ctx.restore()
   }
 
   /** From 200 % up a pixel is a square. */

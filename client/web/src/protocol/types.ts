@@ -101,6 +101,9 @@ export interface Job {
   guidance: number | null
   style: string | null
   loras: Lora[]
+  feather: number | null
+  grow: number | null
+  exact_edge: boolean
   variations: number
   box: Box
   mask: string
@@ -263,6 +266,7 @@ export interface ModelFacts {
   guidance?: number
   styles?: string[]
   loras?: string[]
+  reach?: number
 }
 
 /** Volatile: how many engines take work and which model they run; 0 disables Generate with a reason. */
@@ -370,6 +374,8 @@ export interface EditParams {
   guidance?: number | null
   style?: string | null
   loras?: Lora[]
+  feather?: number | null
+  grow?: number | null
   exact_edge?: boolean
   layer?: string | null
   references?: Reference[]

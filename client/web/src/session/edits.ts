@@ -19,6 +19,8 @@ export interface Wish {
   guidance: number | null
   style: string | null
   loras: readonly Lora[]
+  feather: number | null
+  grow: number | null
   exactEdge: boolean
   layer: string | null
   reference: string | null
@@ -88,6 +90,8 @@ export class Edits {
       style: wish.style,
       loras: [...wish.loras],
       exact_edge: wish.exactEdge,
+      feather: wish.feather,
+      grow: wish.grow,
       layer: wish.layer,
     }
     if (wish.seed !== null) edit.seed = wish.seed

@@ -22,6 +22,8 @@ export interface Debug {
   readonly othersStrokes: number
   readonly maskBox: unknown
   readonly maskSum: number
+  /** What the overlay shows of an edit's soft edge. */
+  readonly softEdge: unknown
   /** ID of the past edit that is shown over the picture. */
   readonly lookingBack: string | null
   readonly othersMaskSums: number[]
@@ -98,6 +100,9 @@ export function install(state: CanvasState): void {
     },
     get lookingBack() {
       return state.lookingBack?.id ?? null
+    },
+    get softEdge() {
+      return session.overlay.softEdge
     },
     get maskSum() {
       return session.mask.sum()

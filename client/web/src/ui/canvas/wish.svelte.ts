@@ -17,6 +17,8 @@ class WishState {
   guidance = $state<number | null>(null)
   style = $state<string | null>(null)
   loras = $state<Lora[]>([])
+  feather = $state<number | null>(null)
+  grow = $state<number | null>(null)
   exactEdge = $state(false)
   reference = $state.raw<{ blob: string; url: string } | null>(null)
   #prompts: string[] = []
@@ -32,7 +34,7 @@ class WishState {
 
   /** As it is set, without what the room's model does not take: that stays here for when another one does. */
   read(mode: Wish['mode'], layer: string | null, facts: ModelFacts | null): Wish {
-    const { prompt, seed, variations, strength, quality, exactEdge } = this
+    const { prompt, seed, variations, strength, quality, feather, grow, exactEdge } = this
     const takes = (what: Ability): boolean => facts?.takes?.includes(what) ?? false
     return {
       mode,
@@ -46,6 +48,8 @@ class WishState {
       guidance: takes('guidance') ? this.guidance : null,
       style: this.style !== null && (facts?.styles ?? []).includes(this.style) ? this.style : null,
       loras: this.loras.filter((lora) => (facts?.loras ?? []).includes(lora.name)).map(({ name, weight }) => ({ name, weight })),
+      feather,
+      grow,
       exactEdge,
       layer,
       reference: this.reference?.blob ?? null,
@@ -78,6 +82,9 @@ class WishState {
     this.guidance = job.guidance
     this.style = job.style
     this.loras = [...job.loras]
+    this.feather = job.feather
+    this.grow = job.grow
+    this.exactEdge = job.exact_edge
   }
 }
 
