@@ -142,7 +142,7 @@ async def test_readiness_tells_store_and_engines_and_the_metrics_name_no_canvas(
     async with server.http() as http, member(canvas.edit):
         assert (await http.get("/healthz")).status_code == 200
         ready = await http.get("/readyz")
-        assert (ready.status_code, ready.json()) == (200, {"ready": True, "store": True, "engines": 0})
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "store": True, "engines": 0, "loading": ""})
         figures = (await http.get("/metrics")).text
         assert "nanobana_members 1.0" in figures
         assert canvas.edit.canvas not in figures

@@ -15,7 +15,7 @@ from nanobana_server.room.cursor import Frames
 from nanobana_server.room.outlet import Outlet, Stalled
 from nanobana_server.room.pace import Pace
 from nanobana_server.room.ring import Ring
-from nanobana_server.room.wire import Gone
+from nanobana_server.room.wire import Gone, Sink
 
 PACE = Pace(stall=0.05)
 
@@ -51,6 +51,9 @@ class FakeWire:
         self.is_clear = True
         self._drained.set()
         self._drained = anyio.Event()
+
+    def offer(self, sink: Sink) -> None:
+        pass
 
     async def read(self) -> bytes:
         raise Gone

@@ -1,8 +1,9 @@
-"""uvicorn's WebSocket protocol with a door for direct writes: one shared buffer per tick, not one send per member.
+"""uvicorn's WebSocket protocol with two doors: for direct writes, and for small messages that need no task to be read.
 
 ASGI's `send` costs a task switch and a frame encoding per member and message, gives no way to ask whether the socket
-has drained, and its `close` waits behind a stalled reader's buffer. A session gets this protocol object itself, by the
-scope's extension `nanobana.wire`.
+has drained, and its `close` waits behind a stalled reader's buffer; its `receive` costs a queue, a task switch and two
+calls to the poller for each message. A session gets this protocol object itself, by the scope's extension
+`nanobana.wire`.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 
 from nanobana.protocol.errors import BadInput
-from nanobana_server.room.wire import Gone
+from nanobana_server.room.frames import Framing
+from nanobana_server.room.wire import Gone, Sink
 
 EXTENSION = "nanobana.wire"
 
@@ -37,11 +39,43 @@ def bound_unsent(listener: socket.socket) -> None:
 
 
 class DirectProtocol(WebSocketsSansIOProtocol):
-    """Also a `Wire`'s lower half: write, drained, end."""
+    """Also a `Wire`'s lower half: write, drained, end, and a sink that takes what can be dealt with at once."""
+
+    sink: Sink | None = None
+    """Offered each whole binary frame while nothing that came before it waits; what it does not take is received."""
+    is_awaited = False
+    """The reader waits for the next frame: everything before it was dealt with."""
+    _framing: Framing | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=BUFFERED_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        if self._framing is None:
+            super().data_received(data)
+            if self.handshake_initiated:  # a client that speaks before it was answered is read by the core alone
+                self._framing = Framing(whole=data.endswith(b"\r\n\r\n"))
+            return
+        for frame, payload in self._framing.feed(data):
+            if payload is None or not self._taken(payload):
+                super().data_received(frame)
+
+    def _taken(self, payload: bytes) -> bool:
+        """Whether the sink dealt with a binary message."""
+        if self.sink is None or not self.is_awaited or self.close_sent or not self.queue.empty():
+            return False
+        pause = self.sink(payload)
+        if pause is None:
+            return False
+        if pause > 0.0 and not self.read_paused:
+            self.transport.pause_reading()
+            self.loop.call_later(pause, self._go_on_reading)
+        return True
+
+    def _go_on_reading(self) -> None:
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     async def run_asgi(self) -> None:
         cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
@@ -99,11 +133,17 @@ class SocketWire:
         if self._protocol.is_over:
             raise Gone
 
+    def offer(self, sink: Sink) -> None:
+        self._protocol.sink = sink
+
     async def read(self) -> bytes:
+        self._protocol.is_awaited = True
         try:
             message: Any = await self._websocket.receive()
         except (WebSocketDisconnect, RuntimeError) as error:
             raise Gone from error
+        finally:
+            self._protocol.is_awaited = False
         if message["type"] == "websocket.disconnect":
             raise Gone
         data: bytes | None = message.get("bytes")

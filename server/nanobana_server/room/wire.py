@@ -1,5 +1,6 @@
 """A member's socket as a session sees it, and the WebSocket framing that all members share (R4, R6)."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from nanobana.protocol import codec
@@ -28,8 +29,16 @@ class Gone(Exception):
     """The socket is closed; there is nobody to write to."""
 
 
+Sink = Callable[[bytes], float | None]
+"""Takes a frame at once: the seconds for which no more should be read, or None where it must be read in turn."""
+
+
 class Wire(Protocol):
     """What a session needs of a socket."""
+
+    def offer(self, sink: Sink) -> None:
+        """Frames that come while `read` is waited for are offered to the sink first."""
+        ...
 
     @property
     def is_clear(self) -> bool:
