@@ -44,6 +44,8 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     result_box: null,
     results: [],
     timing: null,
+    understood: '',
+    notice: '',
     error_code: '',
     error: '',
     created_ms: 0,

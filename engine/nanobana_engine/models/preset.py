@@ -53,6 +53,8 @@ class Preset:
     """Gigabytes of GPU memory that it runs well in, its text encoder included; 0: needs no GPU."""
     languages: tuple[str, ...] = ("en",)
     """Languages of prompts that it understands itself; ``*``: any that people write."""
+    translates: bool = True
+    """Whether prompts in other languages are translated first, where a translator is installed."""
     native: int = 512
     """Side in pixels at which the model was trained."""
     min_side: int = 512

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 import anyio
+import msgspec
 from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskGroup
 
@@ -21,6 +22,7 @@ from nanobana.raster.codec import encode_png, encode_webp
 from nanobana_engine.engine import EditFailed, EditFinished
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.eraser import Eraser
+from nanobana_engine.language import Interpreter, Reading
 from nanobana_engine.worker.ahead import Region, region_of
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.lease import Lease
@@ -47,6 +49,7 @@ class Tools:
     preparer: Preparer
     bridge: Bridge
     eraser: Eraser
+    interpreter: Interpreter
     threads: CapacityLimiter
     turnstile: Turnstile
     lease_ms: int
@@ -71,6 +74,7 @@ class JobRun:
         )
         self._previews = Previews(tools.client, tools.worker, spec.canvas, spec.job, tools.threads)
         self._stopped: Order | None = None
+        self._reading = Reading(spec.edit)
         self._began = time.perf_counter()
 
     @property
@@ -115,6 +119,7 @@ class JobRun:
             await self._failed("engine_error", "The engine failed at this edit. Nothing was changed; try again.")
 
     async def _tried(self, tasks: TaskGroup) -> None:
+        self._reading = await self._read()
         source = await self._prepared()
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)
@@ -136,6 +141,8 @@ class JobRun:
                 box=source.plan.result,
                 variations=[Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)],
                 timing=self._timing(end, read_s=read_s, patch_s=patch_s),
+                understood=self._reading.understood,
+                notice=self._reading.notice,
             )
         )
 
@@ -151,12 +158,19 @@ class JobRun:
                 making.start_soon(make, variation)
         return blobs
 
+    async def _read(self) -> Reading:
+        interpreter, edit = self._tools.interpreter, self._spec.edit
+        if not interpreter.may_take_long:
+            return interpreter.read(edit)
+        return await to_thread.run_sync(interpreter.read, edit, limiter=self._tools.threads)
+
     async def _prepared(self) -> Source:
         back_off = BackOff()
+        spec = msgspec.structs.replace(self._spec, edit=self._reading.edit)
         while True:
             try:
                 async with self._tools.turnstile.turn(self._spec.user):
-                    return await self._tools.preparer.source(self._spec, alone=self._claim.attempt >= FIRST_ALONE)
+                    return await self._tools.preparer.source(spec, alone=self._claim.attempt >= FIRST_ALONE)
             except Unavailable:
                 await back_off.wait()
 
@@ -184,6 +198,8 @@ class JobRun:
                 worker=self._tools.worker,
                 error_code=code,
                 error=message,
+                understood=self._reading.understood,
+                notice=self._reading.notice,
             )
         )
 

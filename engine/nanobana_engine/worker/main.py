@@ -22,6 +22,7 @@ from nanobana_engine.worker.parent import die_with
 from nanobana_engine.worker.settings import WorkerSettings, read
 
 if TYPE_CHECKING:
+    from nanobana_engine.language import Translator
     from nanobana_engine.models.base import ModelAdapter
     from nanobana_engine.worker.bridge import Bridge
 
@@ -73,7 +74,7 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
     """Load, warm up, work, drain.
 
     Raises:
-        NanobanaError: the model cannot be loaded.
+        NanobanaError: the model or the translator cannot be loaded.
     """
     began = time.perf_counter()
     log.info("engine %s: loading %s", settings.worker, settings.model or "the default model")
@@ -84,9 +85,10 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
             draining = anyio.Event()
             tasks.start_soon(_listen, draining)
             tasks.start_soon(arrival.run)
+            translator = await to_thread.run_sync(_translator, settings)
             adapter = await to_thread.run_sync(load, settings, arrival.tell)
             log.info("engine %s: warming up after %.1f s", settings.worker, time.perf_counter() - began)
-            await _with_model(settings, client, adapter, arrival, draining, began)
+            await _with_model(settings, client, adapter, translator, arrival, draining, began)
             tasks.cancel_scope.cancel()
     finally:
         await arrival.take_back()
@@ -98,11 +100,13 @@ async def _with_model(
     settings: WorkerSettings,
     client: Client,
     adapter: ModelAdapter,
+    translator: Translator | None,
     arrival: Arrival,
     draining: anyio.Event,
     began: float,
 ) -> None:
     from nanobana_engine.erase.eraser import Eraser
+    from nanobana_engine.language import Interpreter
     from nanobana_engine.memory import Memory
     from nanobana_engine.models.ahead import PreparesAhead
     from nanobana_engine.models.shelf import Shelf
@@ -140,6 +144,7 @@ async def _with_model(
             preparer=preparer,
             bridge=bridge,
             eraser=eraser,
+            interpreter=Interpreter(adapter.preset, translator),
             threads=threads,
             turnstile=Turnstile(THREADS),
             lease_ms=settings.lease_ms,
@@ -164,6 +169,18 @@ async def _with_model(
             bridge.engine.close(timeout=0.0)
             await eraser.close()
     log.info("engine %s: ended", settings.worker)
+
+
+def _translator(settings: WorkerSettings) -> Translator | None:
+    """
+    Raises:
+        BadInput: ``bad_translator``.
+    """
+    if settings.translator is None:
+        return None
+    from nanobana_engine.models.translator import installed
+
+    return installed(settings.translator)
 
 
 async def _warm_up(bridge: Bridge, adapter: ModelAdapter) -> None:

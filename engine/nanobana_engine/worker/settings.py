@@ -33,6 +33,8 @@ class WorkerSettings:
     """For what is remembered, in the host's memory; None for a part of it, 0 remembers nothing (E9)."""
     ahead: bool = True
     """Prepare for the masks that members have drawn, while there is nothing else to do (E9)."""
+    translator: Path | None = None
+    """A folder with a translator of prompts, or with several."""
     parent: int | None = None
     """Process to die with (J4)."""
     worker: str = field(default_factory=_fresh_id)
@@ -72,8 +74,14 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
         memory_bytes=_bytes(env, "NANOBANA_MEMORY_BUDGET"),
         cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),
         ahead=env.get("NANOBANA_AHEAD", "1") != "0",
+        translator=_path(env, "NANOBANA_TRANSLATOR"),
         parent=int(parent) if parent.isdecimal() else None,
     )
+
+
+def _path(env: Mapping[str, str], setting: str) -> Path | None:
+    named = env.get(setting)
+    return Path(named).expanduser() if named else None
 
 
 def _bytes(env: Mapping[str, str], setting: str) -> int | None:

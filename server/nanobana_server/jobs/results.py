@@ -90,13 +90,11 @@ async def _write(store: Store, result: JobResult, job: Job, k: int) -> Committed
 
 
 def _staged(job: Job, result: JobResult) -> Job:
+    job = msgspec.structs.replace(job, timing=result.timing, understood=result.understood, notice=result.notice)
     if result.error_code or result.box is None or not result.variations:
         code = result.error_code or "no_result"
-        failed = _failed(job, code, result.error or "The engine gave no result. Try again.")
-        return msgspec.structs.replace(failed, timing=result.timing)
-    return msgspec.structs.replace(
-        job, state="staged", result_box=result.box, results=result.variations, timing=result.timing
-    )
+        return _failed(job, code, result.error or "The engine gave no result. Try again.")
+    return msgspec.structs.replace(job, state="staged", result_box=result.box, results=result.variations)
 
 
 def _failed(job: Job, code: str, sentence: str) -> Job:

@@ -123,6 +123,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     result_box: Box | None = None
     results: list[Variation] = []
     timing: Timing | None = None
+    understood: str = ""
+    """The prompt as the model got it, where it was translated; empty: as it was written."""
+    notice: str = ""
+    """A sentence for people about a result that is there all the same."""
     error_code: str = ""
     error: str = ""
     """A sentence for people, when failed."""

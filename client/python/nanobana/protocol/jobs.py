@@ -49,6 +49,9 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     box: Box | None = None
     variations: list[Variation] = []
     timing: Timing | None = None
+    understood: str = ""
+    notice: str = ""
+    """As in the job."""
     error_code: str = ""
     error: str = ""
 

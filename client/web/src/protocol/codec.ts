@@ -50,6 +50,8 @@ const NO_JOB = {
   result_box: null,
   results: [],
   timing: null,
+  understood: '',
+  notice: '',
   error_code: '',
   error: '',
   created_ms: 0,

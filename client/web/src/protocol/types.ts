@@ -112,6 +112,8 @@ export interface Job {
   result_box: Box | null
   results: Variation[]
   timing: Timing | null
+  understood: string
+  notice: string
   error_code: string
   error: string
   created_ms: number

@@ -1,0 +1,117 @@
+"""Which language a prompt is written in, by its script and a few small words; None where that is not certain.
+
+A prompt is a handful of words, often names, so anything that is not certain is left alone: a model that gets an English
+prompt untranslated loses nothing, and one that gets a wrong translation loses the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+
+NAMES: Mapping[str, str] = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
+    "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
+    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish",
+    "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu",
+    "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""By ISO 639-1 code; what `detect` can answer."""
+
+SCRIPTS: Mapping[str, str] = {
+    "ARABIC": "ar", "BENGALI": "bn", "CJK": "zh", "CYRILLIC": "ru", "DEVANAGARI": "hi", "GREEK": "el",
+    "HANGUL": "ko", "HEBREW": "he", "HIRAGANA": "ja", "KATAKANA": "ja", "TAMIL": "ta", "TELUGU": "te", "THAI": "th",
+}  # fmt: skip
+"""First word of a letter's Unicode name → the language that it stands for, unless LETTERS says otherwise."""
+
+LETTERS: Mapping[str, Mapping[str, str]] = {
+    "ar": {"ur": "ٹڈڑںےہ", "fa": "پچژگکی"},
+    "ru": {"uk": "іїєґ"},
+    "latin": {
+        "cs": "ěřů", "de": "ß", "es": "ñ¿¡", "hu": "őű", "pl": "ąćęłńśźż", "pt": "ãõ", "ro": "țș",
+        "sv": "å", "tr": "ğış", "vi": "ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệịỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ",
+    },
+}  # fmt: skip
+"""Letters that only one language of a script has, near enough; among Arabic letters the first with one of its own."""
+
+WORDS: Mapping[str, str] = {
+    "cs": "a na s v ve do pod nad za mezi velký malý červený modrý zelený bílý černý je který která",
+    "da": "en et og på med under over mellem stor lille rød blå grøn hvid hvidt sort gul gammel uden som i af ved",
+    "de": "der die das ein eine einen einem einer eines und mit auf unter über neben zwischen vor hinter im am aus von "
+    "zum zur großer großes kleine kleiner kleines rot roter rote rotes blau blauer blaues grün grüner grünes weiß "
+    "weißer weißes schwarz schwarzer schwarzes gelb gelber gelbes alter altes nicht ohne für bei",
+    "en": "a an the and with on of in under over next to between behind at from by for without is are his her its big "
+    "small large little red blue green white black yellow old young wearing holding standing sitting made",
+    "es": "un una unos unas el la los las y con en de del al sobre bajo entre detrás grande pequeño pequeña rojo roja "
+    "azul verde blanco blanca negro negra amarillo amarilla viejo vieja sin para por junto",
+    "fi": "ja on iso pieni punainen sininen vihreä valkoinen musta keltainen jossa kanssa alla päällä vieressä vanha",
+    "fr": "un une des le la les et avec dans sur sous de du au aux entre derrière devant grand grande petit petite "
+    "rouge bleu bleue vert verte blanc blanche noir noire jaune vieux vieille sans pour près est qui",
+    "hu": "egy a az és alatt felett mellett között nagy kicsi piros kék zöld fehér fekete sárga régi nélkül",
+    "id": "sebuah seekor seorang yang dan dengan di dari untuk besar kecil merah biru hijau putih hitam kuning atas "
+    "bawah tua tanpa",
+    "it": "un una uno il lo la i gli le e con in di del della sul sulla sotto tra dietro grande piccolo piccola rosso "
+    "rossa blu azzurro verde bianco bianca nero nera giallo gialla vecchio vecchia senza per che",
+    "nl": "een de het en met op in onder boven naast tussen achter van voor groot grote klein kleine rood rode blauw "
+    "blauwe groen groene wit witte zwart zwarte geel gele oud oude zonder bij",
+    "no": "en et ei og på med under over mellom stor liten lite rød blå grønn hvit svart gul gammel uten som av ved",
+    "pl": "i na w we z ze pod nad za między obok duży duża mały mała czerwony czerwona czerwone niebieski niebieska "
+    "zielony zielona biały biała czarny czarna żółty żółta stary stara bez dla",
+    "pt": "um uma uns umas o a os as e com em no na de do da sobre sob entre atrás grande pequeno pequena vermelho "
+    "vermelha azul verde branco branca preto preta amarelo amarela velho velha sem para por ao",
+    "ro": "un o și cu pe în sub lângă între mare mic mică roșu roșie albastru verde alb albă negru neagră galben fără "
+    "din de la",
+    "sv": "en ett och på med under över mellan bakom stor stort liten litet röd rött blå blått grön grönt vit vitt "
+    "svart gul gult gammal utan som i av vid",
+    "tr": "bir ve ile üzerinde altında yanında büyük küçük kırmızı mavi yeşil beyaz siyah sarı eski olan için",
+    "vi": "một và với trên dưới trong của lớn nhỏ đỏ xanh trắng đen vàng màu con cái",
+}
+"""Small words and colours; a word of several languages counts less for each."""
+
+_SHARED = Counter(word for words in WORDS.values() for word in set(words.split()))
+_LISTS = {language: frozenset(words.split()) for language, words in WORDS.items()}
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def detect(text: str) -> str | None:
+    """ISO 639-1 code of the language of most of the text, or None where that is not certain."""
+    letters = [letter for letter in unicodedata.normalize("NFC", text).lower() if letter.isalpha()]
+    if not letters:
+        return None
+    scripts = Counter(_script(letter) for letter in letters)
+    script, count = scripts.most_common(1)[0]
+    if script in ("zh", "ja") and scripts["ja"]:  # Japanese is written in both
+        script, count = "ja", scripts["ja"] + scripts["zh"]
+    if 2 * count <= len(letters):
+        return None
+    if script == "latin":
+        return _of_latin(text.lower())
+    return _by_letters(script, letters) or (script or None)
+
+
+def _script(letter: str) -> str:
+    """The language that a letter's script stands for; "latin"; empty for scripts that are not known here."""
+    first = unicodedata.name(letter, "").partition(" ")[0]
+    return "latin" if first == "LATIN" else SCRIPTS.get(first, "")
+
+
+def _by_letters(script: str, letters: list[str]) -> str | None:
+    found = [language for language, own in LETTERS.get(script, {}).items() if any(each in own for each in letters)]
+    return found[0] if len(found) == 1 or (found and script == "ar") else None
+
+
+def _of_latin(text: str) -> str | None:
+    """The language with clearly the most small words; letters of its own count as one."""
+    scores = dict.fromkeys(WORDS, 0.0)
+    for word in _WORD.findall(text):
+        for language, words in _LISTS.items():
+            if word in words:
+                scores[language] += 1.0 / _SHARED[word]
+    marked = _by_letters("latin", list(text))
+    if marked is not None:
+        scores[marked] += 1.0
+    (best, most), (_, next_most) = sorted(scores.items(), key=lambda each: -each[1])[:2]
+    return best if most >= 0.5 and most > 1.2 * next_most else None

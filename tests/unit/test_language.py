@@ -1,0 +1,115 @@
+"""Prompts in any language: what is certain of a few words, and what a model is told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nanobana.protocol.geometry import Box
+from nanobana.protocol.parameters import EditParams
+from nanobana_engine.language import NAMES, Interpreter, TranslationFailed, detect
+from nanobana_engine.language.detect import LETTERS, SCRIPTS, WORDS
+from support.adapters import preset
+from support.languages import Shouting
+
+SAID = {
+    "ar": "تفاحة حمراء على الطاولة", "bn": "টেবিলের উপর একটি লাল আপেল", "cs": "malý červený dům pod stromem",
+    "da": "en hvid kat på et tag uden skorsten", "de": "ein roter Apfel auf dem Tisch", "el": "ένα κόκκινο μήλο",
+    "en": "a red apple on the table", "es": "una manzana roja sobre la mesa", "fa": "یک سیب قرمز روی میز چوبی",
+    "fi": "punainen omena ja vihreä puu", "fr": "une pomme rouge sur la table", "he": "תפוח אדום על השולחן",
+    "hi": "मेज पर एक लाल सेब", "hu": "egy piros alma az asztalon", "id": "sebuah apel merah di atas meja",
+    "it": "una mela rossa con la foglia sotto il tavolo", "ja": "テーブルの上の赤いりんご", "ko": "탁자 위의 빨간 사과",
+    "nl": "een rode appel met een blad op het bord", "no": "et rødt eple ved siden av et hvitt hus uten tak",
+    "pl": "czerwone jabłko na stole", "pt": "uma maçã vermelha com uma folha", "ro": "un măr roșu pe masă",
+    "ru": "красное яблоко на столе", "sv": "ett rött äpple på bordet", "ta": "சிவப்பு ஆப்பிள்", "te": "ఎర్ర ఆపిల్",
+    "th": "แอปเปิ้ลสีแดงบนโต๊ะ", "tr": "masanın üzerinde kırmızı bir elma", "uk": "червоне яблуко на столі біля вікна ї",
+    "ur": "میز پر ایک سرخ سیب ہے", "vi": "một quả táo đỏ trên bàn", "zh": "桌子上的红苹果",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", NAMES)
+def test_a_sentence_of_every_language_is_known_for_what_it_is(language: str) -> None:
+    assert detect(SAID[language]) == language
+
+
+@pytest.mark.parametrize("text", ["", "1234 !?", "apple", "Tokyo Skyline", "croissant", "K9-3000", "ᚠᚢᚦ", "😀"])
+def test_what_is_not_certain_is_not_guessed(text: str) -> None:
+    assert detect(text) is None
+
+
+def test_capitals_and_numbers_change_nothing_and_the_larger_part_of_a_mixture_decides() -> None:
+    assert detect("EIN ROTER APFEL, 50 mm") == "de"
+    assert detect("Tokyo の赤いりんごとテーブル") == "ja"
+    assert detect("a red apple on the table, 苹果") == "en"
+
+
+def test_every_language_that_can_be_answered_has_a_name() -> None:
+    answers = {*SCRIPTS.values(), *WORDS, *(language for own in LETTERS.values() for language in own)}
+    assert answers == set(NAMES)
+
+
+def _edit(prompt: str, **facts: Any) -> EditParams:
+    return EditParams(box=Box(0, 0, 8, 8), prompt=prompt, mask_blob="0" * 32, **facts)
+
+
+ENGLISH = preset(name="m", languages=("en",), takes=frozenset({"negative"}))
+
+
+def test_a_foreign_prompt_is_translated_and_what_was_understood_is_told() -> None:
+    reading = Interpreter(ENGLISH, Shouting()).read(_edit("ein roter Apfel", negative="der Baum und ein Blatt"))
+    assert (reading.edit.prompt, reading.understood) == ("EIN ROTER APFEL", "EIN ROTER APFEL")
+    assert reading.edit.negative == "DER BAUM UND EIN BLATT"
+    assert reading.notice == ""
+
+
+@pytest.mark.parametrize("prompt", ["a red apple on a table", "apple", ""])
+def test_what_the_model_reads_or_nobody_can_name_goes_straight_through(prompt: str) -> None:
+    translator = Shouting()
+    edit = _edit(prompt)
+    reading = Interpreter(ENGLISH, translator).read(edit)
+    assert reading.edit is edit or reading.edit == edit
+    assert (reading.understood, reading.notice, translator.calls) == ("", "", [])
+
+
+@pytest.mark.parametrize("facts", [{"languages": ("*",)}, {"languages": ("de",)}, {"translates": False}])
+def test_a_model_that_understands_it_or_wants_no_translation_gets_the_prompt_itself(facts: dict[str, Any]) -> None:
+    translator = Shouting()
+    reading = Interpreter(preset(**facts), translator).read(_edit("ein roter Apfel"))
+    assert (reading.edit.prompt, reading.notice, translator.calls) == ("ein roter Apfel", "", [])
+
+
+@pytest.mark.parametrize(
+    ("translator", "prompt", "said"),
+    [
+        (None, "ein roter Apfel", "This prompt looks German. m understands English, and no translator is installed"),
+        (Shouting(), "une pomme rouge sur la table", "looks French.*no installed translator reads it"),
+    ],
+)
+def test_without_a_translator_the_edit_runs_with_its_own_words_and_says_so(
+    translator: Any, prompt: str, said: str
+) -> None:
+    reading = Interpreter(ENGLISH, translator).read(_edit(prompt))
+    assert (reading.edit.prompt, reading.understood) == (prompt, "")
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(reading.notice)
+
+
+def test_a_translator_that_fails_fails_the_edit_with_a_sentence() -> None:
+    with pytest.raises(TranslationFailed, match="from German") as failed:
+        Interpreter(ENGLISH, Shouting()).read(_edit("ein kaputter Apfel auf der kaputten Bank"))
+    assert failed.value.code == "translation_failed"
+
+
+def test_a_prompt_is_translated_once_and_its_weights_stay() -> None:
+    translator = Shouting()
+    interpreter = Interpreter(preset(languages=("en",), takes=frozenset({"weights"})), translator)
+    readings = [interpreter.read(_edit("ein (roter:1.3) Apfel auf der Bank")) for _ in range(3)]
+    assert {reading.understood for reading in readings} == {"EIN (ROTER:1.3) APFEL AUF DER BANK"}
+    assert translator.calls == ["ein", "roter", "Apfel auf der Bank"]
+
+
+def test_erasing_reads_no_prompt() -> None:
+    translator = Shouting()
+    assert Interpreter(ENGLISH, translator).read(_edit("ein roter Apfel", mode="erase")).understood == ""
+    assert translator.calls == []
