@@ -15,7 +15,7 @@ import pytest
 
 from nanobana_server.allinone import tether
 from nanobana_server.allinone.console import Console
-from nanobana_server.allinone.errors import PartFailed
+from nanobana_server.allinone.errors import PartFailed, PartRefused
 from nanobana_server.allinone.part import BACK_OFF_MAX_S, Keeper, Part, back_off, how_it_ended
 from support.allinone import DEAF, ENGINE, gone
 
@@ -92,6 +92,18 @@ async def test_a_part_that_was_never_ready_fails_after_three_deaths(tmp_path: Pa
 
     with pytest.raises(PartFailed, match="3 times in a row"):
         await kept.keep()
+
+
+async def test_a_part_that_refuses_what_it_was_told_is_not_tried_again(tmp_path: Path) -> None:
+    kept, _, _ = keeper(
+        "print('nanobana engine: There is no model.', flush=True)\nwhile True: raise SystemExit(2)", tmp_path
+    )
+
+    with pytest.raises(PartRefused) as refused:
+        await kept.keep()
+
+    assert str(refused.value) == "There is no model."
+    assert (tmp_path / "engine.log").read_text().count("There is no model") == 1
 
 
 async def test_stopping_a_part_that_never_ran_is_harmless(tmp_path: Path) -> None:

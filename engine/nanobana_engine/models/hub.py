@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nanobana.protocol.errors import NanobanaError, NotAllowed, NotFound, StorageFull, Unavailable
-from nanobana_engine.models.folder import INDEX
+from nanobana_engine.models.folder import INDEX, read_index
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Hub:
     def cached(self, repo: str, patterns: Sequence[str], revision: str | None = None) -> Path | None:
         """The newest snapshot that is on this machine, whole as far as the hub's own books say; asks no network."""
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
         try:
             return Path(
@@ -54,7 +53,7 @@ class Hub:
                     local_files_only=True,
                 )
             )
-        except LocalEntryNotFoundError:
+        except (LocalEntryNotFoundError, HFValidationError):
             return None
 
     def index(self, repo: str, revision: str | None = None) -> dict[str, Any]:
@@ -63,12 +62,12 @@ class Hub:
         Raises:
             NanobanaError: as `fetch`; NotFound ``unknown_model`` where there is none.
         """
-        from huggingface_hub import hf_hub_download
-
-        with self._explained(repo):
-            path = hf_hub_download(repo, INDEX, revision=revision, cache_dir=self._cache, endpoint=self._endpoint)
-        index = json.loads(Path(path).read_text("utf-8"))
-        return index if isinstance(index, dict) else {}
+        path = self.cached_file(repo, INDEX) or self.fetch(repo, [INDEX], revision) / INDEX
+        if not path.is_file():
+            raise NotFound(
+                f"{repo} on the hub holds no model in diffusers format: it has no {INDEX}.", code="unknown_model"
+            )
+        return read_index(path.parent)
 
     def fetch(self, repo: str, patterns: Sequence[str], revision: str | None = None, tell: Tell | None = None) -> Path:
         """Download what is missing; what an earlier try left is gone on with.
@@ -151,42 +150,52 @@ class Hub:
     @contextmanager
     def _explained(self, repo: str) -> Iterator[None]:
         """The hub's many errors as ours, with what to do."""
-        from huggingface_hub import errors
-
         try:
             yield
         except NanobanaError:
             raise
-        except errors.GatedRepoError as error:
-            raise NotAllowed(
-                f"{repo} is given only to those who agreed to its licence: agree on its page of the hub, then set "
-                "HF_TOKEN to a token of that account.",
-                code="gated_model",
-            ) from error
-        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
-            raise NotFound(
-                f"The hub has no model {repo}, or shows it to nobody without a token (HF_TOKEN).", code="unknown_model"
-            ) from error
-        except errors.LocalEntryNotFoundError as error:
-            raise Unavailable(
-                f"{repo} is not on this machine and the hub cannot be reached. Connect this machine, or download it "
-                f"on another one (hf download {repo} --local-dir FOLDER), copy the folder here and name it: "
-                "--model FOLDER.",
-                code="offline",
-            ) from error
-        except errors.EntryNotFoundError as error:
-            raise NotFound(
-                f"{repo} on the hub holds no model in diffusers format: it has no {INDEX}.", code="unknown_model"
-            ) from error
-        except errors.HFValidationError as error:
-            raise NotFound(f"{repo!r} is no name of a model on the hub: {error}", code="unknown_model") from error
         except Exception as error:
-            log.info("download of %s failed", repo, exc_info=True)
-            raise Unavailable(
-                f"Downloading {repo} failed ({type(error).__name__}: {error}). What is here is kept: start again to go "
-                "on with it.",
-                code="download_failed",
-            ) from error
+            log.debug("the hub's own error for %s", repo, exc_info=True)
+            raise _ours(repo, error) from error
+
+
+def _ours(repo: str, error: Exception) -> NanobanaError:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.DryRunError):  # it only says that it could not ask; what happened is behind it
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else errors.OfflineModeIsEnabled()
+    if isinstance(error, errors.GatedRepoError):
+        return NotAllowed(
+            f"{repo} is given only to those who agreed to its licence: agree on its page of the hub, then set HF_TOKEN "
+            "to a token of that account.",
+            code="gated_model",
+        )
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)):
+        return NotFound(
+            f"The hub has no model {repo}, or shows it to nobody without a token (HF_TOKEN).", code="unknown_model"
+        )
+    if isinstance(error, errors.HFValidationError):
+        return NotFound(f"{repo!r} is no name of a model on the hub: {error}", code="unknown_model")
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+        return NotFound(
+            f"{repo} on the hub holds no model in diffusers format: it has no {INDEX}.", code="unknown_model"
+        )
+    if isinstance(error, (errors.LocalEntryNotFoundError, ConnectionError)) or _is_connection(error):
+        return Unavailable(
+            f"{repo} is not on this machine and the hub cannot be reached. Connect this machine, or download it on "
+            f"another one (hf download {repo} --local-dir FOLDER), copy the folder here and name it: --model FOLDER.",
+            code="offline",
+        )
+    return Unavailable(
+        f"Downloading {repo} failed ({type(error).__name__}: {error}). What is here is kept: start again to go on with "
+        "it.",
+        code="download_failed",
+    )
+
+
+def _is_connection(error: Exception) -> bool:
+    """Of the client that the hub's package uses: there is nobody at the other end."""
+    return any(kind.__name__ in ("ConnectError", "ConnectTimeout", "ProxyError") for kind in type(error).__mro__)
 
 
 def patterns_of(components: Sequence[str], variant: str | None) -> list[str]:

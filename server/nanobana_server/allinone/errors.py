@@ -6,6 +6,7 @@ ServeError
 ├── DataInUse      another nanobana holds the data folder
 ├── DataUnusable   the data folder cannot be made or written
 ├── PartMissing    an optional part of the distribution is not installed
+├── PartRefused    a part was told something that cannot be
 └── PartFailed     a part died again and again before it was ever ready
 """
 
@@ -70,6 +71,15 @@ class PartMissing(ServeError):
         super().__init__(f"{part} is not installed ({reason}). Install it with: pip install 'nanobana[{extra}]'")
         self.part = part
         self.extra = extra
+
+
+class PartRefused(ServeError):
+    exit_code = 78
+
+    def __init__(self, part: str, tail: str) -> None:
+        said = tail.rpartition("\n")[2].removeprefix(f"nanobana {part}: ")
+        super().__init__(said or f"The {part} refused what it was told; it says above why.")
+        self.part = part
 
 
 class PartFailed(ServeError):

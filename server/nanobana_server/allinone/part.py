@@ -14,11 +14,13 @@ import msgspec
 from anyio.abc import Process
 
 from nanobana_server.allinone.console import Console
-from nanobana_server.allinone.errors import PartFailed
+from nanobana_server.allinone.errors import PartFailed, PartRefused
 from nanobana_server.allinone.tether import tethered
 
 STEADY_S = 30.0
 """A part that ran this long was well: its next death counts as the first."""
+REFUSED = 2
+"""Exit code of a part that cannot do what it was told, e.g. a model that is not there: trying again is no use."""
 GIVE_UP_AFTER = 3
 """Deaths in a row, before the part was ever ready, after which the run gives up."""
 BACK_OFF_S = 0.2
@@ -85,6 +87,7 @@ class Keeper:
 
         Raises:
             PartFailed: it died `GIVE_UP_AFTER` times in a row and was never ready.
+            PartRefused: it was told something that cannot be, and says so.
         """
         try:
             with anyio.CancelScope(shield=True):
@@ -103,6 +106,8 @@ class Keeper:
                 return
             failures = 1 if anyio.current_time() - begun > STEADY_S else failures + 1
             ended = how_it_ended(code)
+            if code == REFUSED and not self._was_ready:
+                raise PartRefused(self.part.name, self._log_tail())
             if failures >= GIVE_UP_AFTER and not self._was_ready:
                 raise PartFailed(self.part.name, failures, ended, self.part.log, self._log_tail())
             delay = back_off(failures)
