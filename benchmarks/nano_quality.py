@@ -33,6 +33,7 @@ from nanobana_engine.models.nano.folder import WEIGHTS
 from nanobana_engine.models.nano.layout import over, place, random_pose
 from nanobana_engine.models.nano.losses import grain_ratio, hole_error
 from nanobana_engine.models.nano.network import Condition
+from nanobana_engine.models.nano.prefill import diffuse
 from nanobana_engine.models.nano.words import COLOURS
 
 GRAINY = ("grass", "sand", "gravel", "paper")
@@ -60,7 +61,7 @@ def scene_figures(adapter: NanoAdapter, pack: AssetPack, count: int) -> dict[str
         filled, truth, hole = denoised(adapter, given, number), planes(scene.truth), given.frame.hole
         errors = (
             float(hole_error(filled, truth, hole)),
-            float(hole_error(given.guesses[:, 0], truth, hole)),
+            float(hole_error(planes(over(scene.reference, diffuse(scene.truth, scene.hole))), truth, hole)),
             float(hole_error(given.guesses[:, 1], truth, hole)),
         )
         rows["all"].append(errors)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.ndimage
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nanobana_engine.erase.detail import with_detail
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
-from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.shifts import refine_shift
 
 FRAME_MULTIPLE = 16
@@ -137,11 +136,24 @@ def look_around(pixels: Floats, mask: Floats, goes_on: Callable[[], bool] = alwa
         matched = None if matching is None else matching.result()
     if not goes_on():
         return None
+    small_guesses, costs = (found.smooth, *found.copies), found.costs
     if matched is not None:
-        matched = _enlarged(matched, image, hole, None if found.in_shreds else guesses[1])
-        guesses = (guesses[0], matched, guesses[0] if found.in_shreds else guesses[1])
-        found = found.with_patchmatch(np.where(small_hole[..., None], shrunk(matched, size), small))
-    return Around(region, stack(guesses), stack((found.smooth, *found.copies)), found.costs)
+        matched = _enlarged(matched, image, hole)
+        guesses = _preferring(matched, guesses, shrunk(found.doubt[..., None], hole.shape))
+        small_matched = np.where(small_hole[..., None], shrunk(matched, size), small)
+        small_guesses = _preferring(small_matched, small_guesses, found.doubt[..., None])
+        costs = (prefill.PATCHMATCH_COST, found.costs[0])
+    return Around(region, stack(guesses), stack(small_guesses), costs)
+
+
+def _preferring(matched: Floats, guesses: Sequence[Floats], doubt: Floats) -> tuple[Floats, Floats, Floats]:
+    """PatchMatch's fill as the likelier copy, and in place of the others where the shifted one is in doubt.
+
+    The network mixes what it is given: between seams that do not meet, a little of a shifted copy shows as stutter and
+    a little of the smooth fill as a veil.
+    """
+    smooth, copy, _ = (guess + (matched - guess) * doubt for guess in guesses)
+    return smooth, matched, copy
 
 
 def _without(pixels: Floats, hole: Bools) -> Floats:
@@ -178,20 +190,15 @@ def _matched(image: Floats, hole: Bools) -> Floats | None:
     return prefill.patchmatch(_emptied(image, hole, size, small_hole), small_hole, 0)
 
 
-def _enlarged(matched: Floats, image: Floats, hole: Bools, copy: Floats | None) -> Floats:
-    """A fill of a smaller image in the hole of the image itself, with the grain of `copy`."""
-    height, width = hole.shape
+def _enlarged(matched: Floats, image: Floats, hole: Bools) -> Floats:
+    """A fill of a smaller image in the hole of the image itself, with the detail of what it resembles there."""
     if matched.shape == image.shape:
         return matched
-    left, top, right, bottom = bounding_box(hole)
-    blur = 0.6 * float(np.sqrt(height * width / (matched.shape[0] * matched.shape[1])))
-    rim = math.ceil(4 * blur)
-    part = (slice(max(0, top - rim), bottom + rim), slice(max(0, left - rim), right + rim))
-    large = shrunk(matched, (height, width))[part]
-    if copy is not None:
-        detail = copy[part] - scipy.ndimage.gaussian_filter(copy[part], (blur, blur, 0))
-        limit = 2.5 * float(np.median(np.abs(detail[hole[part]])))  # grain passes, the copy's own lines do not
-        large = np.clip(large + np.clip(detail, -limit, limit), 0, 1)
-    filled = image.copy()
-    np.copyto(filled[part], large, where=hole[part][..., None])
-    return filled
+    small_hole = covering(hole, matched.shape[:2])
+    large = shrunk(matched, hole.shape)
+    filled = with_detail(_bytes(large), _bytes(matched), small_hole, _bytes(image), hole)
+    return np.where(hole[..., None], filled.astype(np.float32) / np.float32(255), image)
+
+
+def _bytes(picture: Floats) -> npt.NDArray[np.uint8]:
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)

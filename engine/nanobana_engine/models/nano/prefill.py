@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 
 from nanobana_engine.models.nano.arrays import Bools, Floats
-from nanobana_engine.models.nano.shifts import Shift, best_shifts, copy_by, lattice_map, seam_energy
+from nanobana_engine.models.nano.shifts import Shift, ShiftMap, best_shifts, copy_by, lattice_map, seam_energy, seam_map
 
 
 def diffuse(image: Floats, hole: Bools) -> Floats:
@@ -56,6 +56,10 @@ SHREDS_FROM = 8.0
 """Seam energy over the surroundings' roughness from which a copy has nothing to give, not even its grain."""
 SMOOTH_SEAMS_FROM = 0.001
 """The same where the surroundings are smooth: in a sky every seam shows."""
+DOUBT_REACH = 0.04
+"""How far a seam throws doubt on what is beside it, as a share of the frame."""
+DOUBT_FULL = 0.002
+"""Seam energy a pixel, averaged over that reach, from which a copy has no say."""
 PATCHMATCH_COST = -1.0
 """Stands for the first copy's cost where it is no shifted copy but PatchMatch's."""
 
@@ -100,19 +104,23 @@ class Surroundings:
     """Whether the shifted copies are of no use at all."""
     shows_seams: bool
     """Whether the shifted copies do: PatchMatch is the better guess then."""
+    doubt: Floats
+    """(H, W): how little the first shifted copy is to be trusted here, 0 … 1, where it shows seams."""
 
     def with_patchmatch(self, matched: Floats) -> Surroundings:
         """PatchMatch's fill as the first copy, the better shifted one as the second."""
         costs = (PATCHMATCH_COST, self.costs[0])
         second = self.smooth if self.in_shreds else self.copies[0]
-        return Surroundings(self.smooth, (matched, second), costs, self.shifts, self.in_shreds, self.shows_seams)
+        return replace(self, copies=(matched, second), costs=costs)
 
 
 def surroundings(image: Floats, hole: Bools) -> Surroundings:
     """The guesses for one image (H, W, 3) in [0, 1] and its hole (H, W), without PatchMatch's."""
     smooth = diffuse(image, hole)
     if not hole.any():
-        return Surroundings(image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False, False)
+        return Surroundings(
+            image, (image, image), (0.0, 0.0), ((0, 1), (1, 0)), False, False, np.zeros_like(image[..., 0])
+        )
     shifts, costs = best_shifts(image, hole)
     first, second, *further = shifts
     best = lattice_map(hole, first, second, further)
@@ -123,7 +131,15 @@ def surroundings(image: Floats, hole: Bools) -> Surroundings:
     limit = min(limit, max(SMOOTH_SEAMS_FROM, 3 * roughness))
     seams = seam_energy(image, copies[0], best)
     in_shreds = seams > SHREDS_FROM * max(roughness, 1e-3)
-    return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), in_shreds, seams > limit)
+    doubt = np.ones_like(smooth[..., 0]) if in_shreds else _doubt(image, copies[0], best)
+    return Surroundings(smooth, copies, (costs[0], costs[1]), tuple(shifts), in_shreds, seams > limit, doubt)
+
+
+def _doubt(image: Floats, copy: Floats, shifts: ShiftMap) -> Floats:
+    """(H, W) 0 … 1: the copy's seams and what lies near them."""
+    near = scipy.ndimage.gaussian_filter(seam_map(image, copy, shifts), DOUBT_REACH * image.shape[0])
+    doubt: Floats = np.clip(near / DOUBT_FULL, 0, 1).astype(np.float32)
+    return doubt
 
 
 def guesses_by(image: Floats, hole: Bools, shifts: Sequence[Shift]) -> tuple[Floats, Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import scipy.ndimage
 from nanobana_engine.models.nano.arrays import Bools, Floats
 
 Shift = tuple[int, int]
+Pixels = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +156,19 @@ def copy_by(image: Floats, smooth: Floats, shifts: ShiftMap) -> Floats:
     return copied
 
 
-def seam_energy(image: Floats, copy: Floats, shifts: ShiftMap) -> float:
-    """How visibly the pieces of a shifted copy fail to meet, per pixel of the hole's outline.
+MOST_SEAM = 0.15
+"""Squared difference from which a seam is no worse."""
+
+
+def seams(image: Floats, copy: Floats, shifts: ShiftMap) -> Iterator[tuple[Pixels, Pixels, Floats]]:
+    """Where pieces of a shifted copy meet, and how badly they fit: y, x and squared differences, for each direction.
 
     Where neighbouring pixels come from different shifts, what stands at one is compared with what the other's shift
-    would have put there (the smoothness term of shift-map editing, Pritch et al. 2009), cut off at 0.15.
+    would have put there (the smoothness term of shift-map editing, Pritch et al. 2009), cut off at MOST_SEAM.
     """
     hole = shifts.filled
     height, width = hole.shape
     y, x = np.nonzero(hole)
-    total = 0.0
     for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         qy, qx = y + down, x + right
         ok = (qy >= 0) & (qy < height) & (qx >= 0) & (qx < width)
@@ -175,8 +179,21 @@ def seam_energy(image: Floats, copy: Floats, shifts: ShiftMap) -> float:
         ok = (sy >= 0) & (sy < height) & (sx >= 0) & (sx < width)
         ok[ok] = ~hole[sy[ok], sx[ok]]
         squares = ((copy[qy[ok], qx[ok]] - image[sy[ok], sx[ok]]) ** 2).sum(-1)
-        total += float(np.minimum(squares, 0.15).sum())
-    return total / (4 * max(1.0, float(np.sqrt(len(y)))))
+        yield py[ok], px[ok], np.minimum(squares, MOST_SEAM)
+
+
+def seam_energy(image: Floats, copy: Floats, shifts: ShiftMap) -> float:
+    """How visibly the pieces of a shifted copy fail to meet, per pixel of the hole's outline."""
+    total = sum(float(squares.sum()) for _, _, squares in seams(image, copy, shifts))
+    return total / (4 * max(1.0, float(np.sqrt(np.count_nonzero(shifts.filled)))))
+
+
+def seam_map(image: Floats, copy: Floats, shifts: ShiftMap) -> Floats:
+    """(H, W): the same at each pixel, summed over its neighbours."""
+    found: Floats = np.zeros(shifts.filled.shape, np.float32)
+    for y, x, squares in seams(image, copy, shifts):
+        found[y, x] += squares
+    return found
 
 
 def refine_shift(image: Floats, hole: Bools, shift: Shift, radius: int) -> Shift:
