@@ -20,6 +20,7 @@ from nanobana.sdk.link import Link
 from nanobana_server.room.limits import Allowance
 from nanobana_server.room.pace import Pace
 from nanobana_server.store import Store, open_store
+from nanobana_server.store.cellar import Cellar
 from support import truth
 from support.engine_process import EngineProcess
 from support.live_server import LiveServer, live_server
@@ -66,8 +67,11 @@ async def servers(
 
 
 @pytest.fixture(scope="module")
-async def store(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[Store]:
-    store = await open_store(valkey.url)
+async def store(
+    anyio_backend: object, valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Store]:
+    cellar = await anyio.to_thread.run_sync(Cellar, str(tmp_path_factory.mktemp("cellar")))
+    store = await open_store(valkey.url, cellar=cellar)
     yield store
     await store.aclose()
 
@@ -93,6 +97,7 @@ async def live_together(
                 for link in links:
                     trouble.start_soon(link.misbehave, 1.0)
                 trouble.start_soon(way_to_store.misbehave, 2.0)
+                trouble.start_soon(keep_tidy, store, made.canvas)
                 while not all(person.is_done for person in people):  # noqa: ASYNC110 - no event is common to them
                     await anyio.sleep(0.05)
                 trouble.cancel_scope.cancel()
@@ -101,6 +106,14 @@ async def live_together(
             goal.append((await edits_end(store, made.canvas)).position.seq)
     await check(store, made.canvas, start, people)
     return people
+
+
+async def keep_tidy(store: Store, canvas: str) -> None:
+    """Upkeep in the midst of it, far more eager than it ever is (C8)."""
+    while True:
+        await store.archive_log(canvas, kept_ms=0, chapter=16)
+        await store.release_blobs(canvas, grace_ms=0)
+        await anyio.sleep(0.1)
 
 
 async def check(store: Store, canvas: str, start: Manifest, people: list[Restless]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-import msgspec
-
 from nanobana.protocol.canvas import TERMINAL, Change, Manifest, OpId
 from nanobana.raster.codec import blob_name
 from nanobana.sdk.replica import Replica
@@ -16,11 +14,8 @@ BATCH = 500
 
 
 async def whole_log(store: Store, canvas: str) -> list[Change]:
-    """Every entry of a canvas's log, oldest first."""
-    log: list[Change] = []
-    while entries := await store.read_tail(canvas, log[-1].seq if log else 0, BATCH):
-        log += [msgspec.msgpack.decode(data, type=Change) for _, data in entries]
-    return log
+    """Every change of a canvas, oldest first: the archive's chapters and the log that follows on them (C8)."""
+    return [change async for change in store.history(canvas)]
 
 
 def replayed(start: Manifest, log: Iterable[Change]) -> Replica:
