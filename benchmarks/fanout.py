@@ -53,7 +53,8 @@ def serve(redis_url: str) -> None:
 
     configure("warning", as_json=False)
     allowance = Allowance(ops=FREE, volatile=FREE, bytes=FREE, bad=FREE, refused=FREE)
-    settings = Settings(redis_url=redis_url, port=0, tickets_per_minute=100_000)
+    seats = {"room_members": 5000, "room_watchers": 5000}
+    settings = Settings(redis_url=redis_url, port=0, tickets_per_minute=100_000, **seats)
     app = create_app(settings, allowance=allowance)
     listener = listen("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)

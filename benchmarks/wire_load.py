@@ -149,8 +149,11 @@ class Member(asyncio.Protocol):
                 size, head = int.from_bytes(data[at + 2 : at + 10], "big"), 10
             if at + head + size > end:
                 break
-            if data[at] & 0x0F in (1, 2):
+            kind = data[at] & 0x0F
+            if kind in (1, 2):
                 self._arrived(bytes(data[at + head : at + head + size]))
+            elif kind == 9:
+                self._write(bytes(data[at + head : at + head + size]), 0x8A)  # a pong, or the server would close us
             at += head + size
         del data[:at]
 
@@ -170,11 +173,11 @@ class Member(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _write(self, payload: bytes) -> None:
+    def _write(self, payload: bytes, kind: int = 0x82) -> None:
         """One masked frame; the mask is zero, which the protocol allows and costs nothing."""
         assert self._transport is not None
         size = len(payload)
-        head = bytes([0x82, 0x80 | size]) if size < 126 else b"\x82\xfe" + size.to_bytes(2, "big")
+        head = bytes([kind, 0x80 | size]) if size < 126 else b"\x82\xfe" + size.to_bytes(2, "big")
         self._transport.write(head + b"\0\0\0\0" + payload)
 
 

@@ -20,6 +20,10 @@ class Metrics:
             "nanobana_shown_seconds", "From the bell of a change to the frame that shows it",
             registry=registry, buckets=_QUICK,
         )  # fmt: skip
+        self.tick_seconds = Histogram(
+            "nanobana_tick_seconds", "Pauses between two frames of a room; the tick stretches where showing takes long",
+            registry=registry, buckets=_QUICK,
+        )  # fmt: skip
         self.joined_seconds = Histogram(
             "nanobana_joined_seconds", "From an accepted ticket to the welcome", registry=registry, buckets=_QUICK
         )

@@ -15,6 +15,8 @@ class Pace:
     A member whose socket lags is no reason: the others must not notice.
     """
     big_members: int = 24
+    longest_tick: float = 0.1
+    """A turn that takes long to show (a thousand members) stretches the tick to three times that, up to this."""
     volatile: float = 0.033
     """Cursors, strokes and masks go out at most this often (R6)."""
     poll: float = 1.0
