@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 from anyio import CapacityLimiter
@@ -28,9 +29,14 @@ from nanobana_server.store import Store
 
 @asynccontextmanager
 async def working(
-    store: Store, url: str, adapter: ModelAdapter, translator: Translator | None = None
+    store: Store, url: str, adapter: ModelAdapter, translator: Translator | None = None, models: Path | None = None
 ) -> AsyncIterator[Bridge]:
-    """A worker of two slots; at the end it drains, and nothing may be left of what it did."""
+    """A worker of two slots; at the end it drains, and nothing may be left of what it did.
+
+    Args:
+        models: a folder with styles and LoRAs.
+    """
+    shelf = Shelf(models)
     client, threads, memory = Client(url), CapacityLimiter(2), Memory()
     settings = WorkerSettings(redis_url=url, at_once=2, at_most=8, lease_ms=60_000)
     bridge, turnstile = Bridge(adapter, budget=4.0), Turnstile(2)
@@ -39,7 +45,7 @@ async def working(
     tools = Tools(
         client=client,
         worker=settings.worker,
-        preparer=Preparer(client, reader, threads, adapter.preset, Shelf(), memory.cache("plans", 0.1)),
+        preparer=Preparer(client, reader, threads, adapter.preset, shelf, memory.cache("plans", 0.1)),
         bridge=bridge,
         eraser=Eraser(),
         interpreter=Interpreter(adapter.preset, translator),
@@ -48,7 +54,8 @@ async def working(
         lease_ms=settings.lease_ms,
         beat_s=settings.beat_s,
     )
-    worker = Worker(client, settings, tools, Facts(adapter.preset, Shelf(), None), "cpu")
+    loras = getattr(adapter, "loras", None)
+    worker = Worker(client, settings, tools, Facts(adapter.preset, shelf, loras.check if loras else None), "cpu")
     async with anyio.create_task_group() as serving:
         serving.start_soon(jobs.run_results, store, "server")
         async with anyio.create_task_group() as tasks:

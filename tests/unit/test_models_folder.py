@@ -15,6 +15,7 @@ from nanobana_engine.models.folder import check, variant_of
 from nanobana_engine.models.preset import Family
 from nanobana_engine.models.registry import Library
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 FAMILY = Family(
     name="f", adapter="m:A", pipelines=("APipeline",), components={"unet": ("UNet",), "vae": (), "tokenizer": ()}
 )

@@ -59,9 +59,10 @@ def test_loras_are_worn_by_name_with_their_weight(shelf: Shelf, tmp_path: Path) 
         ({"style": "Baroque"}, "unknown_style", r"no style 'Baroque'\. There are: .*…\."),
         ({"loras": [Lora(name="notes")]}, "unknown_lora", r"no LoRA 'notes'\. There are: grain, toy\."),
         ({"loras": [Lora(name="../toy")]}, "unknown_lora", "no LoRA"),
+        ({"negative": "(cats:9)"}, "bad_weight", "“cats” has 9"),
     ],
 )
-def test_an_unknown_name_is_refused_with_those_that_there_are(
+def test_what_a_model_cannot_do_is_refused_before_any_work(
     shelf: Shelf, asked: dict[str, object], code: str, said: str
 ) -> None:
     with pytest.raises(BadInput, match=said) as refused:

@@ -7,16 +7,14 @@ into what a network sees.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +27,7 @@ from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.folder import pipeline_of
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.projection import Projection
-
-T = TypeVar("T")
+from nanobana_engine.models.recent import Recent, digest
 
 LEAST_STEPS = 3
 
@@ -41,22 +38,6 @@ class Row:
 
     item: Item
     avoids: bool = False
-
-
-class Recent(Generic[T]):
-    """The newest answers by key: a variation or a re-roll encodes nothing twice (E9)."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        if key not in self._kept:
-            self._kept[key] = make()
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
 
 class DitAdapter(FlowSteps, ABC):
@@ -220,12 +201,6 @@ def places(height: int, width: int, *, axes: int, time: float = 0.0) -> Tensor:
     ids[..., 1] = torch.arange(height // 2)[:, None]
     ids[..., 2] = torch.arange(width // 2)[None, :]
     return ids.reshape(-1, axes)
-
-
-def digest(array: npt.NDArray[Any]) -> bytes:
-    """Equal for arrays of the same shape and bytes only."""
-    kept = np.ascontiguousarray(array)
-    return hashlib.blake2b(kept.tobytes(), digest_size=16, salt=str(kept.shape).encode()[:16]).digest()
 
 
 def said(tokenizer: Any, words: str, *, thinking: bool) -> int:

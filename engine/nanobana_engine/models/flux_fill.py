@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana_engine.models.base import Preset, Request
-from nanobana_engine.models.dit import DitAdapter, Recent, Row, pack, places, short_enough, unpack
+from nanobana_engine.models.dit import DitAdapter, Row, pack, places, short_enough, unpack
+from nanobana_engine.models.recent import Recent
 
 WORDS = 512
 """Tokens of a prompt that T5 is given; CLIP, which gives the gist only, reads its first 77."""

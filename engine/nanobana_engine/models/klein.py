@@ -16,8 +16,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nanobana_engine.models.base import Item, Preset, Request
-from nanobana_engine.models.dit import Recent, Row, places, said, short_enough, unpack
+from nanobana_engine.models.dit import Row, places, said, short_enough, unpack
 from nanobana_engine.models.looking import MEGAPIXEL, LookingAdapter, LookingConditioning, now, on_white, sizes
+from nanobana_engine.models.recent import Recent
 
 WORDS = 512
 """Tokens of a prompt that the text encoder is given, its chat template included."""

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from nanobana.protocol.parameters import Ability
 from nanobana_engine.models.base import Item, Preset, Request
-from nanobana_engine.models.dit import Recent, Row, digest, pack, short_enough, unpack
+from nanobana_engine.models.dit import Row, pack, short_enough, unpack
 from nanobana_engine.models.folder import pipeline_of
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.looking import (
@@ -35,6 +35,7 @@ from nanobana_engine.models.looking import (
     sizes,
 )
 from nanobana_engine.models.qwen_words import PictureWords, plain, tell_pictures
+from nanobana_engine.models.recent import Recent, digest
 
 WORDS = 1024
 """Tokens of a prompt that the text encoder is given."""

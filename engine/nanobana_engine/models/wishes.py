@@ -8,7 +8,7 @@ from nanobana.protocol.errors import BadInput
 from nanobana.protocol.parameters import EditParams, ModelFacts
 from nanobana_engine.models.preset import Preset, Worn
 from nanobana_engine.models.shelf import Shelf
-from nanobana_engine.models.words import plain
+from nanobana_engine.models.words import plain, weighted
 
 NAMED = 12
 """Names that a refusal lists at the most."""
@@ -22,12 +22,14 @@ def understood(edit: EditParams, preset: Preset, shelf: Shelf) -> tuple[EditPara
     surroundings, in no style but theirs.
 
     Raises:
-        BadInput: ``unknown_style``, ``unknown_lora``.
+        BadInput: ``unknown_style``, ``unknown_lora``, ``bad_weight``.
     """
     prompt, negative = edit.prompt, edit.negative if "negative" in preset.takes else ""
     if edit.style is not None:
         prompt, negative = _styled(edit.style, prompt, negative, preset, shelf)
-    if "weights" not in preset.takes:
+    if "weights" in preset.takes:
+        weighted(prompt), weighted(negative)  # raises what the model would refuse later
+    else:
         prompt, negative = plain(prompt), plain(negative)
     fit = msgspec.structs.replace(
         edit,

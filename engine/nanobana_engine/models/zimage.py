@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from nanobana_engine.models.base import Item, Preset, Request
-from nanobana_engine.models.dit import DitAdapter, Recent, Row, said, short_enough
+from nanobana_engine.models.dit import DitAdapter, Row, said, short_enough
+from nanobana_engine.models.recent import Recent
 
 WORDS = 512
 """Tokens of a prompt that the text encoder is given, its chat template included."""

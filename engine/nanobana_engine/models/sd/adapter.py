@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, R
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.projection import Projection
+from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.sd.levels import Levels
 from nanobana_engine.models.sd.reader import Reader
 
 LEAST_STEPS = 3
 FULL = 0.999
 """From this strength on nothing of what stood there is kept."""
+REMEMBERED = 64
+"""Prompts and pictures whose encodings are kept."""
 UNGUIDED = 1.0
 """Up to this guidance the network is not asked about the negative prompt."""
 
@@ -66,9 +69,10 @@ class SdAdapter:
             self._vae.to(torch.float32)  # half precision overflows in it
         self._levels = Levels(pipeline.scheduler.config, preset.sampler)
         self.loras = Loras(pipeline)
-        self._project = Projection(self.encode, preset.latent_stride)
+        self._encoded: Recent[Tensor] = Recent(REMEMBERED)
+        self._project = Projection(self._encode, preset.latent_stride)
         self._readers = self._make_readers()
-        self._embed = lru_cache(maxsize=256)(self._embed_words)
+        self._embed = lru_cache(maxsize=REMEMBERED)(self._embed_words)
 
     @classmethod
     def from_folder(
@@ -157,9 +161,12 @@ class SdAdapter:
         cells = F.max_pool2d(torch.from_numpy(mask)[None, None], self.preset.latent_stride)[0]
         return torch.cat([cells.to(latents), latents])
 
-    @torch.inference_mode()
     def encode(self, pixels: Pixels) -> Tensor:
-        """[H, W, 3] in 0..1 → [4, H/8, W/8] in float32, on the CPU."""
+        """[H, W, 3] in 0..1 → [4, H/8, W/8] in float32, on the CPU; the newest pictures' are remembered."""
+        return self._encoded.get(digest(pixels), partial(self._encode, pixels))
+
+    @torch.inference_mode()
+    def _encode(self, pixels: Pixels) -> Tensor:
         picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
         latents = self._vae.encode(picture.to(self.device, self._vae.dtype)).latent_dist.mode()[0].float().cpu()
         shift, scale = self._latent_scale()
