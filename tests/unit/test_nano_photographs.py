@@ -22,7 +22,7 @@ def test_where_copies_do_not_meet_nothing_of_them_is_left_in_a_photograph() -> N
     sure &= mask > 0
     assert sure.sum() > 0.2 * mask.sum()
     for guess in (smooth, copy):
-        assert np.abs(guess - matched)[sure].max() < 1e-5
+        assert np.abs(guess - matched)[sure].max() < 1e-3
 
 
 def test_a_fill_made_small_has_the_detail_of_the_photograph_around_it() -> None:
