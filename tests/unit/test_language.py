@@ -82,7 +82,7 @@ def test_a_model_that_understands_it_or_wants_no_translation_gets_the_prompt_its
 @pytest.mark.parametrize(
     ("translator", "prompt", "said"),
     [
-        (None, "ein roter Apfel", "This prompt looks German. m understands English, and no translator is installed"),
+        (None, "ein roter Apfel", "This looks German, which m may not understand: no translator is installed"),
         (Shouting(), "une pomme rouge sur la table", "looks French.*no installed translator reads it"),
     ],
 )

@@ -115,9 +115,5 @@ class Interpreter:
         return " ".join(each for each in told if each)
 
     def _sorry(self, language: str) -> str:
-        known = " and ".join(NAMES.get(each, each) for each in self._preset.languages)
         lacks = "no translator is installed" if self._translator is None else "no installed translator reads it"
-        return (
-            f"This prompt looks {NAMES[language]}. {self._preset.name} understands {known}, and {lacks}: it was given "
-            "the words as they are."
-        )
+        return f"This looks {NAMES[language]}, which {self._preset.name} may not understand: {lacks}."
