@@ -51,12 +51,12 @@ class DitAdapter(FlowSteps, ABC):
     pipeline: ClassVar[str] = ""
     """Class of diffusers that loads its folders; empty: the one that the folder names."""
 
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
+    def __init__(self, pipeline: Any, preset: Preset | None = None, device: torch.device | str = "cpu") -> None:
         stride = int(pipeline.vae_scale_factor)
         facts = preset or Catalogue.read().defaults[self.family]
         self.preset = replace(facts, latent_stride=stride, multiple=math.lcm(facts.multiple, 2 * stride))
-        self._device = torch.device(device)
-        self._pipeline = pipeline.to(self._device)
+        self.device = torch.device(device)
+        self._pipeline = pipeline.to(self.device)
         self._transformer = pipeline.transformer.eval()
         self._vae = pipeline.vae.eval()
         self._encoded: Recent[Tensor] = Recent(16)
@@ -69,7 +69,7 @@ class DitAdapter(FlowSteps, ABC):
         Raises:
             NotFound: ``incomplete_model``.
         """
-        return cls(cls._load(folder, preset, device), device, preset)
+        return cls(cls._load(folder, preset, device), preset, device)
 
     @classmethod
     def _load(cls, folder: Path, preset: Preset, device: torch.device | str) -> Any:
@@ -136,14 +136,14 @@ class DitAdapter(FlowSteps, ABC):
     @torch.inference_mode()
     def _encode(self, pixels: Pixels) -> Tensor:
         picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
-        latents = self._vae_encode(picture.to(self._device, self._vae.dtype))
+        latents = self._vae_encode(picture.to(self.device, self._vae.dtype))
         mean, deviation = self._statistics(latents)
         return ((latents - mean) / deviation)[0].float().cpu()
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Pixels:
         """[C, h, w] → [8h, 8w, 3] in 0..1."""
-        latents = latents[None].to(self._device, self._vae.dtype)
+        latents = latents[None].to(self.device, self._vae.dtype)
         mean, deviation = self._statistics(latents)
         picture = self._vae_decode(latents * deviation + mean)[0].float()
         pixels: Pixels = (picture / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()

@@ -41,8 +41,8 @@ class FluxFillAdapter(DitAdapter):
 
     family = "flux-fill"
 
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
-        super().__init__(pipeline, device, preset)
+    def __init__(self, pipeline: Any, preset: Preset | None = None, device: torch.device | str = "cpu") -> None:
+        super().__init__(pipeline, preset, device)
         self._words: Recent[tuple[Tensor, Tensor]] = Recent(64)
 
     @torch.inference_mode()
@@ -53,7 +53,7 @@ class FluxFillAdapter(DitAdapter):
         read = pipeline.tokenizer(words, truncation=True, max_length=most).input_ids
         # cut here: the pipeline would cut too, and write the prompt into the log
         first = pipeline.tokenizer.decode(read, skip_special_tokens=True) if len(read) == most else words
-        embeds, pooled, _ = pipeline.encode_prompt(first, words, device=self._device)
+        embeds, pooled, _ = pipeline.encode_prompt(first, words, device=self.device)
         return embeds[0], pooled[0]
 
     @torch.inference_mode()
@@ -69,7 +69,7 @@ class FluxFillAdapter(DitAdapter):
         return FillConditioning(words, gist, torch.cat([pack(kept[None]), pack(mask)], dim=-1)[0])
 
     def _velocities(self, rows: Sequence[Row]) -> list[Tensor]:
-        dtype, device = self._transformer.dtype, self._device
+        dtype, device = self._transformer.dtype, self.device
         items = [row.item for row in rows]
         given = [item.conditioning for item in items]
         height, width = items[0].latents.shape[-2:]

@@ -31,8 +31,8 @@ class KleinAdapter(LookingAdapter):
 
     family = "flux2-klein"
 
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
-        super().__init__(pipeline, device, preset)
+    def __init__(self, pipeline: Any, preset: Preset | None = None, device: torch.device | str = "cpu") -> None:
+        super().__init__(pipeline, preset, device)
         self._words: Recent[Tensor] = Recent(32)
         self._knows_guidance = not pipeline.config.is_distilled
 
@@ -40,7 +40,7 @@ class KleinAdapter(LookingAdapter):
     def _embed(self, words: str) -> Tensor:
         """[tokens, width]."""
         short_enough(said(self._pipeline.tokenizer, words, thinking=False), WORDS)
-        embeds, _ = self._pipeline.encode_prompt(words, device=self._device)
+        embeds, _ = self._pipeline.encode_prompt(words, device=self.device)
         result: Tensor = embeds[0]
         return result
 
@@ -89,15 +89,15 @@ class KleinAdapter(LookingAdapter):
         ids = [places(height, width, axes=4)]
         ids += [places(*size, axes=4, time=APART * (n + 1)) for n, size in enumerate(seen)]
         words = torch.stack(self._words_of(rows))
-        order = torch.zeros((words.shape[1], 4), device=self._device)
+        order = torch.zeros((words.shape[1], 4), device=self.device)
         order[:, 3] = torch.arange(words.shape[1])
         predicted = self._transformer(
             hidden_states=self._packed(rows),
-            timestep=torch.tensor([row.item.sigma for row in rows], device=self._device),
+            timestep=torch.tensor([row.item.sigma for row in rows], device=self.device),
             guidance=None,
             encoder_hidden_states=words,
             txt_ids=order,
-            img_ids=torch.cat(ids).to(self._device),
+            img_ids=torch.cat(ids).to(self.device),
             return_dict=False,
         )[0]
         return list(unpack(predicted[:, : height * width // 4].float(), height, width))

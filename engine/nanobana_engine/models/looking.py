@@ -58,13 +58,13 @@ class LookingAdapter(DitAdapter):
         """Each row's noise and, behind it, what it looks at: [B, tokens, 4C]."""
         layers = zip(*((row.item.latents, *row.item.conditioning.seen) for row in rows), strict=True)
         dtype: torch.dtype = self._transformer.dtype
-        return torch.cat([pack(torch.stack(layer)) for layer in layers], dim=1).to(self._device, dtype)
+        return torch.cat([pack(torch.stack(layer)) for layer in layers], dim=1).to(self.device, dtype)
 
     def _words_of(self, rows: Sequence[Row]) -> list[Tensor]:
         """Each row's words, [tokens, width]."""
         dtype: torch.dtype = self._transformer.dtype
         given = [row.item.conditioning.negative if row.avoids else row.item.conditioning.prompt for row in rows]
-        return [words.to(self._device, dtype) for words in given]
+        return [words.to(self.device, dtype) for words in given]
 
 
 def now(request: Request) -> Pixels:

@@ -52,9 +52,9 @@ class QwenEditAdapter(LookingAdapter):
 
     family = "qwen-image-edit"
 
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
+    def __init__(self, pipeline: Any, preset: Preset | None = None, device: torch.device | str = "cpu") -> None:
         self._takes_several = type(pipeline).__name__ == "QwenImageEditPlusPipeline"
-        super().__init__(pipeline, device, preset)
+        super().__init__(pipeline, preset, device)
         references: frozenset[Ability] = frozenset({"references"})
         takes = self.preset.takes | references if self._takes_several else self.preset.takes - references
         self.preset = replace(self.preset, takes=takes)
@@ -77,7 +77,7 @@ class QwenEditAdapter(LookingAdapter):
         area = GLANCE if self._takes_several else MEGAPIXEL
         shown: Any = [_scaled(image, area) for image in images]
         embeds, _ = self._pipeline.encode_prompt(
-            words, image=shown if self._takes_several else shown[0], device=self._device
+            words, image=shown if self._takes_several else shown[0], device=self.device
         )
         result: Tensor = embeds[0]
         return result
@@ -126,11 +126,11 @@ class QwenEditAdapter(LookingAdapter):
         (height, width), *seen = sizes(rows[0].item)
         given = self._words_of(rows)
         words = pad_sequence(given, batch_first=True)
-        lengths = torch.tensor([len(one) for one in given], device=self._device)
-        is_word = torch.arange(words.shape[1], device=self._device) < lengths[:, None]
+        lengths = torch.tensor([len(one) for one in given], device=self.device)
+        is_word = torch.arange(words.shape[1], device=self.device) < lengths[:, None]
         predicted = self._transformer(
             hidden_states=self._packed(rows),
-            timestep=torch.tensor([row.item.sigma for row in rows], device=self._device),
+            timestep=torch.tensor([row.item.sigma for row in rows], device=self.device),
             guidance=None,
             encoder_hidden_states=words,
             encoder_hidden_states_mask=None if bool(is_word.all()) else is_word,

@@ -37,15 +37,15 @@ class ZImageAdapter(DitAdapter):
     family = "z-image"
     pipeline = "ZImagePipeline"
 
-    def __init__(self, pipeline: Any, device: torch.device | str = "cpu", preset: Preset | None = None) -> None:
-        super().__init__(pipeline, device, preset)
+    def __init__(self, pipeline: Any, preset: Preset | None = None, device: torch.device | str = "cpu") -> None:
+        super().__init__(pipeline, preset, device)
         self._words: Recent[Tensor] = Recent(64)
 
     @torch.inference_mode()
     def _embed(self, words: str) -> Tensor:
         """[tokens, width]."""
         short_enough(said(self._pipeline.tokenizer, words, thinking=True), WORDS)
-        embeds, _ = self._pipeline.encode_prompt(words, device=self._device, do_classifier_free_guidance=False)
+        embeds, _ = self._pipeline.encode_prompt(words, device=self.device, do_classifier_free_guidance=False)
         result: Tensor = embeds[0]
         return result
 
@@ -74,9 +74,9 @@ class ZImageAdapter(DitAdapter):
         dtype = self._transformer.dtype
         words = [row.item.conditioning.negative if row.avoids else row.item.conditioning.prompt for row in rows]
         predicted = self._transformer(
-            [row.item.latents.to(self._device, dtype)[:, None] for row in rows],
-            torch.tensor([1.0 - row.item.sigma for row in rows], device=self._device),
-            [embedding.to(self._device, dtype) for embedding in words],
+            [row.item.latents.to(self.device, dtype)[:, None] for row in rows],
+            torch.tensor([1.0 - row.item.sigma for row in rows], device=self.device),
+            [embedding.to(self.device, dtype) for embedding in words],
             return_dict=False,
         )[0]
         return [-output[:, 0].float() for output in predicted]
