@@ -105,7 +105,7 @@ def test_e10_smaller_keeps_box_and_masks_and_halves_what_runs_at_a_time() -> Non
     less = smaller(source, facts)
     assert less is not None
     assert less.plan.result == source.plan.result
-    assert less.plan.denoise is source.plan.denoise
+    assert less.plan.planes is source.plan.planes
     before = max(max(tile.width, tile.height) for stage in source.plan.stages for tile in stage.tiles)
     assert max(max(tile.width, tile.height) for stage in less.plan.stages for tile in stage.tiles) <= before // 2
 

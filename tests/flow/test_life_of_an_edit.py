@@ -128,6 +128,58 @@ async def test_an_erase_needs_no_prompt_and_lands_as_a_staged_patch(product: Pro
         assert len(staged.results) == 1
 
 
+async def test_e3_a_region_larger_than_one_picture_comes_in_stages_and_parts_and_is_undone_as_one(
+    product: Product,
+) -> None:
+    before = picture(2600, 1700)
+    mask = np.full((1500, 2400), PAINTED, np.uint8)
+    mask[:300, :300] = 0
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(before))
+        with ana.events() as events:
+            job = await ana.edit(mask, 100, 100, "a red apple", exact_edge=True, seed=3)
+            staged = await ana.staged(job)
+            previews = []
+            async for message in events:
+                if isinstance(message, m.Preview) and message.job == job:
+                    previews.append(message)
+                if isinstance(message, m.Changed) and message.change.job and message.change.job.state == "staged":
+                    break
+        assert {"layout", "detail"} <= {shown.stage for shown in previews}
+        assert max(shown.tiles for shown in previews) > 1
+        (result,) = staged.results
+        assert len(result.parts) > 4
+        assert not any(a.box.intersect(b.box).area for a in result.parts for b in result.parts if a is not b)
+        seq = await ana.accept(job)
+        await ana.until(lambda: ana.replica.position.seq >= seq)
+        after = exported(await ana.export())[..., :3]
+        changed = (after != before).any(axis=-1)
+        inside = np.zeros(changed.shape, bool)
+        inside[100:1600, 100:2500] = mask > 0
+        assert not changed[~inside].any()
+        assert changed[inside].mean() > 0.9
+        await ana.undo()
+        assert np.array_equal(exported(await ana.export())[..., :3], before)
+
+
+@pytest.mark.soak
+async def test_e3_a_large_thing_is_erased_in_parts(product: Product) -> None:
+    before = picture(2600, 1700)
+    before[350:1350, 500:2100] = (255, 0, 0)
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(before))
+        staged = await ana.staged(await ana.edit(np.full((1040, 1640), PAINTED, np.uint8), 480, 330, mode="erase"))
+        assert len(staged.results[0].parts) > 1
+        seq = await ana.accept(staged.id)
+        await ana.until(lambda: ana.replica.position.seq >= seq)
+        after = exported(await ana.export())[..., :3].astype(int)
+        gone = after[350:1350, 500:2100]
+        assert (gone[..., 0] - gone[..., 1] < 60).mean() > 0.99, "nothing red is left"
+        assert 0.5 < gone.std(axis=1).mean() / before[100:300].astype(float).std(axis=1).mean() < 1.5, "grain, no blur"
+
+
 async def test_three_variations_come_as_one_job_and_differ(product: Product) -> None:
     links = await create_canvas(product.origin)
     async with join(links.edit, name="Ana") as ana:

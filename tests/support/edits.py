@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
-from nanobana.raster.compose import over
+from nanobana.raster.compose import over, over_into
 from nanobana.raster.pixels import Gray, Rgba
-from nanobana_engine.engine import EditFailed, EditFinished, EditProgress, Engine, Source
+from nanobana_engine.engine import EditFailed, EditFinished, EditPart, EditProgress, Engine, Source, Whole
 from nanobana_engine.engine.events import EditEvent
+from nanobana_engine.engine.parts import Part
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.planner import plan_edit
+from nanobana_engine.planner.plan import WHOLE
 
 
 def photo(width: int, height: int, seed: int = 0) -> Rgba:
@@ -34,14 +37,23 @@ def mask_in(width: int, height: int, box: Box, value: int = 255) -> Gray:
     return mask
 
 
-def source_of(picture: Rgba, mask: Gray, facts: Preset, *, id: str = "edit", user: str = "ana", **edit: Any) -> Source:  # noqa: A002
-    """An edit over the whole picture, planned."""
+def source_of(
+    picture: Rgba,
+    mask: Gray,
+    facts: Preset,
+    *,
+    id: str = "edit",  # noqa: A002
+    user: str = "ana",
+    whole: int = WHOLE,
+    **edit: Any,
+) -> Source:
+    """An edit over the whole picture, planned; above `whole` pixels of context it counts as large."""
     height, width = picture.shape[:2]
     params = EditParams(**{"box": Box(0, 0, width, height), "seed": 7, **edit})
-    plan = plan_edit(mask, params, (width, height), facts)
+    plan = plan_edit(mask, params, (width, height), facts, whole=whole)
     c = plan.context
     cut = np.ascontiguousarray(picture[c.y0 : c.y1, c.x0 : c.x1])
-    return Source(id=id, canvas="canvas", user=user, edit=params, plan=plan, picture=cut)
+    return Source(id=id, canvas="canvas", user=user, edit=params, plan=plan, view=Whole(cut))
 
 
 class Watched:
@@ -74,6 +86,12 @@ class Watched:
             assert self._changed.wait_for(found, timeout), f"no {kind.__name__} of {edit}: {self.events}"
             return found()[0]
 
+    def parts(self, edit: str) -> list[Part]:
+        """Of a large result: those told on the way and those left at the end; the newest of each box."""
+        told = [event.part for event in self.events if isinstance(event, EditPart) and event.id == edit]
+        left = [part for event in self.events if isinstance(event, EditFinished) for part in event.parts()]
+        return list({(part.variation, part.box): part for part in [*told, *left]}.values())
+
     def finish(self, source: Source) -> EditFinished:
         """Run one edit to its end."""
         self.engine.submit(source)
@@ -104,5 +122,17 @@ def edited(adapter: ModelAdapter, picture: Rgba, mask: Gray, **edit: Any) -> tup
     """The whole way of one edit; the first variation."""
     source = source_of(picture, mask, adapter.preset, **edit)
     with Watched(adapter) as watched:
-        patch = watched.finish(source).patches()[0]
-    return laid(picture, source, patch), source
+        end = watched.finish(source)
+        if source.plan.is_large:
+            return laid_in_parts(picture, watched.parts(source.id)), source
+    return laid(picture, source, end.patches()[0]), source
+
+
+def laid_in_parts(picture: Rgba, parts: Sequence[Part], variation: int = 0) -> Rgba:
+    """The picture with the parts of one variation composited."""
+    out = picture.copy()
+    for part in parts:
+        patch = part.patch()
+        if part.variation == variation and patch is not None:
+            over_into(out[part.box.y0 : part.box.y1, part.box.x0 : part.box.x1], patch)
+    return out

@@ -69,7 +69,7 @@ def _theirs(source: Any, **asked: Any) -> np.ndarray:
     image: np.ndarray = pipeline(
         prompt="a red apple",
         image=Image.fromarray(source.picture[..., :3]),
-        mask_image=Image.fromarray(((plan.denoise >= 0.5) * 255).astype(np.uint8)),
+        mask_image=Image.fromarray(((plan.whole().denoise >= 0.5) * 255).astype(np.uint8)),
         height=height, width=width, guidance_scale=3.0, output_type="np",
         generator=torch.Generator().manual_seed(source.seed(0)), **asked,
     ).images[0]  # fmt: skip
@@ -83,7 +83,7 @@ def test_E4_the_picture_is_the_pipelines_own(adapter: AnyPipelineAdapter, streng
     told.engine.submit(source)
     picture = told.until_idle().finished("edit").pictures[0]
     theirs = _theirs(source, strength=strength, num_inference_steps=whole)
-    inside = source.plan.user_mask > 0
+    inside = source.plan.whole().user_mask > 0
     assert np.abs(picture[inside] - theirs[inside]).max() < 2e-3
     assert np.abs(theirs[inside] - source.pixels()[inside]).max() > 0.1
     told.engine.integrity.prove()
@@ -94,8 +94,10 @@ def test_E5_what_the_mask_does_not_touch_is_never_written(adapter: AnyPipelineAd
     told.engine.submit(_source(seed=7))
     finished = told.until_idle().finished("edit")
     patch = finished.patches()[0]
-    assert (patch[..., 3] == finished.source.plan.composite).all()
-    assert not patch[finished.source.plan.composite == 0].any()
+    plan = finished.source.plan
+    composite = plan.window(plan.result_inside).composite
+    assert (patch[..., 3] == composite).all()
+    assert not patch[composite == 0].any()
 
 
 def test_R3_every_step_of_the_pipeline_is_shown(adapter: AnyPipelineAdapter) -> None:

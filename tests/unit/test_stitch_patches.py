@@ -51,10 +51,10 @@ def test_e5_nothing_changes_where_c_is_0_or_beyond_the_reach(
     changed = (after != picture).any(axis=-1)
     c = source.plan.context
     cleaned = np.zeros_like(mask)
-    cleaned[c.y0 : c.y1, c.x0 : c.x1] = source.plan.user_mask
+    cleaned[c.y0 : c.y1, c.x0 : c.x1] = source.plan.whole().user_mask
     assert not changed[~allowed(cleaned, source.plan.reach, exact_edge=exact)].any()
-    assert not patch[source.plan.composite == 0].any()
-    assert (patch[..., 3] == source.plan.composite).all()
+    assert not patch[source.plan.window(source.plan.result_inside).composite == 0].any()
+    assert (patch[..., 3] == source.plan.window(source.plan.result_inside).composite).all()
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,7 +77,7 @@ def test_e5_over_layers_only_the_patchs_pixels_change(situation: tuple[np.ndarra
     assert np.array_equal(after, laid(seen, source, patch))
     untouched = np.ones_like(mask, bool)
     untouched[source.plan.result.y0 : source.plan.result.y1, source.plan.result.x0 : source.plan.result.x1] = (
-        source.plan.composite == 0
+        source.plan.window(source.plan.result_inside).composite == 0
     )
     assert np.array_equal(after[untouched], seen[untouched])
 
@@ -131,6 +131,6 @@ def test_e3_a_region_made_smaller_keeps_the_canvass_detail_around_the_mask() -> 
     after, source = edited(PixelAdapter(facts), picture, mask, quality="draft")
     c = source.plan.context
     depth = np.zeros(mask.shape, np.float32)
-    depth[c.y0 : c.y1, c.x0 : c.x1] = source.plan.denoise
+    depth[c.y0 : c.y1, c.x0 : c.x1] = source.plan.whole().denoise
     outer = (depth > 0) & (depth < 0.7)
     assert np.abs(after[outer].astype(int) - picture[outer]).mean() < 1.0

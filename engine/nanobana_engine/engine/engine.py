@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.engine.edit import EditRun
-from nanobana_engine.engine.events import EditEvent, EditFailed
+from nanobana_engine.engine.events import EditEvent, EditFailed, EditPart
 from nanobana_engine.engine.source import Source
 from nanobana_engine.integrity import Checked, Integrity
 from nanobana_engine.models.ahead import PreparesAhead
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 FAILURES = 3
 """Failures alone after which an edit is given up (E8)."""
+
+
+class Unwanted(Exception):
+    """An edit was cancelled in the middle of longer work of its own."""
 
 
 class Engine:
@@ -128,7 +132,8 @@ class Engine:
                     self._cancelled.discard(message)
             elif message.id not in self._cancelled:
                 self._leave(message.id)
-                self._join(EditRun(message, self._runner), alone=message.alone)
+                wanted = partial(self._check_wanted, message.id)
+                self._join(EditRun(message, self._runner, wanted), alone=message.alone)
 
     def _loop(self) -> None:
         while True:
@@ -213,6 +218,8 @@ class Engine:
         if any(not part.one.is_done for part in run.parts.values()):
             return
         run.end_stage()
+        while run.ready:
+            self._tell(EditPart(edit, run.ready.pop(0)))
         if not run.is_done:
             self._scheduler.extend(edit, run.begin_stage())
             return
@@ -225,6 +232,8 @@ class Engine:
         """An edit's own work between steps: what goes wrong there is its own failure."""
         try:
             act()
+        except Unwanted:
+            return  # it leaves when the inbox is read
         except OutOfMemory:
             self._short_of_memory(run)
         except NanobanaError as error:
@@ -232,6 +241,10 @@ class Engine:
         except Exception:
             log.exception("an edit failed between steps", extra={"edit": run.source.id})
             self._failed_alone(run)
+
+    def _check_wanted(self, edit: str) -> None:
+        if edit in self._cancelled:
+            raise Unwanted(edit)
 
     def _short_of_memory(self, run: EditRun) -> None:
         """Nobody else's edit is touched: this one begins again with less at a time, or fails (E10)."""

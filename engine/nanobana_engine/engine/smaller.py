@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from nanobana_engine.engine.source import Source
 from nanobana_engine.models.base import Preset
-from nanobana_engine.planner.plan import changed_box
 from nanobana_engine.planner.stages import plan_stages
 
 FEWEST_CELLS = 8
@@ -28,7 +27,8 @@ def smaller(source: Source, preset: Preset) -> Source | None:
         native=min(preset.native, side),
         min_side=min(preset.min_side, side),
         max_side=min(preset.max_side, side),
+        layout_side=min(preset.layout_side or preset.native, side),
+        tile_side=min(preset.tile_side or preset.native, side),
     )
-    changed = changed_box(plan.denoise, plan.context).shift(-plan.context.x0, -plan.context.y0)
-    stages = plan_stages(plan.size, changed, halved, source.edit.quality, source.edit.strength)
+    stages = plan_stages(plan.size, plan.changed_inside, halved, source.edit.quality, source.edit.strength)
     return replace(source, plan=replace(plan, stages=tuple(stages)))

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nanobana.protocol.geometry import Box
 from nanobana.raster.pixels import Gray, Rgba
 from nanobana_engine.engine.colour import match_colour
 from nanobana_engine.planner import Plan
@@ -30,16 +29,16 @@ def stitch(plan: Plan, generated: Floats, original: Floats) -> Rgba:
         [h, w, 4] over `plan.result`: colour g and C as alpha. Laid over opaque pixels it gives round(o + C (g - o)).
         Where C = 0 all four bytes are 0: such pixels are never written.
     """
-    size = plan.size
     full = _at_full_size(plan, generated, original)
-    ring = (plan.denoise > 0) & (plan.user_mask == 0)
-    box = plan.result_inside.union(_bounds(plan.denoise > 0)).intersect(Box(0, 0, *size))
+    box = plan.changed_inside
     part = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+    planes = plan.window(box)
+    ring = (planes.denoise > 0) & (planes.user_mask == 0)
     matched = match_colour(
-        full[part], original[part], ring[part], far=INWARDS * math.hypot(plan.mask_box.width, plan.mask_box.height)
+        full[part], original[part], ring, far=INWARDS * math.hypot(plan.mask_box.width, plan.mask_box.height)
     )
     inner = plan.result_inside.shift(-box.x0, -box.y0)
-    return make_patch(matched[inner.y0 : inner.y1, inner.x0 : inner.x1], plan.composite)
+    return make_patch(matched[inner.y0 : inner.y1, inner.x0 : inner.x1], planes.cut(inner).composite)
 
 
 def make_patch(colour: Floats, composite: Gray) -> Rgba:
@@ -62,11 +61,6 @@ def _at_full_size(plan: Plan, generated: Floats, original: Floats) -> Floats:
     if full.shape == generated.shape or (target[0] >= plan.size[0] and target[1] >= plan.size[1]):
         return full
     detail = original - unfit(fit(original, target), plan.size)
-    outside = np.clip(4.0 * (1.0 - plan.denoise), 0.0, 1.0)[..., None]
+    outside = np.clip(4.0 * (1.0 - plan.whole().denoise), 0.0, 1.0)[..., None]
     restored: Floats = np.clip(full + outside * detail, 0.0, 1.0).astype(np.float32)
     return restored
-
-
-def _bounds(where: npt.NDArray[np.bool_]) -> Box:
-    rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

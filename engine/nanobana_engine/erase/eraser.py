@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -13,10 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobana.protocol.errors import NanobanaError
-from nanobana.raster.pixels import Rgba
+from nanobana.protocol.geometry import Box
+from nanobana_engine.engine.board import cut
 from nanobana_engine.engine.events import EditFinished, EditProgress
+from nanobana_engine.engine.shown import Sight, lent
 from nanobana_engine.engine.source import Source
+from nanobana_engine.erase.fill import LARGEST
 from nanobana_engine.erase.process import LENGTH, Answer, Task
+from nanobana_engine.planner.overview import SEEN, overview
+from nanobana_engine.planner.stages import FEWEST_STEPS, Stage
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +85,8 @@ class Eraser:
     ) -> AsyncGenerator[EditProgress | EditFinished, None]:
         assert process.stdin is not None
         assert process.stdout is not None
-        task = await asyncio.to_thread(_task, source)
+        asked = await asyncio.to_thread(_asked, source)
+        task = msgspec.msgpack.encode(asked)
         try:
             process.stdin.write(LENGTH.pack(len(task)) + task)
             await process.stdin.drain()
@@ -88,12 +95,11 @@ class Eraser:
                 answer = msgspec.msgpack.decode(await process.stdout.readexactly(length), type=Answer)
                 if answer.error:
                     raise NanobanaError(f"Erasing failed: {answer.error}. Nothing was changed.", code="erase_failed")
-                picture = np.frombuffer(answer.pixels, np.uint8).reshape(*source.picture.shape[:2], 3)
-                cut = source.plan.result_inside
-                shown = picture[cut.y0 : cut.y1, cut.x0 : cut.x1]
-                yield EditProgress(source.id, "erase", answer.step, answer.of, shown)
+                picture = np.frombuffer(answer.pixels, np.uint8).reshape(asked.height, asked.width, 3)
+                stage = _stage(asked.width, asked.height)
+                yield EditProgress(source.id, "erase", answer.step, answer.of, cut(source.plan, stage, picture))
                 if answer.step == answer.of:
-                    yield EditFinished(source.id, source, [picture.astype(np.float32) / np.float32(255.0)], 0.0)
+                    yield await asyncio.to_thread(_finished, source, stage, picture)
                     return
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise NanobanaError(
@@ -101,21 +107,35 @@ class Eraser:
             ) from error
 
 
-def _task(source: Source) -> bytes:
+def _asked(source: Source) -> Task:
+    """The whole context, or a large one at the size at which PatchMatch runs."""
     plan = source.plan
-    hole = plan.denoise > 0
-    return msgspec.msgpack.encode(
-        Task(
-            width=plan.size[0],
-            height=plan.size[1],
-            pixels=_opaque(source.picture).tobytes(),
-            hole=hole.tobytes(),
-            mask=(plan.user_mask > 0).tobytes(),
-            seed=source.seed(0),
-        )
+    if not plan.is_large:
+        planes = plan.whole()
+        hole, mask, pixels = planes.denoise > 0, planes.user_mask > 0, source.bytes_of(plan.inside)
+    else:
+        shrink = math.sqrt(LARGEST / plan.context.area)
+        target = max(1, round(plan.size[0] * shrink)), max(1, round(plan.size[1] * shrink))
+        small = overview(plan, target)
+        hole, mask = small.hole(plan), small.masked > SEEN
+        pixels = source.laid_out(target)
+    return Task(
+        width=hole.shape[1],
+        height=hole.shape[0],
+        pixels=np.ascontiguousarray(pixels).tobytes(),
+        hole=hole.tobytes(),
+        mask=mask.tobytes(),
+        seed=source.seed(0),
     )
 
 
-def _opaque(picture: Rgba) -> npt.NDArray[np.uint8]:
-    """Without alpha: PatchMatch copies colours; see-through pixels count as they look on nothing."""
-    return np.ascontiguousarray(picture[..., :3])
+def _finished(source: Source, stage: Stage, picture: npt.NDArray[np.uint8]) -> EditFinished:
+    """The end; a large region's fill gets its detail part by part, from whoever takes the parts."""
+    if not source.plan.is_large:
+        return EditFinished(source.id, source, [picture.astype(np.float32) / np.float32(255.0)], 0.0)
+    sight = Sight(source, stage, [picture], lent(source, [picture]))
+    return EditFinished(source.id, source, [], 0.0, sheets=sight)
+
+
+def _stage(width: int, height: int) -> Stage:
+    return Stage("detail", width, height, (Box(0, 0, width, height),), 1.0, FEWEST_STEPS)

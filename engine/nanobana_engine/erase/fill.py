@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nanobana_engine.erase.detail import with_detail
+from nanobana_engine.planner.detail import with_detail
 from nanobana_engine.planner.prefill import prefill
 from nanobana_engine.planner.resample import resize
 

@@ -64,6 +64,14 @@ class Preset:
     """Sides handed to the adapter are multiples of this."""
     latent_stride: int = 8
     """Pixels per latent cell."""
+    layout_side: int | None = None
+    """A region above the range is laid out at the area of a square of this side; None: `native` (E3)."""
+    tile_side: int | None = None
+    """Side of the overlapping tiles in which it is refined; None: `native`."""
+    growth: float = 2.5
+    """A region that is larger than its layout by more than this has a rough stage in between."""
+    most_tiles: Mapping[str, int] = field(default_factory=lambda: {"draft": 0, "balanced": 16, "best": 256})
+    """By quality, tiles of one refining stage; a region that needs more is refined at a smaller scale."""
     mask_share: float | None = None
     """If set, the context is a square with the mask box taking this share of its side (nano: 0.54) instead of E2."""
     steps: Mapping[str, int] = field(default_factory=lambda: {"draft": 4, "balanced": 6, "best": 10})

@@ -48,7 +48,13 @@ def clean(mask: Gray, box: Box, canvas: tuple[int, int]) -> CleanMask:
 
 def _without_holes(values: Gray) -> Gray:
     """Zero regions that do not touch the border of the tight box become 255."""
-    regions, count = scipy.ndimage.label(np.pad(values == 0, 1, constant_values=True))
+    if values.all():
+        return values
+    outside = np.pad(values == 0, 1, constant_values=True)
+    try:
+        regions, count = scipy.ndimage.label(outside, output=np.uint16)
+    except RuntimeError:  # more regions than that counts
+        regions, count = scipy.ndimage.label(outside)
     if count <= 1:
         return values
     enclosed = regions[1:-1, 1:-1] != regions[0, 0]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.pixels import Gray
@@ -23,13 +22,30 @@ if TYPE_CHECKING:
 
 Plane = npt.NDArray[np.float32]
 
-LARGEST = 12_000_000
-"""Pixels of a context at the most: planes of it are held as floats several times."""
+WHOLE = 2048 * 2048
+"""Pixels of a context that is handled as one picture; planes of a larger one are made window by window (E3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """What is where in one window of a context, each [h, w]."""
+
+    user_mask: Gray
+    """The cleaned mask: 0 or 8..255."""
+    denoise: Plane
+    """D."""
+    composite: Gray
+    """C in 1/255; 0 where D = 0."""
+
+    def cut(self, box: Box) -> Planes:
+        """A part, in the window's own pixels."""
+        part = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+        return Planes(self.user_mask[part], self.denoise[part], self.composite[part])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Boxes are in canvas pixels; planes cover `context` unless said otherwise."""
+    """Boxes are in canvas pixels."""
 
     context: Box
     """What the model sees."""
@@ -37,13 +53,12 @@ class Plan:
     """Box of the patch: the only pixels that may change; inside `context`."""
     mask_box: Box
     reach: Reach
-    user_mask: Gray
-    """The cleaned mask: 0 or 8..255."""
-    denoise: Plane
-    """D."""
-    composite: Gray
-    """C in 1/255, over `result`; 0 where D = 0."""
+    mask: Gray
+    """The cleaned mask over `mask_box`: 0 or 8..255. All that is held of a large region at full size."""
+    exact_edge: bool
     stages: tuple[Stage, ...]
+    planes: Planes | None
+    """Of the whole context; None for one that is too large to be held as one picture."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,24 +67,65 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """Of its planes."""
-        return self.user_mask.nbytes + self.denoise.nbytes + self.composite.nbytes
+        """Of its mask and its planes."""
+        planes = self.planes
+        whole = planes.user_mask.nbytes + planes.denoise.nbytes + planes.composite.nbytes if planes else 0
+        return self.mask.nbytes + whole
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the context is handled window by window."""
+        return self.planes is None
+
+    @property
+    def inside(self) -> Box:
+        """The context in its own pixels."""
+        return Box(0, 0, *self.size)
+
+    @property
+    def mask_inside(self) -> Box:
+        """The mask's box in the context's own pixels."""
+        return self.mask_box.shift(-self.context.x0, -self.context.y0)
 
     @property
     def result_inside(self) -> Box:
         """The result's box in the context's own pixels."""
         return self.result.shift(-self.context.x0, -self.context.y0)
 
+    @property
+    def changed_inside(self) -> Box:
+        """Where D > 0, at the most: the mask's box and its reach, in the context's own pixels."""
+        return self.mask_inside.grow(self.reach.pixels).intersect(self.inside)
 
-def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Preset) -> Plan:
+    def window(self, box: Box) -> Planes:
+        """The planes of a part of the context, `box` in its own pixels; depends on the mask near it only."""
+        if self.planes is not None:
+            return self.planes.cut(box)
+        return planes_of(self.mask, self.mask_inside, self.reach, box, exact_edge=self.exact_edge)
+
+    def touches(self, box: Box) -> bool:
+        """Whether anything may change in a part of the context, at the most."""
+        near = box.grow(self.reach.pixels).intersect(self.mask_inside)
+        if near.is_empty:
+            return False
+        at = near.shift(-self.mask_inside.x0, -self.mask_inside.y0)
+        return bool(self.mask[at.y0 : at.y1, at.x0 : at.x1].any())
+
+    def whole(self) -> Planes:
+        """The planes of the whole context."""
+        return self.window(self.inside)
+
+
+def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Preset, *, whole: int = WHOLE) -> Plan:
     """Plan a fill.
 
     Args:
         mask: [h, w] of `edit.box`, as it was sent.
         canvas: width and height.
+        whole: pixels of a context that is held as one picture, at the most.
 
     Raises:
-        BadInput: ``empty_mask``, ``region_too_large``.
+        BadInput: ``empty_mask``.
     """
     cleaned = masks.clean(mask, edit.box, canvas)
     reach = reach_of(
@@ -81,45 +137,59 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         grow=edit.grow,
     )
     context = context_box(cleaned.box, reach, canvas, preset)
-    if context.area > LARGEST:
-        raise BadInput(
-            f"This region is too large to be edited in one go ({context.width} x {context.height} pixels with what "
-            "surrounds it). Paint a smaller one.",
-            code="region_too_large",
-        )
-    user_mask, away = _laid(cleaned, context, reach)
-    denoise = soft.denoise_mask(away, reach)
-    whole = soft.composite_mask(away, user_mask, reach, exact_edge=edit.exact_edge)
-    result = changed_box(whole, context)
-    composite = whole[result.y0 - context.y0 : result.y1 - context.y0, result.x0 - context.x0 : result.x1 - context.x0]
-    changed = changed_box(denoise, context).shift(-context.x0, -context.y0)
     size = (context.width, context.height)
-    stages = plan_stages(size, changed, preset, edit.quality, edit.strength)
+    inside = cleaned.box.shift(-context.x0, -context.y0)
+    planes = None
+    result = cleaned.box.grow(0 if edit.exact_edge else reach.pixels).intersect(context)
+    if context.area <= whole:
+        planes = planes_of(cleaned.values, inside, reach, Box(0, 0, *size), exact_edge=edit.exact_edge)
+        result = changed_box(planes.composite, context)
+    changed = inside.grow(reach.pixels).intersect(Box(0, 0, *size))
     return Plan(
         context=context,
         result=result,
         mask_box=cleaned.box,
         reach=reach,
-        user_mask=user_mask,
-        denoise=denoise,
-        composite=np.ascontiguousarray(composite),
-        stages=tuple(stages),
+        mask=cleaned.values,
+        exact_edge=edit.exact_edge,
+        stages=tuple(plan_stages(size, changed, preset, edit.quality, edit.strength)),
+        planes=planes,
     )
+
+
+def planes_of(mask: Gray, mask_box: Box, reach: Reach, box: Box, *, exact_edge: bool) -> Planes:
+    """Mask, D and C over a window.
+
+    Args:
+        mask: the cleaned mask over `mask_box`; window and mask box are in the same pixels.
+    """
+    shape = (box.height, box.width)
+    user_mask = np.zeros(shape, np.uint8)
+    lay(user_mask, box, mask, mask_box)
+    if user_mask.all():
+        return Planes(user_mask, np.ones(shape, np.float32), soft.on_mask(user_mask, exact_edge=exact_edge))
+    away = np.full(shape, reach.farthest + 1, np.float32)
+    # only masked pixels within the reach of a pixel have a say, so the distances of a window need no more than these
+    near = box.grow(reach.pixels + 1).intersect(mask_box.grow(reach.pixels + 1))
+    around = np.zeros((max(0, near.height), max(0, near.width)), np.uint8)
+    lay(around, near, mask, mask_box)
+    if around.any():
+        lay(away, box, soft.distance(around), near)
+    composite = soft.composite_mask(away, user_mask, reach, exact_edge=exact_edge)
+    return Planes(user_mask, soft.denoise_mask(away, reach), composite)
+
+
+def lay(target: npt.NDArray[np.generic], at: Box, piece: npt.NDArray[np.generic], piece_at: Box) -> None:
+    """Write a piece into a target where the two overlap; both boxes are in the same pixels."""
+    part = at.intersect(piece_at)
+    if part.is_empty:
+        return
+    target[part.y0 - at.y0 : part.y1 - at.y0, part.x0 - at.x0 : part.x1 - at.x0] = piece[
+        part.y0 - piece_at.y0 : part.y1 - piece_at.y0, part.x0 - piece_at.x0 : part.x1 - piece_at.x0
+    ]
 
 
 def changed_box(plane: npt.NDArray[np.uint8] | Plane, frame: Box) -> Box:
     """The tight box, in canvas pixels, around what is not 0 in a plane over `frame`; the plane is not empty."""
     rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1).shift(frame.x0, frame.y0)
-
-
-def _laid(cleaned: masks.CleanMask, context: Box, reach: Reach) -> tuple[Gray, Plane]:
-    """The mask over the context and its distance field; the field is computed near the mask only."""
-    user_mask = np.zeros((context.height, context.width), np.uint8)
-    box = cleaned.box
-    user_mask[box.y0 - context.y0 : box.y1 - context.y0, box.x0 - context.x0 : box.x1 - context.x0] = cleaned.values
-    near = box.grow(reach.pixels + 1).intersect(context).shift(-context.x0, -context.y0)
-    away = np.full(user_mask.shape, reach.farthest + 1, np.float32)
-    part = (slice(near.y0, near.y1), slice(near.x0, near.x1))
-    away[part] = soft.distance(user_mask[part])
-    return user_mask, away

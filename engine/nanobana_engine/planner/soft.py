@@ -50,6 +50,11 @@ def composite_mask(away: Plane, mask: Gray, reach: Reach, *, exact_edge: bool) -
     return quantised
 
 
+def on_mask(mask: Gray, *, exact_edge: bool) -> Gray:
+    """C where every pixel is masked."""
+    return mask if exact_edge else np.full_like(mask, 255)
+
+
 def allowed(mask: Gray, reach: Reach, *, exact_edge: bool = False) -> npt.NDArray[np.bool_]:
     """Where an edit with this mask may change pixels at all; for tests and benchmarks, which know only the mask."""
     return np.asarray(mask > 0) if exact_edge else np.asarray(distance(mask) <= reach.farthest)

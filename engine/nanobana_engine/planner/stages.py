@@ -18,9 +18,6 @@ REFINE_STRENGTH = 0.4
 FEWEST_STEPS = 3
 """Real steps of every stage, whatever the strength (E4)."""
 
-MOST_TILES = {"draft": 0, "balanced": 9, "best": 64}
-"""Tiles of one refining stage; a region that needs more of them is refined at a smaller scale."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -52,9 +49,10 @@ def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Qu
     if max(size) <= preset.max_side:
         first = _scaled(size, min(preset.min_side / min(size), preset.max_side / max(size)), preset)
         return [Stage("detail", *first, (Box(0, 0, *first),), strength, steps)]
-    first = _scaled(size, min(preset.native / math.sqrt(width * height), preset.max_side / max(size)), preset)
+    layout = (preset.layout_side or preset.native) / math.sqrt(width * height)
+    first = _scaled(size, min(layout, preset.max_side / max(size)), preset)
     stages = [Stage("layout", *first, (Box(0, 0, *first),), strength, steps)]
-    for name, factor in _refinements(first, size):
+    for name, factor in _refinements(first, size, preset.growth):
         stage = _refine(name, size, factor, changed, preset, quality, steps)
         if stage is None:
             break
@@ -63,11 +61,14 @@ def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Qu
     return stages
 
 
-def _refinements(first: tuple[int, int], size: tuple[int, int]) -> list[tuple[Literal["rough", "detail"], float]]:
+def _refinements(
+    first: tuple[int, int], size: tuple[int, int], growth: float
+) -> list[tuple[Literal["rough", "detail"], float]]:
+    """The refining stages after a layout, with their parts of the region's size: equal steps."""
     ratio = max(size[0] / first[0], size[1] / first[1])
-    if ratio <= 2.0:
+    if ratio <= growth:
         return [("detail", 1.0)]
-    return [("rough", 2.0 / ratio), ("detail", 1.0)]
+    return [("rough", 1.0 / math.sqrt(ratio)), ("detail", 1.0)]
 
 
 def _refine(
@@ -80,7 +81,7 @@ def _refine(
     steps: int,
 ) -> Stage | None:
     """A refining stage at `factor` of the context's size, or at the largest scale that its tiles' number allows."""
-    most = MOST_TILES[quality]
+    most = preset.most_tiles.get(quality, 0)
     while most:
         width, height = _scaled(size, factor, preset, exact=factor == 1.0)
         part = Box(
@@ -97,7 +98,7 @@ def _refine(
 
 
 def tiles_over(width: int, height: int, preset: Preset) -> list[Box]:
-    """Overlapping tiles of the model's native size (or the whole where that is in range), row by row."""
+    """Overlapping tiles of the model's size for them (or the whole where that is in range), row by row."""
     if max(width, height) <= preset.max_side:
         return [Box(0, 0, width, height)]
     across, down = _spans(width, preset), _spans(height, preset)
@@ -106,7 +107,7 @@ def tiles_over(width: int, height: int, preset: Preset) -> list[Box]:
 
 def _spans(length: int, preset: Preset) -> list[tuple[int, int]]:
     """Starts and lengths along one axis: evenly spread, overlapping by at least a quarter, on the model's multiple."""
-    tile = min(preset.native, length)
+    tile = min(preset.tile_side or preset.native, length)
     if length <= tile:
         return [(0, length)]
     count = math.ceil((length - tile) / (tile * 0.75)) + 1

@@ -138,14 +138,22 @@ class Runner:
         with self._timed([owner]):
             known = within_memory(lambda: self.adapter.encode(request.pixels))
         stride = self.adapter.preset.latent_stride
-        shape = (known.shape[0], frame[1] // stride, frame[0] // stride)
-        noise = tile_noise(stage_noise(request.seed, stage, shape), tile, stride).to(known)
         height, width = request.mask.shape
         sigmas = self.adapter.sigmas(steps, request.strength, (width, height))
 
-        def fresh(step: int) -> torch.Tensor:
-            return tile_noise(step_noise(request.seed, stage, step, shape), tile, stride).to(known)
+        def drawn(step: int | None = None) -> torch.Tensor:
+            channels, rows, columns = known.shape
+            if (tile.width, tile.height) != frame:
+                return tile_noise(request.seed, stage, channels, tile, stride, step=step).to(known)
+            shape = (channels, rows, columns)
+            whole = (
+                stage_noise(request.seed, stage, shape)
+                if step is None
+                else step_noise(request.seed, stage, step, shape)
+            )
+            return whole.to(known)
 
+        noise = drawn()
         with self._timed([owner]):
             latents = within_memory(lambda: self.adapter.begin(request, known, noise, sigmas[0]))
         made = Pass(
@@ -157,7 +165,7 @@ class Runner:
             conditioning=conditioning,
             guidance=guidance,
             latents=latents,
-            fresh=fresh,
+            fresh=drawn,
         )
         made.key = self.adapter.call_key(made.item())
         return made

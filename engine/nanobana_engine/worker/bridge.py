@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from nanobana_engine.engine import EditFailed, EditFinished, EditProgress, Engine, Source
+from nanobana_engine.engine import EditFailed, EditFinished, EditPart, EditProgress, Engine, Source
 from nanobana_engine.engine.events import EditEvent
+from nanobana_engine.engine.parts import Part
 from nanobana_engine.models.base import ModelAdapter
 
 
@@ -34,6 +35,7 @@ class Ended:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     show: Callable[[EditProgress], None]
+    take: Callable[[Part], None]
     ended: Ended
 
 
@@ -50,10 +52,17 @@ class Bridge:
         return edit in self._waiting
 
     @contextmanager
-    def submit(self, source: Source, show: Callable[[EditProgress], None]) -> Iterator[Ended]:
-        """Run an edit; leaving the block before its end cancels it within one step (E8)."""
+    def submit(
+        self, source: Source, show: Callable[[EditProgress], None], take: Callable[[Part], None]
+    ) -> Iterator[Ended]:
+        """Run an edit; leaving the block before its end cancels it within one step (E8).
+
+        Args:
+            show: gets every state of it.
+            take: gets the parts of a large result as they are finished.
+        """
         ended = Ended()
-        self._waiting[source.id] = _Waiting(show, ended)
+        self._waiting[source.id] = _Waiting(show, take, ended)
         self.engine.submit(source)
         try:
             yield ended
@@ -78,6 +87,9 @@ class Bridge:
             return
         if isinstance(event, EditProgress):
             waiting.show(event)
+            return
+        if isinstance(event, EditPart):
+            waiting.take(event.part)
             return
         del self._waiting[event.id]
         waiting.ended.set(event)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
@@ -20,12 +21,15 @@ from nanobana.raster.codec import decode_tile
 from nanobana.raster.compose import flatten
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_engine.memory import Cache
+from nanobana_engine.worker.stored import StoredView
 
 TRIES = 3
 """Readings before a canvas counts as too busy: a tile named by one may be gone before its bytes are fetched."""
 
 MOST_LOOKS = 256
 """Canvases whose last look is remembered."""
+
+T = TypeVar("T")
 
 _layers = msgspec.msgpack.Decoder(list[Layer])
 
@@ -81,6 +85,36 @@ class CanvasReader:
         Raises:
             Conflict: ``canvas_busy``, it changed faster than it could be read.
         """
+
+        async def read(now: Look, names: dict[TileKey, str]) -> Rgba | None:
+            tiles = await self._decoded(canvas, names)
+            if tiles is None:
+                return None
+            return await to_thread.run_sync(flatten, now.layers, tiles, box, limiter=self._threads)
+
+        return await self._at_one_moment(canvas, box, seen, read)
+
+    async def view(self, canvas: str, box: Box, seen: Look) -> tuple[StoredView, Look]:
+        """The same of a large box: its tiles' bytes are read at once, and decoded by need.
+
+        Raises:
+            Conflict: ``canvas_busy``, it changed faster than it could be read.
+        """
+
+        async def read(now: Look, names: dict[TileKey, str]) -> StoredView | None:
+            wanted = list({name for name in names.values() if name})
+            blobs = await get_blobs(self._client, canvas, wanted)
+            if any(data is None for data in blobs):
+                return None
+            data = {name: blob for name, blob in zip(wanted, blobs, strict=True) if blob is not None}
+            return StoredView(box, now.layers, {key: name for key, name in names.items() if name}, data)
+
+        return await self._at_one_moment(canvas, box, seen, read)
+
+    async def _at_one_moment(
+        self, canvas: str, box: Box, seen: Look, read: Callable[[Look, dict[TileKey, str]], Awaitable[T | None]]
+    ) -> tuple[T, Look]:
+        """What `read` makes of a box's layers and tile names, and their look; again where tiles are gone meanwhile."""
         for _ in range(TRIES):
             keys = [
                 (layer.id, tx, ty)
@@ -90,10 +124,10 @@ class CanvasReader:
             ]
             now = await self.look(canvas, [tile_field(*key) for key in keys])
             if now.version == seen.version:
-                tiles = await self._decoded(canvas, dict(zip(keys, now.names, strict=True)))
-                if tiles is not None:
+                found = await read(now, dict(zip(keys, now.names, strict=True)))
+                if found is not None:
                     self._remember(canvas, now)
-                    return await to_thread.run_sync(flatten, now.layers, tiles, box, limiter=self._threads), now
+                    return found, now
             seen = now
         raise Conflict("The canvas changes too fast to be read at the moment. Try again.", code="canvas_busy")
 

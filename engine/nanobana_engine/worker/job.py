@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import msgspec
 from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskGroup
 
-from nanobana.keyspace.blobs import put_blobs
 from nanobana.keyspace.claims import Claim, Order, hand_in
 from nanobana.keyspace.client import Client
-from nanobana.protocol.canvas import Timing, Variation
+from nanobana.protocol.canvas import Timing
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
-from nanobana.raster.codec import encode_png, encode_webp
 from nanobana_engine.engine import EditFailed, EditFinished
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.eraser import Eraser
@@ -26,6 +24,7 @@ from nanobana_engine.language import Interpreter, Reading
 from nanobana_engine.worker.ahead import Region, region_of
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.lease import Lease
+from nanobana_engine.worker.outcome import Outcome
 from nanobana_engine.worker.patience import BackOff, patiently
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_engine.worker.previews import Previews
@@ -35,7 +34,6 @@ log = logging.getLogger(__name__)
 
 FIRST_ALONE = 2
 """From this attempt on a job runs without company: an earlier one ended without a result."""
-WEBP_SIDE = 16383
 LAST_ATTEMPT = 4
 """One in company and three alone; then it is given up (E8)."""
 
@@ -123,15 +121,14 @@ class JobRun:
         source = await self._prepared()
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)
-        end = await (self._erased(source) if self._spec.edit.mode == "erase" else self._filled(source))
+        outcome = Outcome(self._tools.client, self._spec.canvas, source, self._tools.threads)
+        tasks.start_soon(outcome.run)
+        end = await (self._erased(source) if self._spec.edit.mode == "erase" else self._filled(source, outcome))
         if isinstance(end, EditFailed):
             await self._failed(end.code, end.message)
             return
-        began = time.perf_counter()
-        blobs = await self._encoded(end)
-        patch_s = time.perf_counter() - began
-        names = await patiently(lambda: put_blobs(self._tools.client, self._spec.canvas, blobs))
-        tasks.start_soon(self._previews.say_done, names, blobs[0])
+        variations = await outcome.finish(end)
+        tasks.start_soon(self._previews.say_done, [each.blob for each in variations], outcome.first)
         await self._hand_in(
             JobResult(
                 canvas=self._spec.canvas,
@@ -139,24 +136,12 @@ class JobRun:
                 attempt=self._claim.attempt,
                 worker=self._tools.worker,
                 box=source.plan.result,
-                variations=[Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)],
-                timing=self._timing(end, read_s=read_s, patch_s=patch_s),
+                variations=variations,
+                timing=self._timing(end, read_s=read_s, patch_s=outcome.patch_s),
                 understood=self._reading.understood,
                 notice=self._reading.notice,
             )
         )
-
-    async def _encoded(self, end: EditFinished) -> list[bytes]:
-        """The patches' bytes, variation by variation, made side by side."""
-        blobs = [b""] * len(end.pictures)
-
-        async def make(variation: int) -> None:
-            blobs[variation] = await to_thread.run_sync(_encoded, end, variation, limiter=self._tools.threads)
-
-        async with anyio.create_task_group() as making:
-            for variation in range(len(blobs)):
-                making.start_soon(make, variation)
-        return blobs
 
     async def _read(self) -> Reading:
         interpreter, edit = self._tools.interpreter, self._spec.edit
@@ -174,8 +159,8 @@ class JobRun:
             except Unavailable:
                 await back_off.wait()
 
-    async def _filled(self, source: Source) -> EditFinished | EditFailed:
-        with self._tools.bridge.submit(source, self._previews.show) as ended:
+    async def _filled(self, source: Source, outcome: Outcome) -> EditFinished | EditFailed:
+        with self._tools.bridge.submit(source, self._previews.show, outcome.add) as ended:
             return await ended.wait()
 
     async def _erased(self, source: Source) -> EditFinished:
@@ -183,8 +168,7 @@ class JobRun:
         async with aclosing(self._tools.eraser.run(source)) as events:
             async for event in events:
                 if isinstance(event, EditFinished):
-                    spent_ms = (time.perf_counter() - began) * 1000.0
-                    return EditFinished(event.id, event.source, event.pictures, spent_ms)
+                    return replace(event, model_ms=(time.perf_counter() - began) * 1000.0)
                 self._previews.show(event)
         raise NanobanaError("Erasing ended without a result. Nothing was changed.", code="erase_failed")
 
@@ -223,9 +207,3 @@ class JobRun:
             patch_ms=patch_s * 1000.0,
             total_ms=total_ms,
         )
-
-
-def _encoded(end: EditFinished, variation: int) -> bytes:
-    """Lossless; WebP ends at 16383 a side."""
-    patch = end.patch(variation)
-    return encode_webp(patch) if max(patch.shape) <= WEBP_SIDE else encode_png(patch)

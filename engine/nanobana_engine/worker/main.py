@@ -189,7 +189,7 @@ async def _warm_up(bridge: Bridge, adapter: ModelAdapter) -> None:
 
     for prompt in PROMPTS:
         source = await to_thread.run_sync(warm_source, adapter.preset, prompt)
-        with bridge.submit(source, lambda _: None) as ended:
+        with bridge.submit(source, lambda _: None, lambda _: None) as ended:
             end = await ended.wait()
         if not isinstance(end, EditFailed):
             await to_thread.run_sync(end.patches)

@@ -17,6 +17,7 @@ from nanobana.raster.codec import blob_name
 from nanobana.raster.decode import decode_image, decode_mask
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine.source import Source
+from nanobana_engine.engine.view import View, Whole
 from nanobana_engine.erase.preset import ERASE
 from nanobana_engine.memory import Cache
 from nanobana_engine.models.preset import Preset, Worn
@@ -72,18 +73,22 @@ class Preparer:
         if edit.references:
             blobs = await self._blobs(spec.canvas, [each.blob for each in edit.references])
             references = await to_thread.run_sync(_references, blobs, limiter=self._threads)
-        plan, picture = await self._seen(spec.canvas, edit)
-        return Source(
+        plan, view = await self._seen(spec.canvas, edit)
+        source = Source(
             id=spec.job,
             canvas=spec.canvas,
             user=spec.user,
             edit=edit,
             plan=plan,
             loras=loras,
-            picture=picture,
+            view=view,
             references=references,
             alone=alone,
         )
+        if plan.is_large and edit.mode == "fill":  # seconds of reading, which the model's thread is spared
+            first = plan.stages[0]
+            await to_thread.run_sync(source.laid_out, (first.width, first.height), limiter=self._threads)
+        return source
 
     async def foreseen(self, hint: Hint) -> Source:
         """The same for an edit that may come, as it would be with nothing but its mask; remembers what it read.
@@ -92,19 +97,24 @@ class Preparer:
             As `source`.
         """
         edit = EditParams(box=hint.box, mask_png=hint.mask_png)
-        plan, picture = await self._seen(hint.canvas, edit)
-        return Source(id="", canvas=hint.canvas, user=hint.user, edit=edit, plan=plan, picture=picture)
+        plan, view = await self._seen(hint.canvas, edit)
+        return Source(id="", canvas=hint.canvas, user=hint.user, edit=edit, plan=plan, view=view)
 
-    async def _seen(self, canvas: str, edit: EditParams) -> tuple[Plan, Rgba]:
-        """The plan, and the picture of its context."""
+    async def _seen(self, canvas: str, edit: EditParams) -> tuple[Plan, View]:
+        """The plan, and the picture of its context: whole, or a large one decoded by need."""
         seen = await self._reader.seen(canvas)
         while True:
             if 0 in seen.size:
                 raise BadInput("This canvas has no picture yet: drop one on it first.", code="no_picture")
             plan = await self._plan(canvas, edit, seen.size)
-            picture, now = await self._reader.picture(canvas, plan.context, seen)
+            view: View
+            if plan.is_large:
+                view, now = await self._reader.view(canvas, plan.context, seen)
+            else:
+                picture, now = await self._reader.picture(canvas, plan.context, seen)
+                view = Whole(picture)
             if now.size == seen.size:
-                return plan, picture
+                return plan, view
             seen = now
 
     async def _plan(self, canvas: str, edit: EditParams, size: tuple[int, int]) -> Plan:

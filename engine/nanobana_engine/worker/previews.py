@@ -17,6 +17,7 @@ from nanobana.protocol import codec
 from nanobana.protocol.errors import NanobanaError
 from nanobana.protocol.messages import PATCH_INLINE, Preview
 from nanobana.raster.codec import encode_png
+from nanobana_engine.engine.board import stencil
 from nanobana_engine.engine.events import EditProgress
 from nanobana_engine.planner import Plan
 
@@ -83,9 +84,11 @@ class Previews:
             stage=progress.stage,
             step=progress.step,
             of=progress.of,
+            tile=progress.tile,
+            tiles=progress.tiles,
             box=plan.result,
             jpeg=jpeg,
-            alpha=encode_png(plan.composite) if needs_alpha and jpeg is not None else None,
+            alpha=encode_png(stencil(plan)) if needs_alpha and jpeg is not None else None,
         )
 
     async def _publish(self, message: Preview) -> None:

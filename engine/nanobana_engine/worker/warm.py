@@ -7,6 +7,7 @@ import numpy as np
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
 from nanobana_engine.engine.source import Source
+from nanobana_engine.engine.view import Whole
 from nanobana_engine.models.base import Preset
 from nanobana_engine.planner import plan_edit
 
@@ -30,4 +31,4 @@ def warm_source(preset: Preset, prompt: str) -> Source:
     picture = np.full((plan.context.height, plan.context.width, 4), 128, np.uint8)
     picture[::7, :, :3] = 160
     picture[..., 3] = 255
-    return Source(id=WARM_UP, canvas=WARM_UP, user=WARM_UP, edit=edit, plan=plan, picture=picture)
+    return Source(id=WARM_UP, canvas=WARM_UP, user=WARM_UP, edit=edit, plan=plan, view=Whole(picture))

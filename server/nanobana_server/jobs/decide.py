@@ -7,11 +7,10 @@ from nanobana.protocol.errors import BadInput, Conflict, NotAllowed
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import Cancel, Decide
 from nanobana.raster.codec import blob_name
-from nanobana.raster.decode import decode_patch
-from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
 from nanobana_server.jobs import live
 from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, note_accepting, read_job
+from nanobana_server.jobs.result import Result
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land
 from nanobana_server.store.ops.layers import index_of, top_visible
@@ -135,19 +134,18 @@ async def carry_out(store: Store, canvas: str, job: Job, wanted: Accepting) -> C
         LayerGone, NotFound, StorageFull: nothing was laid, or what was noted is tried again by the sweeper.
     """
     assert job.result_box is not None
-    data = await store.get_blob(canvas, job.results[wanted.variation].blob)
-    patch = crop(await store.pool.run(decode_patch, data, job.result_box), job.result_box, wanted.inside)
+    result = Result(store, canvas, job.results[wanted.variation], job.result_box)
     parts, group = op_parts(wanted.op, wanted.inside)
     if group and (await note_accepting(store, canvas, job.id, wanted)).op != wanted.op:
         raise WrongState("accepted")
     for number, (op, part) in enumerate(parts[:-1]):
         write = JobWrite(job=job, expect=("staged",))
-        piece = crop(patch, wanted.inside, part)
+        piece = await result.cut(part)
         await _lay(store, canvas, wanted, op, write, piece, part, group, over_budget=number > 0)
     also = await live.ended(store, canvas, job)
     op, part = parts[-1]
     write = JobWrite(job=msgspec.structs.replace(job, state="accepted"), expect=("staged",))
-    piece = crop(patch, wanted.inside, part)
+    piece = await result.cut(part)
     forget = parts[0][0].client if group else None
     return await _lay(
         store, canvas, wanted, op, write, piece, part, group, forget=forget, also=also, over_budget=len(parts) > 1

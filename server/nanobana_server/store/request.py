@@ -128,7 +128,7 @@ def _blobs(commit: Commit) -> Iterator[str]:
         if write.coverage and write.coverage != WHOLE:
             yield write.coverage
     if commit.job is not None and commit.job.job.state == "staged":
-        yield from (variation.blob for variation in commit.job.job.results)
+        yield from (blob for variation in commit.job.job.results for blob in variation.blobs)
     if commit.job is not None and commit.job.spec is not None:
         yield from (reference.blob for reference in commit.job.spec.edit.references)
         if commit.job.job.mask:

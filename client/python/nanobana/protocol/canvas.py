@@ -67,11 +67,26 @@ JobState = Literal["queued", "running", "staged", "accepted", "discarded", "canc
 TERMINAL: frozenset[str] = frozenset({"accepted", "discarded", "cancelled", "superseded", "failed"})
 
 
+class ResultPart(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a large result: an RGBA patch of a box. Wire: ``[box, blob]``."""
+
+    box: Box
+    blob: str
+
+
 class Variation(msgspec.Struct, frozen=True, kw_only=True):
     """One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP) of the result box."""
 
     blob: str
+    """The patch; where it comes in parts, a small picture of all of them."""
     seed: int
+    parts: list[ResultPart] = []
+    """Of a large result, along the grid, those in which something changes; empty for one patch of the whole box."""
+
+    @property
+    def blobs(self) -> list[str]:
+        """Every blob that it names."""
+        return [self.blob, *(part.blob for part in self.parts)]
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):

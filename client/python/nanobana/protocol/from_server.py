@@ -81,11 +81,14 @@ class Preview(Wire, frozen=True, tag="preview"):
     stage: Literal["", "layout", "rough", "detail", "erase"] = ""
     step: int = 0
     of: int = 0
+    tile: int = 0
+    """Tiles of the stage that are done; of a large region's refining stages, which run in `tiles`."""
+    tiles: int = 1
     box: Box | None = None
     """Canvas pixels that `jpeg` covers (stretched over it)."""
     jpeg: bytes | None = None
     alpha: bytes | None = None
-    """Gray PNG, composite mask over `box`; sent with a job's first preview only: the client keeps it."""
+    """Gray PNG of any size, composite mask stretched over `box`; with a first preview only: the client keeps it."""
     variation: int = 0
     patches: tuple[BlobName, ...] = ()
     """Blobs of the finished result, variation by variation: they are stored, and staged in a moment."""

@@ -3,7 +3,7 @@ import { MAX_MIP, TILE, type Box, type Layer } from '../protocol/types'
 import { grow, intersect, isEmpty, overlaps, tileBox, tilesOf } from '../protocol/geometry'
 import type { Document } from './document'
 import type { Provisional, Provisionals } from './provisional'
-import type { Results } from './results'
+import type { Results, Shown } from './results'
 import type { TileStore, Wanted } from './tiles'
 import type { View } from './view'
 
@@ -77,11 +77,26 @@ export class Picture {
     for (const layer of document.layers) if (layer.visible && layer.opacity > 0) this.#layer(ctx, layer, visible, level)
     for (const shown of this.results.shown()) {
       if (!overlaps(shown.box, visible)) continue
-      ctx.drawImage(shown.image, ...this.#device(shown.box))
+      this.#result(ctx, shown)
       this.results.drawn(shown)
     }
     ctx.restore()
     this.#forget(visible, level)
+  }
+
+  /** A result, left out where a sharper part of it is drawn: drawn twice, its soft edge would be too dense. */
+  #result(ctx: CanvasRenderingContext2D, shown: Shown): void {
+    if (shown.except.length === 0) {
+      ctx.drawImage(shown.image, ...this.#device(shown.box))
+      return
+    }
+    ctx.save()
+    const clip = new Path2D()
+    clip.rect(...this.#device(shown.box))
+    for (const box of shown.except) clip.rect(...this.#device(box))
+    ctx.clip(clip, 'evenodd')
+    ctx.drawImage(shown.image, ...this.#device(shown.box))
+    ctx.restore()
   }
 
   /** Tells the tile store what this view needs: visible slots first, then one ring. */
@@ -89,7 +104,7 @@ export class Picture {
     const side = TILE * 2 ** level
     const cx = (visible[0] + visible[2]) / 2
     const cy = (visible[1] + visible[3]) / 2
-    const wanted: Wanted[] = this.results.wanted().map((url, i) => ({ url, priority: -1000 + i }))
+    const wanted: Wanted[] = this.results.wanted(visible, this.view.scale * this.view.dpr).map((url, i) => ({ url, priority: -1000 + i }))
     const ring = intersect(grow(visible, side), bounds)
     for (const layer of this.document.layers) {
       if (!layer.visible) continue

@@ -1,6 +1,6 @@
 // What running and staged jobs look like: previews clipped to their mask, variations, and when each was first drawn.
-import type { Box, Job, Preview } from '../protocol/types'
-import { height, width } from '../protocol/geometry'
+import type { Box, Job, Preview, Variation } from '../protocol/types'
+import { height, overlaps, width } from '../protocol/geometry'
 import type { Document } from './document'
 import { TERMINAL } from './document'
 import { Emitter } from './emitter'
@@ -10,6 +10,8 @@ import type { TileStore } from './tiles'
 export interface Shown {
   job: Job
   box: Box
+  /** Boxes inside it where something sharper is drawn instead. */
+  except: Box[]
   image: CanvasImageSource
   imageWidth: number
   imageHeight: number
@@ -66,8 +68,11 @@ export class Results extends Emitter<{ change: string }> {
     return this.#running.get(job)?.preview
   }
 
-  /** Addresses of the variations that should be fetched now, of results that are staged or will be in a moment. */
-  wanted(): string[] {
+  /**
+   * Addresses of the variations that should be fetched now, of results that are staged or will be in a moment. Of one in
+   * parts: its small picture, and the parts that are in view where the screen shows more than that picture has.
+   */
+  wanted(visible: Box, scale: number): string[] {
     const urls: string[] = this.past === null ? [] : this.past.results.map((variation) => this.#blobUrl(variation.blob))
     for (const { preview } of this.#running.values()) urls.push(...(preview.patches ?? []).map(this.#blobUrl))
     for (const job of this.#document.jobs.values()) {
@@ -75,6 +80,8 @@ export class Results extends Emitter<{ change: string }> {
       const chosen = this.chosen.get(job.id) ?? 0
       const order = [...job.results.slice(chosen), ...job.results.slice(0, chosen)]
       urls.push(...order.map((variation) => this.#blobUrl(variation.blob)))
+      if (order[0] === undefined || !this.#needsParts(job, order[0], scale)) continue
+      for (const [box, blob] of order[0].parts ?? []) if (overlaps(box, visible)) urls.push(this.#blobUrl(blob))
     }
     return urls
   }
@@ -85,8 +92,10 @@ export class Results extends Emitter<{ change: string }> {
     const lives = new Map<string, Shown | null>()
     for (const job of this.#document.jobs.values()) {
       if (TERMINAL.has(job.state)) continue
-      const shown = (job.state === 'staged' ? this.#staged(job) : null) ?? this.#preview(job)
+      const staged = job.state === 'staged' ? this.#staged(job) : []
+      const shown = staged[0] ?? this.#preview(job)
       if (job.live !== '') lives.set(`${job.user}/${job.live}`, this.#steadier(lives.get(`${job.user}/${job.live}`), shown))
+      else if (staged.length > 0) found.push(...staged)
       else if (shown !== null) found.push(shown)
     }
     for (const key of this.#held.keys()) if (!lives.has(key)) this.#held.delete(key)
@@ -96,8 +105,7 @@ export class Results extends Emitter<{ change: string }> {
       if (steady !== null) found.push(steady)
     }
     if (this.comparing) return []
-    const past = this.past === null ? null : this.#staged(this.past)
-    return past === null ? found : [...found, past]
+    return this.past === null ? found : [...found, ...this.#staged(this.past)]
   }
 
   /** Called by the picture right after it drew one. */
@@ -143,7 +151,7 @@ export class Results extends Emitter<{ change: string }> {
     const running = this.#running.get(job.id)
     if (!running?.image || !running.imageBox) return null
     const { image, imageBox } = running
-    return { job, box: imageBox, image, imageWidth: image.width, imageHeight: image.height, full: false }
+    return { job, box: imageBox, except: [], image, imageWidth: image.width, imageHeight: image.height, full: false }
   }
 
   /** Of two pictures of one session: a result before a preview, then the newer. */
@@ -152,12 +160,25 @@ export class Results extends Emitter<{ change: string }> {
     return older.full && !newer.full ? older : newer
   }
 
-  #staged(job: Job): Shown | null {
+  /** A staged result's picture, and over it those of its parts that are here; parts do not overlap. */
+  #staged(job: Job): Shown[] {
     const variation = job.results[this.chosen.get(job.id) ?? 0]
-    if (variation === undefined || job.result_box === null) return null
-    const image = this.#tiles.get(this.#blobUrl(variation.blob))
-    if (image === undefined) return null
-    return { job, box: job.result_box, image, imageWidth: image.width, imageHeight: image.height, full: true }
+    if (variation === undefined || job.result_box === null) return []
+    const parts = (variation.parts ?? []).flatMap(([box, blob]) => this.#shownBlob(job, box, blob))
+    if (parts.length > 0 && parts.length === (variation.parts ?? []).length) return parts
+    return [...this.#shownBlob(job, job.result_box, variation.blob, parts.map(({ box }) => box)), ...parts]
+  }
+
+  #shownBlob(job: Job, box: Box, blob: string, except: Box[] = []): Shown[] {
+    const image = this.#tiles.get(this.#blobUrl(blob))
+    if (image === undefined) return []
+    return [{ job, box, except, image, imageWidth: image.width, imageHeight: image.height, full: true }]
+  }
+
+  /** Whether a result in parts is shown larger than its small picture. */
+  #needsParts(job: Job, variation: Variation, scale: number): boolean {
+    const image = this.#tiles.peek(this.#blobUrl(variation.blob))
+    return image === undefined || job.result_box === null || width(job.result_box) * scale > image.width
   }
 
   /** For who joined after the first preview: the user's own mask is close to the composite mask. */

@@ -68,10 +68,14 @@ export interface Lora {
 /** A half-open rectangle in canvas pixels: x0 <= x < x1, y0 <= y < y1. On the wire ``[x0, y0, x1, y1]``. */
 export type Box = [x0: number, y0: number, x1: number, y1: number]
 
+/** A part of a large result: an RGBA patch of a box. Wire: ``[box, blob]``. */
+export type ResultPart = [box: Box, blob: string]
+
 /** One staged result: an RGBA patch (colour + composite mask C as alpha, lossless WebP) of the result box. */
 export interface Variation {
   blob: string
   seed: number
+  parts: ResultPart[]
 }
 
 /** Where the time of an edit went, in milliseconds of wall time. */
@@ -199,6 +203,8 @@ export interface Preview {
   stage?: "" | "detail" | "erase" | "layout" | "rough"
   step?: number
   of?: number
+  tile?: number
+  tiles?: number
   box?: Box | null
   jpeg?: Uint8Array | null
   alpha?: Uint8Array | null

@@ -59,10 +59,10 @@ function applyChange(session: Session, change: Change): void {
   const { document, provisionals, presence, loop } = session
   const { job } = change
   const before = job === null ? undefined : document.jobs.get(job.id)?.state
-  const accepted = job?.state === 'accepted' ? lastLook(session, change) : null
+  const accepted = job?.state === 'accepted' ? lastLook(session, change) : []
   if (!document.apply(change)) return
   provisionals.settle(opKey(change.op), change.seq)
-  if (accepted !== null) provisionals.add(accepted)
+  for (const look of accepted) provisionals.add(look)
   presence.painted(change.user)
   if (change.layers !== null) session.chooseLayer()
   if (change.canvas !== null) session.fitOnce()
@@ -79,10 +79,13 @@ function compare({ document, connection }: Session, { position, sum }: Checksum)
 }
 
 /** An accepted result stays on the screen as it was until its tiles are there. */
-function lastLook({ results }: Session, { job, tiles, seq }: Change): Provisional | null {
+function lastLook({ results }: Session, { job, tiles, seq }: Change): Provisional[] {
   const layer = tiles[0]?.[0]
-  const shown = results.shown().find((item) => item.job.id === job?.id && item.full)
-  if (job === null || layer === undefined || shown === undefined) return null
-  const { box, image, imageWidth, imageHeight } = shown
-  return { key: job.id, layer, box, image, imageWidth, imageHeight, mode: 'over', seq }
+  if (job === null || layer === undefined) return []
+  const looks = results.shown().filter((item) => item.job.id === job.id && item.full)
+  // where parts are here, the small picture beneath them is left out: together they would be too dense
+  const whole = looks.some(({ except }) => except.length > 0) ? looks.filter(({ except }) => except.length === 0) : looks
+  return whole.map(({ box, image, imageWidth, imageHeight }, index) => {
+    return { key: `${job.id}/${index}`, layer, box, image, imageWidth, imageHeight, mode: 'over', seq }
+  })
 }

@@ -18,11 +18,11 @@ from nanobana_engine.assets.meaning import UnknownPrompt
 from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.memory import Memory
-from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
+from nanobana_engine.models.base import Component, Conditioning, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.nano.around import planes, region_of
 from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
-from nanobana_engine.models.nano.conditioning import NOTHING, NanoConditioning, condition, understand, wish
+from nanobana_engine.models.nano.conditioning import NanoKept, condition, understand, wish
 from nanobana_engine.models.nano.denoiser import Denoiser
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
 from nanobana_engine.models.nano.guesses import Guesses
@@ -37,6 +37,8 @@ GRAIN_BELOW = 0.4
 PREVIEW_SIDE = 256
 GUESSES_SHARE = 0.3
 """Of what is remembered."""
+KEPT_COST = 0.1
+"""Of a step in which the network is not asked: a tile of 1024² is copied and its noise taken away."""
 
 
 class NanoAdapter(FlowSteps):
@@ -74,7 +76,7 @@ class NanoAdapter(FlowSteps):
         """(1, LENGTH, width)."""
         return encode(self._text, token_ids(self._tokenizer, [words]).to(self._device))
 
-    def condition(self, request: Request) -> NanoConditioning:
+    def condition(self, request: Request) -> Conditioning:
         """Retrieves, places and guesses for one variation of one edit.
 
         Raises:
@@ -84,14 +86,14 @@ class NanoAdapter(FlowSteps):
             understood = understand(self.retriever, request.prompt, bool(request.references))
         except UnknownPrompt as unknown:
             raise BadInput(str(unknown), code="unknown_prompt") from unknown
-        pixels = request.pixels if request.previous is None else request.previous
-        wanted = NOTHING
-        if request.previous is None:
-            wanted = wish(self._pack, understood, request.references, request.seed)
-        if request.previous is not None or request.strength < KEEPS_BELOW:
-            return condition(region_of(pixels, request.mask), None, pixels, request.user_mask, wanted)
-        around = self._guesses.look(pixels, request.mask)
-        return condition(around.region, around, pixels, request.user_mask, wanted)
+        if request.previous is not None:
+            return NanoKept(self.encode(request.previous))
+        wanted = wish(self._pack, understood, request.references, request.seed)
+        if request.strength < KEEPS_BELOW:
+            region = region_of(request.pixels, request.mask)
+            return condition(region, None, request.pixels, request.user_mask, wanted)
+        around = self._guesses.look(request.pixels, request.mask)
+        return condition(around.region, around, request.pixels, request.user_mask, wanted)
 
     def remember_in(self, memory: Memory) -> None:
         """Guesses are remembered there from now on."""
@@ -113,10 +115,14 @@ class NanoAdapter(FlowSteps):
 
     def call_key(self, item: Item) -> tuple[object, ...]:
         """The network's frame: regions of any size share a call if their shapes give one frame."""
+        if isinstance(item.conditioning, NanoKept):
+            return ("nano", "kept")
         return ("nano", *item.conditioning.frame_size)
 
     def cost(self, item: Item) -> float:
         """One network call at the native frame, and a little for composing a large region."""
+        if isinstance(item.conditioning, NanoKept):
+            return KEPT_COST
         height, width = item.conditioning.frame_size
         large_height, large_width = item.conditioning.hole.shape[-2:]
         return float(height * width / NATIVE**2 + 0.3 * large_height * large_width / 1024**2)
@@ -124,6 +130,8 @@ class NanoAdapter(FlowSteps):
     @torch.inference_mode()
     def denoise(self, items: Sequence[Item]) -> list[Tensor]:
         """The clean latents that the network sees behind each item's noise, at each item's own noise level."""
+        if isinstance(items[0].conditioning, NanoKept):
+            return [item.conditioning.latents.clone() for item in items]
         asked = [item for item in items if not item.conditioning.settled]
         parts = [_to_frame(item) for item in asked]
         mixtures = iter(

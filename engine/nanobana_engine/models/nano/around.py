@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanobana_engine.erase.detail import with_detail
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
 from nanobana_engine.models.nano.shifts import refine_shift
+from nanobana_engine.planner.detail import with_detail
 
 FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""

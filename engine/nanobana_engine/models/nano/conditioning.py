@@ -49,6 +49,15 @@ class NanoConditioning:
 
 
 @dataclass(frozen=True, slots=True)
+class NanoKept:
+    """A later stage of a large region: its layout was composed from the canvas's own pixels and enlarged with the
+    canvas's own detail, to which a network of NATIVE pixels has nothing to add."""
+
+    latents: Tensor
+    """Of what was enlarged."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is to stand in the hole, decided before any size is known."""
 

@@ -110,7 +110,7 @@ def _names(tiles: Iterable[TileRef], changes: Iterable[Change]) -> set[str]:
         named.update(tile.name for tile in change.tiles)
         if change.job is not None:
             named.add(change.job.mask)
-            named.update(variation.blob for variation in change.job.results)
+            named.update(blob for variation in change.job.results for blob in variation.blobs)
     return named - {""}
 
 

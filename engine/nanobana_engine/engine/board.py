@@ -1,0 +1,83 @@
+"""What everybody sees of an edit while it runs: the result's box as it stands, small enough to be sent often (R3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobana.protocol.geometry import Box
+from nanobana.raster.pixels import Gray
+from nanobana_engine.planner import Plan
+from nanobana_engine.planner.overview import overview
+from nanobana_engine.planner.resample import resize, scaled_box
+from nanobana_engine.planner.stages import Stage
+
+Bytes = npt.NDArray[np.uint8]
+Part = tuple[float, float, float, float]
+
+PREVIEW_SIDE = 512
+"""Longest side of a preview's picture."""
+
+
+def preview_size(width: float, height: float) -> tuple[int, int]:
+    """Width and height of a preview of so many pixels."""
+    shrink = min(1.0, PREVIEW_SIDE / max(width, height, 1.0))
+    return max(1, round(width * shrink)), max(1, round(height * shrink))
+
+
+def cut(plan: Plan, stage: Stage, picture: Bytes) -> Bytes:
+    """The result's box out of a picture of the whole stage at any size, at most PREVIEW_SIDE large."""
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = _result(plan, stage)
+    across, down = width / stage.width, height / stage.height
+    part = (x0 * across, y0 * down, min(float(width), x1 * across), min(float(height), y1 * down))
+    if all(side == int(side) for side in part) and max(part[2] - part[0], part[3] - part[1]) <= PREVIEW_SIDE:
+        return picture[round(part[1]) : round(part[3]), round(part[0]) : round(part[2])]
+    return resize(picture, preview_size(part[2] - part[0], part[3] - part[1]), part)
+
+
+def stencil(plan: Plan) -> Gray:
+    """C over the result's box, at a preview's size: what a preview's pictures are cut out with."""
+    size = preview_size(plan.result.width, plan.result.height)
+    if not plan.is_large:
+        return resize(plan.window(plan.result_inside).composite, size)
+    shrink = size[0] / plan.result.width
+    target = max(1, round(plan.size[0] * shrink)), max(1, round(plan.size[1] * shrink))
+    inside = scaled_box(plan.result_inside, plan.size, target)
+    return resize(overview(plan, target).composite(plan), size, inside)
+
+
+class Board:
+    """A stage of many tiles: what stood there before, with every tile laid on it as it comes."""
+
+    def __init__(self, plan: Plan, stage: Stage, before: Bytes) -> None:
+        self._at = _result(plan, stage)
+        size = preview_size(self._at[2] - self._at[0], self._at[3] - self._at[1])
+        self.picture = np.array(before if before.shape[1::-1] == size else resize(before, size))
+
+    def paste(self, tile: Box, picture: Bytes, onto: Bytes | None = None) -> None:
+        """Lay a tile's picture, of any size, on the board or on a copy of it."""
+        board = self.picture if onto is None else onto
+        x0, y0, x1, y1 = self._at
+        across, down = board.shape[1] / (x1 - x0), board.shape[0] / (y1 - y0)
+        to = (
+            round(max(0.0, tile.x0 - x0) * across),
+            round(max(0.0, tile.y0 - y0) * down),
+            round((min(x1, tile.x1) - x0) * across),
+            round((min(y1, tile.y1) - y0) * down),
+        )
+        if to[2] <= to[0] or to[3] <= to[1]:
+            return
+        wide, high = picture.shape[1] / tile.width, picture.shape[0] / tile.height
+        part = (
+            max(0.0, x0 - tile.x0) * wide,
+            max(0.0, y0 - tile.y0) * high,
+            (min(x1, tile.x1) - tile.x0) * wide,
+            (min(y1, tile.y1) - tile.y0) * high,
+        )
+        board[to[1] : to[3], to[0] : to[2]] = resize(picture, (to[2] - to[0], to[3] - to[1]), part)
+
+
+def _result(plan: Plan, stage: Stage) -> Part:
+    """The result's box in the pixels of a stage."""
+    return scaled_box(plan.result_inside, plan.size, (stage.width, stage.height))

@@ -1,0 +1,179 @@
+"""Fine detail for a fill that was made at a smaller scale: each piece borrows that of the known piece it resembles.
+
+What a picture has beyond a scale (grain, blades of grass, the pores of a brick) is missing from a fill that was made at
+that scale. Every piece of the fill gets the fine detail of that one among some thousand known pieces whose coarse look
+is nearest (example-based super-resolution, Freeman et al. 2002, with the picture as its own examples).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobana.protocol.geometry import Box
+from nanobana_engine.planner.resample import reading, resize
+
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+LOOK = 512 * 640
+"""Pixels of the picture on which pieces are compared, at the most."""
+SIDE, STRIDE = 8, 4
+"""Side of a compared piece and the distance between pieces, in pixels of that picture; pieces overlap by half."""
+MOST, BANK_BYTES = 4096, 32 << 20
+"""Known pieces in the bank, and the bytes of their detail, at the most."""
+DIMENSIONS = 16
+"""Principal components by which pieces are compared."""
+ALIKE = 30.0
+"""Pieces that differ by more than this of 255 a pixel (root mean square) have little to lend each other."""
+AT_ONCE = 2048
+"""Pieces that are compared with the bank in one product."""
+
+
+@dataclass(slots=True)
+class Detail:
+    """The detail of one picture's fill, given out window by window."""
+
+    read: Callable[[Box], Bytes]
+    """The picture at full scale, [h, w, 3], of any box."""
+    size: tuple[int, int]
+    """Its width and height."""
+    look: tuple[int, int]
+    """Width and height at which pieces were compared."""
+    scale: float
+    """The scale at which the fill was made: what the picture has beyond it is what is missing."""
+    corners: npt.NDArray[np.intp]
+    """[m, 2]: y, x of the fill's pieces in pixels of the look."""
+    chosen: npt.NDArray[np.intp]
+    """[m, 2]: y, x of the known piece that each resembles."""
+    shares: Floats
+    """[m]: how much of its detail each takes: little where nothing known is alike."""
+    bank: dict[tuple[int, int], npt.NDArray[np.int8]] = field(default_factory=dict)
+    """What known pieces have beyond the scale, [h, w, 3] in 255ths; read when first wanted."""
+
+    def over(self, box: Box) -> Floats:
+        """Detail to add to a window of the fill, [h, w, 3], around 0; in pixels of the picture at full scale."""
+        across, down = self.size[0] / self.look[0], self.size[1] / self.look[1]
+        high, wide = int(np.ceil(SIDE * down)), int(np.ceil(SIDE * across))
+        total = np.zeros((box.height, box.width, 3), np.float32)
+        weights = np.zeros((box.height, box.width, 1), np.float32)
+        window = np.outer(np.hanning(high + 2)[1:-1], np.hanning(wide + 2)[1:-1]).astype(np.float32)[..., None]
+        tops, lefts = (self.corners[:, 0] * down).astype(np.intp), (self.corners[:, 1] * across).astype(np.intp)
+        near = (tops < box.y1) & (tops + high > box.y0) & (lefts < box.x1) & (lefts + wide > box.x0)
+        pieces = zip(tops[near], lefts[near], self.chosen[near].tolist(), self.shares[near], strict=True)
+        for top, left, (y, x), share in pieces:
+            part = Box(int(left), int(top), int(left) + wide, int(top) + high).intersect(box)
+            to = (slice(part.y0 - box.y0, part.y1 - box.y0), slice(part.x0 - box.x0, part.x1 - box.x0))
+            of = (slice(part.y0 - top, part.y1 - top), slice(part.x0 - left, part.x1 - left))
+            if (y, x) not in self.bank:
+                corner = min(int(x * across), self.size[0] - wide), min(int(y * down), self.size[1] - high)
+                self.bank[y, x] = self._beyond(Box(*corner, corner[0] + wide, corner[1] + high))
+            total[to] += (share * window[of]) * self.bank[y, x][of]
+            weights[to] += window[of] ** 2
+        # squares: what is summed is unlike its neighbours, and the mean of unlike grain is weaker grain
+        return np.asarray(total / (np.float32(255.0) * np.sqrt(np.maximum(weights, np.float32(1e-4)))), np.float32)
+
+    def _beyond(self, box: Box) -> npt.NDArray[np.int8]:
+        """A piece less itself at the smaller scale."""
+        part = box.grow(int(np.ceil(4 / self.scale))).intersect(Box(0, 0, *self.size))
+        piece = self.read(part)
+        small = (max(1, round(part.width * self.scale)), max(1, round(part.height * self.scale)))
+        coarse = resize(resize(piece, small), (part.width, part.height))
+        inner = (slice(box.y0 - part.y0, box.y1 - part.y0), slice(box.x0 - part.x0, box.x1 - part.x0))
+        beyond: npt.NDArray[np.int8] = np.clip(piece[inner].astype(np.int16) - coarse[inner], -127, 127).astype(np.int8)
+        return beyond
+
+
+def borrow(
+    read: Callable[[Box], Bytes],
+    size: tuple[int, int],
+    fill: Bytes,
+    hole: Bools,
+    scale: float,
+    check: Callable[[], None] = lambda: None,
+) -> Detail | None:
+    """What the picture's known part can lend its fill; None where there is nothing to borrow from or for.
+
+    Args:
+        read: the picture at full scale, [h, w, 3], of any box.
+        size: its width and height.
+        fill: the filled picture at a scale of at most LOOK pixels, [h, w, 3].
+        hole: [h, w] at that scale; nothing of it is lent.
+        scale: the scale at which the fill was made: what the picture has beyond it is what is missing.
+        check: called between pieces of work; may raise, to give up.
+    """
+    rows, columns = hole.shape
+    across, down = size[0] / columns, size[1] / rows
+    side = (int(np.ceil(SIDE * down)), int(np.ceil(SIDE * across)))
+    wanted, known = _pieces(hole, min(MOST, BANK_BYTES // (3 * side[0] * side[1])))
+    if not len(wanted) or len(known) < DIMENSIONS:
+        return None
+    chosen, apart = _most_alike(fill, wanted, known, check)
+    shares = np.exp(-((apart / ALIKE) ** 2)).astype(np.float32)
+    return Detail(read, size, (columns, rows), scale, wanted, known[chosen], shares)
+
+
+def with_detail(large: Bytes, small: Bytes, small_hole: Bools, pixels: Bytes, hole: Bools) -> Bytes:
+    """A fill that is held whole, with the detail that the picture lends it.
+
+    Args:
+        large: the fill, enlarged, [h, w, 3].
+        small: the fill at its own scale, and its hole.
+        pixels, hole: the picture at full scale.
+
+    Returns:
+        [h, w, 3]; changed inside the hole only.
+    """
+    height, width = hole.shape
+    detail = borrow(reading(pixels), (width, height), small, small_hole, small_hole.shape[1] / width)
+    if detail is None:
+        return large
+    lent = detail.over(Box(0, 0, width, height)) * np.float32(255.0)
+    added = np.rint(np.clip(large + lent, 0.0, 255.0)).astype(np.uint8)
+    return np.where(hole[..., None], added, large)
+
+
+def _pieces(hole: Bools, most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Corners (y, x) of the pieces that touch the hole, and of a thinned set of those that do not."""
+    height, width = hole.shape
+    if height < SIDE or width < SIDE:
+        return np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
+    sums = np.pad(hole, ((1, 0), (1, 0))).astype(np.int32).cumsum(0).cumsum(1)
+    touched = (sums[SIDE:, SIDE:] - sums[:-SIDE, SIDE:] - sums[SIDE:, :-SIDE] + sums[:-SIDE, :-SIDE]) > 0
+    wanted = np.argwhere(touched[::STRIDE, ::STRIDE]) * STRIDE
+    known = np.argwhere(~touched)
+    # a stride that shares no factor with the width spreads what is left over rows and columns alike
+    return wanted, known[:: max(1, -(-len(known) // max(1, most)))]
+
+
+def _most_alike(
+    picture: Bytes, wanted: npt.NDArray[np.intp], known: npt.NDArray[np.intp], check: Callable[[], None]
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """For each wanted piece the index of the known one that looks most like it, and how far apart they are a pixel."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE), axis=(0, 1))
+
+    def features(corners: npt.NDArray[np.intp]) -> Floats:
+        return windows[corners[:, 0], corners[:, 1]].reshape(len(corners), -1).astype(np.float32)
+
+    there = features(known)
+    mean = there.mean(axis=0)
+    _, axes = np.linalg.eigh((there - mean).T @ (there - mean))
+    axes = axes[:, -DIMENSIONS:].astype(np.float32)
+    there = (there - mean) @ axes
+    squares = (there**2).sum(axis=1)
+    found, apart = np.empty(len(wanted), np.intp), np.empty(len(wanted), np.float32)
+    for start in range(0, len(wanted), AT_ONCE):
+        check()
+        here = features(wanted[start : start + AT_ONCE]) - mean
+        part = here @ axes
+        nearest = (squares - 2.0 * part @ there.T).argmin(axis=1)
+        found[start : start + AT_ONCE] = nearest
+        # what the components do not see of a piece is unlike anything known, too
+        unseen = (here**2).sum(axis=1) - (part**2).sum(axis=1)
+        squared = ((part - there[nearest]) ** 2).sum(axis=1) + np.maximum(unseen, 0.0)
+        apart[start : start + AT_ONCE] = np.sqrt(squared / here.shape[1])
+    return found, apart
