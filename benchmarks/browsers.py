@@ -46,6 +46,7 @@ def open_canvas(browser: Browser, link: str, name: str, *, width: int = 1280, he
     """A page of a person called `name` with the canvas complete on the screen."""
     context = browser.new_context(viewport={"width": width, "height": height}, bypass_csp=True)
     context.add_init_script(f"localStorage.setItem('nb.bench.name', {name!r})")
+    context.add_init_script("localStorage.setItem('nanobana.coached', 'true')")
     page = context.new_page()
     page.goto(link)
     page.wait_for_function("window.nanobana?.complete === true", timeout=WAIT_MS)

@@ -59,9 +59,10 @@ def invite(product: Product, chromium: Browser) -> Iterator[Invite]:
         people: list[Person] = []
 
         def one(name: str, link: str | None = None, origin: str | None = None, **options: Any) -> Person:
+            is_new = options.pop("is_new", False)
             context = chromium.new_context(viewport=options.pop("viewport", {"width": 1100, "height": 760}), **options)
             stack.callback(context.close)
-            person = Person(name, context, origin or product.origin)
+            person = Person(name, context, origin or product.origin, is_new=is_new)
             people.append(person)
             if link is not None:
                 person.open(link)

@@ -22,9 +22,10 @@ class Person:
 
     Args:
         origin: where the server is, e.g. ``http://127.0.0.1:8000``.
+        is_new: has never seen a canvas, so that the first hints come.
     """
 
-    def __init__(self, name: str, context: BrowserContext, origin: str) -> None:
+    def __init__(self, name: str, context: BrowserContext, origin: str, *, is_new: bool = False) -> None:
         self.name = name
         self.context = context
         self.origin = origin
@@ -32,6 +33,8 @@ class Person:
         me = json.dumps({"name": name, "named": True, "user": "", "userKey": ""})
         key = "nanobana.identity"
         context.add_init_script(f"localStorage.getItem('{key}') ?? localStorage.setItem('{key}', '{me}')")
+        if not is_new:
+            context.add_init_script("localStorage.setItem('nanobana.coached', 'true')")
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -16,8 +16,39 @@ from e2e.conftest import Invite
 
 def test_the_start_page_offers_a_picture_a_blank_canvas_and_a_sample(invite: Invite) -> None:
     ana = invite("Ana").start()
-    for choice in ("drop-zone", "blank-canvas", "sample-picture"):
+    for choice in ("drop-zone", "blank-canvas", "sample-picture", "first-prompt"):
         assert ana.shows(choice)
+
+
+def test_behaviour_35_a_canvas_can_begin_with_a_prompt(invite: Invite) -> None:
+    ana = invite("Ana").start()
+    ana.see("first-prompt").fill("a red apple")
+    ana.tap("first-generate")
+    ana.wait("nb.jobs.length === 1")
+    assert ana.nb("jobs[0].prompt") == "a red apple"
+    assert ana.nb("jobs[0].box") == [48, 48, 720, 720]
+    assert ana.nb("canvas.title") == "a red apple"
+
+
+def test_behaviour_35_three_hints_are_shown_once_and_can_be_skipped(invite: Invite) -> None:
+    ana = invite("Ana", is_new=True).start_with_sample()
+    titles = []
+    for _ in range(3):
+        titles.append(ana.see("coach").get_attribute("aria-label"))
+        ana.tap("coach-next")
+    assert len(set(titles)) == 3
+    expect(ana.page.get_by_test_id("coach")).to_have_count(0)
+    ana.page.reload()
+    ana.wait("nb.complete")
+    assert not ana.shows("coach")
+    ben = invite("Ben", ana.link("edit"), is_new=True)
+    ben.see("coach")
+    ben.mask_box((100, 100, 200, 200))
+    assert not ben.shows("coach"), "whoever is at work is left alone"
+    ben.press("Escape")
+    ben.see("coach")
+    ben.tap("coach-skip")
+    expect(ben.page.get_by_test_id("coach")).to_have_count(0)
 
 
 def test_a_12_megapixel_jpeg_with_exif_rotation_comes_in_upright_as_a_layer(invite: Invite, tmp_path: Path) -> None:

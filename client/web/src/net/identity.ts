@@ -16,6 +16,7 @@ export interface Recent {
 }
 
 const KEY = 'nanobana.identity'
+const COACHED = 'nanobana.coached'
 const RECENT = 'nanobana.recent'
 const FRUIT = ['Apricot', 'Bergamot', 'Cherry', 'Damson', 'Elder', 'Fig', 'Guava', 'Juniper', 'Kiwi', 'Lime', 'Mango', 'Nectarine', 'Olive', 'Papaya', 'Quince', 'Rowan', 'Sloe', 'Tamarind']
 const MOOD = ['Bright', 'Calm', 'Clever', 'Gentle', 'Happy', 'Kind', 'Merry', 'Patient', 'Quick', 'Sunny', 'Warm', 'Witty']
@@ -55,6 +56,16 @@ export function remember(change: Partial<Identity>): Identity {
   const next = { ...identity(), ...change }
   write(KEY, next)
   return next
+}
+
+/** Whether this browser has had the first hints. */
+export const coached = {
+  get done(): boolean {
+    return read<boolean>(COACHED) === true
+  },
+  remember(): void {
+    write(COACHED, true)
+  },
 }
 
 export function recent(): Recent[] {

@@ -11,7 +11,7 @@ function read(): Place | null {
 }
 
 /** What to do on a canvas that was made a moment ago. */
-export type FirstStep = { kind: 'file'; file: File } | { kind: 'blank'; width: number; height: number } | null
+export type FirstStep = { kind: 'file'; file: File } | { kind: 'blank'; width: number; height: number } | { kind: 'prompt'; prompt: string } | null
 
 class Route {
   place = $state.raw<Place | null>(read())

@@ -25,6 +25,8 @@ export class CanvasState {
   activeLayer = $state<string | null>(null)
   maskVisible = $state(true)
   masking = $state(false)
+  /** The field for one's name is open. */
+  naming = $state(false)
   comparing = $state(false)
   said = $state('')
   ready = $state(false)

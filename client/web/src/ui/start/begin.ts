@@ -38,7 +38,7 @@ export async function begin(first: FirstStep): Promise<void> {
     route.go(`/c/${made.canvas}#${made.links.owner}`)
     return
   }
-  const title = first?.kind === 'file' ? first.file.name.replace(/\.[a-z]+$/i, '').slice(0, 80) : ''
+  const title = first?.kind === 'file' ? first.file.name.replace(/\.[a-z]+$/i, '').slice(0, 80) : first?.kind === 'prompt' ? first.prompt.slice(0, 80) : ''
   const size = first?.kind === 'blank' ? { width: first.width, height: first.height } : {}
   const made = await createCanvas({ title, ...size })
   rememberLinks(made.canvas, made.links)
