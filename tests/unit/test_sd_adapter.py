@@ -17,11 +17,11 @@ from nanobana_engine.models.base import Item, ModelAdapter, Request
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.registry import Library
 from nanobana_engine.models.sd.adapter import SdAdapter
-from nanobana_engine.models.sd.levels import Levels
+from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.xl import SdxlAdapter
 from nanobana_engine.runner import Pass, Runner
 from nanobana_engine.runner.noise import STAGE_STRIDE, stage_noise, step_noise
-from support.tiny import sd_pipeline, sdxl_pipeline, unet
+from support.tiny import sd_pipeline, sd_scheduler, sdxl_pipeline, unet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 SIZE = (64, 48)
@@ -31,7 +31,7 @@ MASKED = (slice(8, 40), slice(16, 56))
 """On the lattice of latent cells, so that both sides mean the same ones."""
 
 
-def _adapter(pipeline: Any, sampler: str = "", kind: type[SdAdapter] = SdAdapter) -> SdAdapter:
+def _adapter(pipeline: Any, sampler: str = "euler", kind: type[SdAdapter] = SdAdapter) -> SdAdapter:
     return kind(pipeline, Preset(name="tiny", native=64, min_side=32, max_side=64, sampler=sampler))
 
 
@@ -127,7 +127,7 @@ def test_E4_four_channels_are_held_to_the_surroundings_as_by_diffusers(
     request = _request(strength=strength)
     runner, one = _started(adapter, request, steps=steps, guidance=guidance)
     if strength == 1.0:  # diffusers begins from noise alone, the adapter from noise over the prefill
-        one.latents = Levels(pipeline.scheduler.config).pure(stage_noise(SEED, 0, SHAPE), one.sigmas[0])
+        one.latents = Levels(pipeline.scheduler.config, "euler").pure(stage_noise(SEED, 0, SHAPE), one.sigmas[0])
     theirs = _theirs(
         pipeline, adapter, request, "euler", num_inference_steps=steps, guidance_scale=guidance, strength=strength
     )
@@ -215,6 +215,19 @@ def test_E4_less_strength_begins_later_and_keeps_three_steps() -> None:
         assert (len(whole), len(part), len(least)) == (9, 5, 4)
         assert whole[0] > part[0] > least[0] > 0.0 == least[-1]
         assert all(before > after for levels in (whole, part, least) for before, after in pairwise(levels))
+
+
+def test_a_folder_is_sampled_as_its_own_scheduler_means() -> None:
+    from diffusers import EulerDiscreteScheduler, LCMScheduler
+
+    facts = Preset(name="ours")
+    slow, few = sd_scheduler(), {"draft": 4, "balanced": 6, "best": 8}
+    assert suited(facts, slow).sampler == "dpm++"
+    assert suited(facts, LCMScheduler.from_config(slow.config)).sampler == "lcm"
+    turbo = suited(facts, EulerDiscreteScheduler.from_config(slow.config, timestep_spacing="trailing"))
+    assert (turbo.sampler, turbo.guidance, turbo.steps) == ("trailing", 1.0, few)
+    named = Preset(name="ours", sampler="euler", guidance=3.0)
+    assert suited(named, LCMScheduler.from_config(slow.config)) == named
 
 
 def test_E11_noise_on_the_way_is_the_same_for_the_same_seed() -> None:

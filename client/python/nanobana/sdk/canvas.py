@@ -190,7 +190,8 @@ class Canvas:
         Args:
             mask: [h, w] uint8 placed at (x, y), 255 = regenerate.
             references: pictures to follow (PNG, WebP or JPEG bytes).
-            parameters: any other field of `EditParams`, e.g. ``mode="erase"``, ``seed=7``, ``variations=3``.
+            parameters: any other field of `EditParams`, e.g. ``mode="erase"``, ``seed=7``, ``variations=3``,
+                ``style="Ink"``, ``loras=[Lora(name="toy", weight=0.6)]``.
         """
         png = encode_png(mask)
         blob = await self.http.put_blob(png) if len(png) > m.INLINE else None

@@ -24,7 +24,7 @@ from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
-from nanobana_engine.models.sd.levels import Levels
+from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.reader import Reader
 
 LEAST_STEPS = 3
@@ -58,16 +58,18 @@ class SdAdapter:
     pipeline = "StableDiffusionInpaintPipeline"
     left_out: tuple[str, ...] = ("safety_checker", "feature_extractor", "image_encoder")
     """Components that are not loaded."""
+    vae_overflows = False
+    """In half precision."""
 
     def __init__(self, pipeline: Any, preset: Preset, device: torch.device | str = "cpu") -> None:
-        self.preset = preset
+        self.preset = suited(preset, pipeline.scheduler)
         self.device = torch.device(device)
         self._pipeline = pipeline.to(self.device)
         self._unet = pipeline.unet.eval()
         self._vae = pipeline.vae.eval()
-        if self._vae.dtype == torch.float16 and self._vae.config.force_upcast:
-            self._vae.to(torch.float32)  # half precision overflows in it
-        self._levels = Levels(pipeline.scheduler.config, preset.sampler)
+        if self.vae_overflows and self._vae.dtype == torch.float16:
+            self._vae.to(torch.float32)
+        self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
         self._encoded: Recent[Tensor] = Recent(REMEMBERED)
         self._project = Projection(self._encode, preset.latent_stride)

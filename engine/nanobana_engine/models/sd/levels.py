@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,7 +23,7 @@ from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMSc
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
-from nanobana_engine.models.base import Move
+from nanobana_engine.models.base import Move, Preset
 
 Sampler: TypeAlias = Literal["euler", "trailing", "dpm++", "lcm"]
 """euler: at the folder's own timesteps; trailing: Euler from the last timestep on, for Lightning, Hyper and their like;
@@ -35,21 +36,40 @@ SIGMA_DATA = 0.5
 """Of consistency models: deviation of the data in their boundary condition."""
 
 
+FEW = {"draft": 4, "balanced": 6, "best": 8}
+"""Steps by quality of models that were distilled to few."""
+
+
+def suited(preset: Preset, scheduler: Any) -> Preset:
+    """The preset with a sampler, where it names none: the one that the folder's own scheduler means.
+
+    A folder whose scheduler is LCM's, or begins at the last timestep, was distilled to few steps: they are few then,
+    and guidance is as such models take it.
+    """
+    if preset.sampler:
+        return preset
+    if type(scheduler).__name__ == "LCMScheduler":
+        return replace(preset, sampler="lcm", steps=FEW, guidance=1.5)
+    if scheduler.config.get("timestep_spacing") == "trailing":
+        return replace(preset, sampler="trailing", steps=FEW, guidance=1.0)
+    return replace(preset, sampler="dpm++")
+
+
 class Levels:
     """The table of one model, and one sampler.
 
     Args:
         config: of the folder's scheduler.
-        sampler: empty for Euler.
+        sampler: one of SAMPLERS.
 
     Raises:
         BadInput: ``bad_presets``: there is no such sampler.
     """
 
-    def __init__(self, config: Mapping[str, Any], sampler: str = "") -> None:
-        if sampler not in ("", *SAMPLERS):
+    def __init__(self, config: Mapping[str, Any], sampler: str) -> None:
+        if sampler not in SAMPLERS:
             raise BadInput(f"There is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}.", code="bad_presets")
-        self.sampler: Sampler = sampler or "euler"  # type: ignore[assignment]
+        self.sampler = sampler
         self._scheduler = _scheduler(config, self.sampler)
         self.prediction = str(self._scheduler.config.prediction_type)
         kept = self._scheduler.alphas_cumprod.double().numpy()

@@ -18,6 +18,7 @@ class SdxlAdapter(SdAdapter):
 
     pipeline = "StableDiffusionXLInpaintPipeline"
     left_out = ("feature_extractor", "image_encoder")
+    vae_overflows = True
 
     @staticmethod
     def _width(pipeline: Any) -> int:
