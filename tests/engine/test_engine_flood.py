@@ -15,6 +15,7 @@ from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import Edit
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.codec import encode_png
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Conditioning, Item, Request
 from nanobana_server import jobs
 from nanobana_server.jobs.records import read_job
@@ -44,6 +45,15 @@ class Gate(PixelAdapter):
         self.open = threading.Semaphore(0)
         self.steps: list[list[str]] = []
         """Who takes part in each step that has begun."""
+        self.prepared: list[tuple[str, str]] = []
+        """Whose edit was made ready by which thread."""
+
+    def remember_in(self, memory: Memory) -> None:
+        """Nothing is worth it."""
+
+    def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
+        assert goes_on()
+        self.prepared.append((request.prompt, threading.current_thread().name))
 
     def condition(self, request: Request) -> Conditioning:
         latents = self.encode(request.pixels)
@@ -96,6 +106,8 @@ async def test_e7_a_flood_delays_another_users_edit_by_one_step_from_ticket_to_r
             gate.open.release()
             await until(lambda: ben not in bridge)
             gate.open.release(10_000)
+        (by,) = {thread for who, thread in gate.prepared if who == "ben"}
+        assert by != "model", "what needs no model was done beside the others' steps"
         assert "ben" not in gate.steps[5]
         assert all({"ana", "ben"} == set(each) for each in gate.steps[6:10]), "in every step from the very next one on"
         assert (await read_job(store, "c", ben)).state == "staged"

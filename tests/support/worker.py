@@ -51,6 +51,7 @@ async def working(
         interpreter=Interpreter(adapter.preset, translator),
         threads=threads,
         turnstile=turnstile,
+        readying=Turnstile(1),
         lease_ms=settings.lease_ms,
         beat_s=settings.beat_s,
     )

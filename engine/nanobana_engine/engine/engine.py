@@ -81,7 +81,7 @@ class Engine:
             self._inbox.put(edit)
 
     def prepare(self, source: Source, goes_on: Callable[[], bool]) -> None:
-        """Do what an edit of this region will need whatever its prompt, where the model can; from any one thread.
+        """Do what an edit of this region will need whatever its prompt, where the model can; from any thread.
 
         Args:
             source: its prompt, references and seed say nothing.

@@ -20,7 +20,7 @@ class PreparesAhead(Protocol):
     def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
         """Do it and remember it by its content, so that `condition` finds it for the same pixels and mask only.
 
-        Unlike all other calls it comes from a thread of its own, at the same time as they do. It returns soon after
+        Unlike all other calls it comes from other threads, at the same time as they do. It returns soon after
         `goes_on` has become False, and raises nothing that the edit itself would not raise.
         """
         ...

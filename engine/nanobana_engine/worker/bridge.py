@@ -51,6 +51,11 @@ class Bridge:
         """Whether the edit was submitted and has not ended."""
         return edit in self._waiting
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any edit was submitted and has not ended."""
+        return bool(self._waiting)
+
     @contextmanager
     def submit(
         self, source: Source, show: Callable[[EditProgress], None], take: Callable[[Part], None]

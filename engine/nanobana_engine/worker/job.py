@@ -50,6 +50,9 @@ class Tools:
     interpreter: Interpreter
     threads: CapacityLimiter
     turnstile: Turnstile
+    """Before the threads that read and plan."""
+    readying: Turnstile
+    """Before the one thread that does for an edit, while others run, what needs no model (E7)."""
     lease_ms: int
     beat_s: float
 
@@ -57,6 +60,7 @@ class Tools:
         """Nothing of a job is left once none runs."""
         self.bridge.check_integrity()
         self.turnstile.check_integrity()
+        self.readying.check_integrity()
 
 
 class JobRun:
@@ -119,6 +123,8 @@ class JobRun:
     async def _tried(self, tasks: TaskGroup) -> None:
         self._reading = await self._read()
         source = await self._prepared()
+        if self._spec.edit.mode != "erase" and self._tools.bridge.is_busy:
+            await self._made_ready(source)
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)
         outcome = Outcome(self._tools.client, self._spec.canvas, source, self._tools.threads)
@@ -158,6 +164,22 @@ class JobRun:
                     return await self._tools.preparer.source(spec, alone=self._claim.attempt >= FIRST_ALONE)
             except Unavailable:
                 await back_off.wait()
+
+    async def _made_ready(self, source: Source) -> None:
+        """What the model's thread would do between the others' steps is done beside them; whose turn it is goes round.
+
+        With nobody else there it is the model's thread that does it, after the first look has been shown.
+        """
+        going = True
+        try:
+            async with self._tools.readying.turn(self._spec.user):
+                await to_thread.run_sync(
+                    self._tools.bridge.engine.prepare, source, lambda: going, abandon_on_cancel=True
+                )
+        except NanobanaError:
+            return  # the edit itself will say so
+        finally:
+            going = False
 
     async def _filled(self, source: Source, outcome: Outcome) -> EditFinished | EditFailed:
         with self._tools.bridge.submit(source, self._previews.show, outcome.add) as ended:
