@@ -38,6 +38,18 @@ def test_what_is_not_certain_is_not_guessed(text: str) -> None:
     assert detect(text) is None
 
 
+BORROWED = [
+    "die hard poster", "el camino truck", "no people", "un building in new york", "jalapeño pepper", "über cool robot",
+    "café table with croissant", "la la land style couple dancing", "as above so below", "der spiegel magazine cover",
+    "crème brûlée", "a glass of red wine", "pizza margherita", "vi editor on a screen", "per my last email", "kimono",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BORROWED)
+def test_english_that_borrows_words_is_never_taken_for_another_language(text: str) -> None:
+    assert detect(text) in (None, "en")
+
+
 def test_capitals_and_numbers_change_nothing_and_the_larger_part_of_a_mixture_decides() -> None:
     assert detect("EIN ROTER APFEL, 50 mm") == "de"
     assert detect("Tokyo の赤いりんごとテーブル") == "ja"

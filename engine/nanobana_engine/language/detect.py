@@ -31,45 +31,71 @@ LETTERS: Mapping[str, Mapping[str, str]] = {
     "ar": {"ur": "ٹڈڑںےہ", "fa": "پچژگکی"},
     "ru": {"uk": "іїєґ"},
     "latin": {
-        "cs": "ěřů", "de": "ß", "es": "ñ¿¡", "hu": "őű", "pl": "ąćęłńśźż", "pt": "ãõ", "ro": "țș",
-        "sv": "å", "tr": "ğış", "vi": "ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệịỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ",
+        "cs": "ěřů", "de": "ß", "es": "ñ¿¡", "hu": "őű", "pl": "ąćęłńśźż", "pt": "ãõ", "ro": "țșă",
+        "sv": "å", "tr": "ğış", "vi": "đơưạảấầẩẫậắằẳẵặẹẻẽếềểễệịỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ",
     },
 }  # fmt: skip
 """Letters that only one language of a script has, near enough; among Arabic letters the first with one of its own."""
 
 WORDS: Mapping[str, str] = {
-    "cs": "a na s v ve do pod nad za mezi velký malý červený modrý zelený bílý černý je který která",
-    "da": "en et og på med under over mellem stor lille rød blå grøn hvid hvidt sort gul gammel uden som i af ved",
-    "de": "der die das ein eine einen einem einer eines und mit auf unter über neben zwischen vor hinter im am aus von "
-    "zum zur großer großes kleine kleiner kleines rot roter rote rotes blau blauer blaues grün grüner grünes weiß "
-    "weißer weißes schwarz schwarzer schwarzes gelb gelber gelbes alter altes nicht ohne für bei",
-    "en": "a an the and with on of in under over next to between behind at from by for without is are his her its big "
-    "small large little red blue green white black yellow old young wearing holding standing sitting made",
-    "es": "un una unos unas el la los las y con en de del al sobre bajo entre detrás grande pequeño pequeña rojo roja "
-    "azul verde blanco blanca negro negra amarillo amarilla viejo vieja sin para por junto",
-    "fi": "ja on iso pieni punainen sininen vihreä valkoinen musta keltainen jossa kanssa alla päällä vieressä vanha",
-    "fr": "un une des le la les et avec dans sur sous de du au aux entre derrière devant grand grande petit petite "
-    "rouge bleu bleue vert verte blanc blanche noir noire jaune vieux vieille sans pour près est qui",
-    "hu": "egy a az és alatt felett mellett között nagy kicsi piros kék zöld fehér fekete sárga régi nélkül",
-    "id": "sebuah seekor seorang yang dan dengan di dari untuk besar kecil merah biru hijau putih hitam kuning atas "
-    "bawah tua tanpa",
-    "it": "un una uno il lo la i gli le e con in di del della sul sulla sotto tra dietro grande piccolo piccola rosso "
-    "rossa blu azzurro verde bianco bianca nero nera giallo gialla vecchio vecchia senza per che",
-    "nl": "een de het en met op in onder boven naast tussen achter van voor groot grote klein kleine rood rode blauw "
-    "blauwe groen groene wit witte zwart zwarte geel gele oud oude zonder bij",
-    "no": "en et ei og på med under over mellom stor liten lite rød blå grønn hvit svart gul gammel uten som av ved",
-    "pl": "i na w we z ze pod nad za między obok duży duża mały mała czerwony czerwona czerwone niebieski niebieska "
-    "zielony zielona biały biała czarny czarna żółty żółta stary stara bez dla",
-    "pt": "um uma uns umas o a os as e com em no na de do da sobre sob entre atrás grande pequeno pequena vermelho "
-    "vermelha azul verde branco branca preto preta amarelo amarela velho velha sem para por ao",
-    "ro": "un o și cu pe în sub lângă între mare mic mică roșu roșie albastru verde alb albă negru neagră galben fără "
-    "din de la",
-    "sv": "en ett och på med under över mellan bakom stor stort liten litet röd rött blå blått grön grönt vit vitt "
-    "svart gul gult gammal utan som i av vid",
-    "tr": "bir ve ile üzerinde altında yanında büyük küçük kırmızı mavi yeşil beyaz siyah sarı eski olan için",
-    "vi": "một và với trên dưới trong của lớn nhỏ đỏ xanh trắng đen vàng màu con cái",
+    "cs": "a na s v ve do pod nad za mezi velký malý červený modrý zelený bílý černý je který která dům kočka pes "
+    "strom nebe moře les hora muž žena noc střeše starý",
+    "da": "en et og på med under over mellem stor lille rød blå grøn hvid hvidt sort gul gammel uden som i af ved "
+    "hus hund kat træ himmel hav skov bjerg mand kvinde nat gammelt",
+    "de": "der die das ein eine einen einem einer eines und mit auf unter über neben zwischen vor hinter im am "
+    "aus von zum zur großer großes kleine kleiner kleines rot roter rote rotes blau blauer blaues grün grüner "
+    "grünes weiß weißer weißes schwarz schwarzer schwarzes gelb gelber gelbes alter altes nicht ohne für bei "
+    "haus hund katze baum himmel wolken meer wald berg berge straße nacht mann frau mädchen apfel schloss alte "
+    "wiese hölzern nebel sonnenuntergang",
+    "en": "a an the and with on of in under over next to between behind at from by for without is are his her its "
+    "big small large little red blue green white black yellow old young wearing holding standing sitting made "
+    "no not my new die per as con people man woman girl boy building city house street truck car sky night "
+    "light poster cover photo portrait painting style film cool hard last wooden golden above below",
+    "es": "un una unos unas el la los las y con en de del al sobre bajo entre detrás grande pequeño pequeña rojo "
+    "roja azul verde blanco blanca negro negra amarillo amarilla viejo vieja sin para por junto gato perro casa "
+    "árbol cielo nubes mar bosque montaña calle noche hombre mujer niña puerta madera vaso hierba sol",
+    "fi": "ja on iso pieni punainen sininen vihreä valkoinen musta keltainen jossa kanssa alla päällä vieressä "
+    "vanha kissa koira talo puu taivas meri metsä vuori mies nainen yö katolla",
+    "fr": "un une des le la les et avec dans sur sous de du au aux entre derrière devant grand grande petit "
+    "petite rouge bleu bleue vert verte blanc blanche noir noire jaune vieux vieille sans pour près est qui "
+    "chat chien maison arbre ciel nuages mer forêt montagne montagnes rue nuit homme femme fille porte bois "
+    "verre soleil château herbe",
+    "hu": "egy a az és alatt felett mellett között nagy kicsi piros kék zöld fehér fekete sárga régi nélkül "
+    "macska kutya ház fa ég tenger erdő hegy férfi nő éjszaka alma",
+    "id": "sebuah seekor seorang yang dan dengan di dari untuk besar kecil merah biru hijau putih hitam kuning "
+    "atas bawah tua tanpa kucing anjing rumah pohon langit laut hutan gunung pria wanita malam apel",
+    "it": "un una uno il lo la i gli le e con in di del della sul sulla sotto tra dietro grande piccolo piccola "
+    "rosso rossa blu azzurro verde bianco bianca nero nera giallo gialla vecchio vecchia senza per che gatto "
+    "gattino cane casa albero cielo nuvole mare bosco montagna strada notte uomo donna porta legno bicchiere "
+    "sole tramonto",
+    "nl": "een de het en met op in onder boven naast tussen achter van voor groot grote klein kleine rood rode "
+    "blauw blauwe groen groene wit witte zwart zwarte geel gele oud oude zonder bij hond kat huis boom lucht "
+    "wolken zee bos berg straat nacht man vrouw deur houten gras glas",
+    "no": "en et ei og på med under over mellom stor liten lite rød blå grønn hvit svart gul gammel uten som av "
+    "ved hus hund katt tre himmel hav skog fjell mann kvinne natt gammelt tak rødt hvitt",
+    "pl": "i na w we z ze pod nad za między obok duży duża mały mała czerwony czerwona czerwone niebieski "
+    "niebieska zielony zielona biały biała czarny czarna żółty żółta stary stara bez dla kot pies dom drzewo "
+    "niebo chmury morze las góra góry ulica noc kobieta dziewczyna drzwi kieliszek lesie",
+    "pt": "um uma uns umas o a os as e com em no na de do da sobre sob entre atrás grande pequeno pequena "
+    "vermelho vermelha azul verde branco branca preto preta amarelo amarela velho velha sem para por ao gato "
+    "cachorro cão casa árvore céu nuvens mar floresta montanha rua noite homem mulher menina porta madeira copo "
+    "sol maçã",
+    "ro": "un o și cu pe în sub lângă între mare mic mică roșu roșie albastru verde alb albă negru neagră galben "
+    "fără din de la pisică câine casă copac cer nori pădure munte stradă noapte bărbat femeie măr",
+    "sv": "en ett och på med under över mellan bakom stor stort liten litet röd rött blå blått grön grönt vit "
+    "vitt svart gul gult gammal utan som i av vid hus hund katt träd himmel moln hav skog berg gata natt kvinna "
+    "taket gammalt äpple",
+    "tr": "bir ve ile üzerinde altında yanında büyük küçük kırmızı mavi yeşil beyaz siyah sarı eski olan için "
+    "kedi köpek ev ağaç gökyüzü deniz orman dağ sokak gece adam kadın kapı elma bulutlar",
+    "vi": "một và với trên dưới trong của lớn nhỏ đỏ xanh trắng đen vàng màu con cái mèo chó nhà cây trời biển "
+    "rừng núi đường đêm người táo",
 }
-"""Small words and colours; a word of several languages counts less for each."""
+"""Small words, colours and what is asked for most; for English also what stands beside foreign words in its prompts.
+A word of several languages counts less for each."""
+MARKED = 0.4
+"""What a word counts for the one language that has its letters: English borrows words, so one alone is not certain."""
+CERTAIN, SHARE, AHEAD = 0.5, 0.3, 1.2
+"""What must be counted, at least, in all and per word, and how much more than for the next language."""
 
 _SHARED = Counter(word for words in WORDS.values() for word in set(words.split()))
 _LISTS = {language: frozenset(words.split()) for language, words in WORDS.items()}
@@ -104,14 +130,13 @@ def _by_letters(script: str, letters: list[str]) -> str | None:
 
 
 def _of_latin(text: str) -> str | None:
-    """The language with clearly the most small words; letters of its own count as one."""
+    """The language with clearly the most small words and letters of its own."""
     scores = dict.fromkeys(WORDS, 0.0)
-    for word in _WORD.findall(text):
+    said = _WORD.findall(text)
+    for word in said:
+        marked = _by_letters("latin", list(word))
         for language, words in _LISTS.items():
-            if word in words:
-                scores[language] += 1.0 / _SHARED[word]
-    marked = _by_letters("latin", list(text))
-    if marked is not None:
-        scores[marked] += 1.0
+            scores[language] += word in words and 1.0 / _SHARED[word]
+            scores[language] += MARKED * (language == marked)
     (best, most), (_, next_most) = sorted(scores.items(), key=lambda each: -each[1])[:2]
-    return best if most >= 0.5 and most > 1.2 * next_most else None
+    return best if most >= max(CERTAIN, SHARE * len(said)) and most > AHEAD * next_most else None
