@@ -40,6 +40,18 @@ def test_a_bad_port_is_one_sentence_and_no_traceback() -> None:
     assert ended.stderr == "nanobana: PORT is 'eight', and should be a number from 1 to 65535.\n"
 
 
+def test_an_engine_that_cannot_run_its_model_says_why_and_ends_with_2() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "nanobana.cli", "engine", "--model", "nope", "--redis-url", "unix:///nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("nanobana engine: There is no model 'nope'. Known by name: nano,")
+
+
 def test_asking_for_help_imports_no_part() -> None:
     script = (
         "import sys; from nanobana import cli\n"

@@ -97,6 +97,24 @@ def test_the_list_names_each_model_with_its_licence_and_whether_it_is_here(
     assert listed["z-image-turbo"]["installed"] is None
 
 
+def test_the_list_shows_a_teams_own_folders_and_leaves_out_what_is_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, index in (("ours", '{"_class_name": "ZImagePipeline"}'), ("broken", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model_index.json").write_text(index)
+    (tmp_path / "presets.toml").write_text('[presets.absent]\nfamily = "sd"\n')
+    library = Library(tmp_path, Hub(tmp_path / "cache"))
+    run(library, as_json=True)
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (listed["ours"]["family"], listed["ours"]["installed"]) == ("z-image", None)
+    assert "broken" not in listed
+    run(library)
+    assert "no folder of that name" in capsys.readouterr().out
+    with pytest.raises(NotFound, match="names no repository"):
+        library.load("absent", "cpu")
+
+
 def test_listing_the_models_loads_no_torch() -> None:
     script = "import sys; from nanobana_engine.models import cli; cli.main(as_json=True); print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,7 @@ from typing import Any
 from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.models.places import models_folder
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.registry import DEFAULT, Library
+from nanobana_engine.models.registry import BUILT_IN, DEFAULT, Library
 
 
 def facts(library: Library, preset: Preset) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     head = ("model", "family", "GPU memory", "languages", "on this machine", "licence")
     lines = [head]
     for row in rows:
-        here = "yes" if row["installed"] else f"no: {row['repo']}"
-        memory = f"{row['vram_gb']:g} GB" if row["vram_gb"] else "none"
+        here = "yes" if row["installed"] else f"no: {row['repo'] or 'no folder of that name'}"
+        memory = f"{row['vram_gb']:g} GB" if row["vram_gb"] else "none" if row["name"] in BUILT_IN else "unknown"
         languages = "any" if "*" in row["languages"] else " ".join(row["languages"])
         lines.append((row["name"], row["family"], memory, languages, here, _licence(row)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -50,15 +50,16 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def run(library: Library, *, as_json: bool = False) -> int:
-    """Prints every preset; the exit status."""
-    rows = [facts(library, preset) for preset in library.catalogue.presets.values()]
+    """Prints every preset, and a team's own folders; the exit status."""
+    presets = [*library.catalogue.presets.values(), *library.own_folders()]
+    rows = [facts(library, preset) for preset in presets]
     if as_json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
         return 0
     sys.stdout.write(table(rows) + "\n\n")
     sys.stdout.write(
         "Start one with: nanobana serve --model NAME. What is not on this machine is downloaded first.\n"
-        "Any folder in diffusers format and owner/name on the hub work too, if a family here can run them.\n"
+        "Any folder in diffusers format and owner/name on the hub work too, if diffusers can inpaint with them.\n"
     )
     return 0
 

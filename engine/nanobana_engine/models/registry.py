@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanobana.protocol.errors import NotFound
+from nanobana.protocol.errors import NanobanaError, NotFound
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.folder import INDEX, check, components_of, pipeline_of, read_index
 from nanobana_engine.models.hub import Hub, Tell, patterns_of
@@ -105,9 +106,19 @@ class Library:
             return None
         try:
             check(folder, family, preset.variant)
-        except NotFound:
+        except NanobanaError:
             return None
         return folder
+
+    def own_folders(self) -> list[Preset]:
+        """A team's own models that no preset names; a folder that cannot be understood is left out."""
+        found = []
+        for index in sorted(self.models.glob(f"*/{INDEX}")) if self.models else []:
+            name = index.parent.name
+            if name not in self.catalogue.presets:
+                with suppress(NanobanaError):
+                    found.append(self.choose(name).preset)
+        return found
 
     def _own(self, name: str) -> Path | None:
         """The folder of that name among a team's own."""
@@ -151,6 +162,11 @@ class Library:
         if chosen.folder is not None:
             return chosen.folder
         preset, family = chosen.preset, chosen.family
+        if not preset.repo:
+            raise NotFound(
+                f"The preset {preset.name} names no repository, and there is no folder {preset.name} in {self.models}.",
+                code="unknown_model",
+            )
         folder = self._cached(preset, family)
         if folder is not None:
             try:
