@@ -91,6 +91,17 @@ def test_more_loras_than_are_kept_come_and_go(tmp_path: Path, adapter: SdAdapter
     assert len(adapter.loras._loaded) == 8
 
 
+def test_a_lora_that_fails_beside_one_that_does_not_leaves_the_next_edit_bare(
+    tmp_path: Path, adapter: SdAdapter
+) -> None:
+    good = _file(tmp_path / "good.safetensors", adapter._pipeline)
+    bad = _file(tmp_path / "bad.safetensors", sdxl_pipeline(4))
+    bare = adapter.denoise([_item(adapter)])[0]
+    with pytest.raises(BadInput, match="bad was made for another model"):
+        adapter.denoise([_item(adapter, Worn(good, 1.0), Worn(bad, 1.0))])
+    assert torch.equal(adapter.denoise([_item(adapter)])[0], bare)
+
+
 def test_a_few_step_lora_is_merged_for_good(tmp_path: Path, adapter: SdAdapter) -> None:
     pipeline = sd_pipeline(4)
     path = _file(tmp_path / "few.safetensors", pipeline)

@@ -13,7 +13,7 @@ from nanobana.protocol.parameters import EditParams, Lora
 from nanobana_engine.models.preset import Preset, Worn
 from nanobana_engine.models.shelf import PLACE, Shelf
 from nanobana_engine.models.wishes import understood
-from nanobana_engine.worker.facts import Facts
+from nanobana_engine.worker.facts import CHECKS, Facts
 
 ALL = Preset(name="all", takes=frozenset({"negative", "guidance", "steps", "styles", "weights", "loras"}))
 NONE = Preset(name="none")
@@ -117,3 +117,11 @@ def test_an_engine_says_what_its_model_takes_and_leaves_out_loras_that_do_not_fi
     assert "Ours" in facts.now().styles
     bare = Facts(NONE, shelf, None).now()
     assert (bare.name, bare.styles, bare.loras, bare.takes) == ("none", [], [], [])
+
+
+def test_a_folder_of_many_loras_is_looked_through_a_few_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "loras").mkdir()
+    for n in range(CHECKS + 3):
+        (tmp_path / "loras" / f"{n:02}.safetensors").write_bytes(b"")
+    facts = Facts(ALL, Shelf(tmp_path), lambda _: None)
+    assert [len(facts.now().loras) for _ in range(3)] == [CHECKS, CHECKS + 3, CHECKS + 3]

@@ -176,10 +176,6 @@ def _ours(repo: str, error: Exception) -> NanobanaError:
         )
     if isinstance(error, errors.HFValidationError):
         return NotFound(f"{repo!r} is no name of a model on the hub: {error}", code="unknown_model")
-    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        return NotFound(
-            f"{repo} on the hub holds no model in diffusers format: it has no {INDEX}.", code="unknown_model"
-        )
     if isinstance(error, (errors.LocalEntryNotFoundError, ConnectionError)) or _is_connection(error):
         return Unavailable(
             f"{repo} is not on this machine and the hub cannot be reached. Connect this machine, or download it on "

@@ -38,7 +38,8 @@ class Loras:
         """Of each layer, how many numbers go out and in."""
         self._loaded: OrderedDict[Path, str] = OrderedDict()
         self._count = 0
-        self._worn: tuple[Worn, ...] = ()
+        self._worn: tuple[Worn, ...] | None = ()
+        """None: not known, because changing it failed half-way."""
 
     def check(self, path: Path) -> None:
         """Whether a file is a LoRA for this model, by the names and shapes in it; its weights are not read.
@@ -71,11 +72,12 @@ class Loras:
         """
         if wanted == self._worn:
             return
+        self._worn = None
         names = [self._load(each.path) for each in wanted]
         if names:
             self._pipeline.enable_lora()
             self._pipeline.set_adapters(names, [each.weight for each in wanted])
-        else:
+        elif self._loaded:
             self._pipeline.disable_lora()
         self._worn = wanted
         while len(self._loaded) > MOST_LOADED:

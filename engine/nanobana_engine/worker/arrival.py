@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 
@@ -22,20 +23,18 @@ class Arrival:
     def __init__(self, client: Client, settings: WorkerSettings) -> None:
         self._client = client
         self._settings = settings
-        self._model = settings.model or "its model"
+        self._model = _shown(settings.model)
         self.said = f"loading {self._model}"
         self._over = anyio.Event()
         self._ended = anyio.Event()
 
     def tell(self, here: int, whole: int) -> None:
         """How far a download is, in bytes; called in any thread."""
-        share = 100.0 * here / max(1, whole)
-        done = here >= whole
-        self.said = (
-            f"loading {self._model}"
-            if done
-            else f"downloading {self._model}: {here / 1e9:.1f} of {whole / 1e9:.1f} GB, {share:.0f} %"
-        )
+        if here >= whole:
+            self.said = f"loading {self._model}"
+            return
+        share = 100.0 * here / whole
+        self.said = f"downloading {self._model}: {here / 1e9:.1f} of {whole / 1e9:.1f} GB, {share:.0f} %"
 
     async def run(self) -> None:
         """Until `end`; a store that is away changes nothing."""
@@ -61,7 +60,7 @@ class Arrival:
     async def _say(self, loading: str) -> None:
         state = EngineBeat(
             worker=self._settings.worker,
-            model=self._settings.model or "",
+            model=self._model,
             device=self._settings.device or "",
             running=0,
             pid=os.getpid(),
@@ -69,3 +68,10 @@ class Arrival:
             loading=loading,
         )
         await beat(self._client, FamilyKeys(self._settings.family), state)
+
+
+def _shown(model: str | None) -> str:
+    """What everybody in the room may read: of a path only its last part."""
+    if model is None:
+        return "its model"
+    return Path(model).name if model.startswith(("/", ".", "~")) else model

@@ -35,7 +35,6 @@ PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_
 SIGMA_DATA = 0.5
 """Of consistency models: deviation of the data in their boundary condition."""
 
-
 FEW = {"draft": 4, "balanced": 6, "best": 8}
 """Steps by quality of models that were distilled to few."""
 
