@@ -11,6 +11,7 @@ from nanobana.protocol.geometry import Box
 from nanobana_engine.engine import EditFailed, EditFinished, EditProgress, Engine, Source
 from nanobana_engine.engine.events import EditEvent
 from nanobana_engine.models.base import Item
+from nanobana_engine.models.nano.adapter import NanoAdapter
 from support.adapters import BrokenAdapter, PixelAdapter, TinyUNetAdapter
 from support.edits import mask_in, photo, source_of
 
@@ -152,6 +153,38 @@ def test_e11_the_batch_that_an_edit_meets_changes_none_of_its_pixels() -> None:
     alone = patch(0)
     for company in (1, 3, 6):
         assert np.abs(alone.astype(int) - patch(company)).max() <= 1
+
+
+def test_e11_nano_gives_the_same_pixels_alone_or_batched_with_anybody() -> None:
+    adapter = NanoAdapter.shipped()
+    picture = photo(384, 384)
+
+    def patches(users: int) -> list[np.ndarray[Any, Any]]:
+        """Of the edit with so many others, whose prompts, sizes, steps and seeds differ."""
+        done: dict[str, EditFinished] = {}
+
+        def tell(event: EditEvent) -> None:
+            assert not isinstance(event, EditFailed)
+            if isinstance(event, EditFinished):
+                done[event.id] = event
+
+        engine = Engine(adapter, tell, budget=8.0)
+        prompts, qualities = ("a red apple", "a cat", ""), ("draft", "balanced", "best")
+        for n in range(users + 1):
+            side = 64 + 8 * (n % 3)
+            mask = mask_in(384, 384, Box(100 + 9 * n, 120, 100 + 9 * n + side, 120 + side))
+            wish: dict[str, Any] = {"prompt": prompts[n % 3], "quality": qualities[n % 3], "seed": n + 1}
+            engine.submit(source_of(picture, mask, adapter.preset, id=f"e{n}", user=f"u{n}", **wish))
+        while len(done) <= users:
+            engine.receive()
+            engine.step()
+        engine.integrity.prove()
+        return done["e0"].patches()
+
+    alone = patches(0)
+    for users in (1, 5):
+        for one, other in zip(alone, patches(users), strict=True):
+            assert np.abs(one.astype(int) - other).max() <= 1
 
 
 def test_integrity_names_the_part_whose_books_do_not_agree(caplog: pytest.LogCaptureFixture) -> None:
