@@ -95,11 +95,12 @@ def packed_s(adapter: ModelAdapter, edits: Sequence[Source]) -> float:
 
 
 def cropped(source: Source) -> tuple[Image.Image, Image.Image]:
-    """What a user of the pipeline would hand it: the crop and the mask, at the engine's own size."""
+    """What a user of the pipeline would hand it: the crop, and the mask grown as the engine grows it, at its size."""
     stage = source.plan.stages[0]
     size = (stage.width, stage.height)
     picture = Image.fromarray(source.picture[..., :3]).resize(size, Image.Resampling.LANCZOS)
-    return picture, Image.fromarray(source.plan.user_mask).resize(size, Image.Resampling.BILINEAR)
+    grown = np.rint(source.plan.whole().denoise * 255.0).astype(np.uint8)
+    return picture, Image.fromarray(grown).resize(size, Image.Resampling.BILINEAR)
 
 
 def one_by_one_s(pipeline: Any, edits: Sequence[tuple[Any, Any, str]], **options: Any) -> float:
@@ -162,7 +163,7 @@ def _whole(source: Source) -> tuple[Image.Image, Image.Image, str]:
     """The same edit with the whole canvas around it."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     c = source.plan.context
-    mask[c.y0 : c.y1, c.x0 : c.x1] = source.plan.user_mask
+    mask[c.y0 : c.y1, c.x0 : c.x1] = source.plan.whole().user_mask
     return Image.fromarray(grainy_photo(SIDE)), Image.fromarray(mask), source.edit.prompt
 
 
@@ -268,18 +269,19 @@ def _sd_pipeline() -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=48)
-    parser.add_argument("--waits", type=int, default=30)
+    parser.add_argument("--edits", type=int, default=48, help="of nano; 0 leaves them out")
+    parser.add_argument("--waits", type=int, default=30, help="alone and beside the flood; 0 leaves them out")
     parser.add_argument("--sd", action="store_true", help="Stable Diffusion 1.5 instead of nano")
     parser.add_argument("--sd-side", type=int, default=192)
     parser.add_argument("--sd-steps", type=int, default=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    found: dict[str, float] = {}
     if options.sd:
-        found = sd15(options.sd_side, options.sd_steps)
-    else:
-        found = nano(options.edits)
-        print(found, flush=True)
+        found |= sd15(options.sd_side, options.sd_steps)
+    if options.edits and not options.sd:
+        found |= nano(options.edits)
+    if options.waits and not options.sd:
         with product() as origin:
             found |= anyio.run(waits, origin, options.waits)
     report(**{name: round(value, 2) for name, value in found.items()}, users=USERS, threads=1)
