@@ -58,9 +58,9 @@ def match_colour(generated: Floats, original: Floats, ring: Bools, *, far: float
     change += _carried_in(left, ring, far)
     if float(np.abs(change).max()) < 1e-3:
         return generated
-    # as a difference of two conversions, so that a change of 0 leaves the very same value
-    matched: Floats = np.clip(generated + from_lab(lab + change) - from_lab(lab), 0.0, 1.0).astype(np.float32)
-    return matched
+    matched: Floats = np.clip(from_lab(lab + change), 0.0, 1.0).astype(np.float32)
+    # there and back is not the very same value: what hardly changes stays as it is
+    return np.where(np.abs(change).max(axis=-1, keepdims=True) < 1e-3, generated, matched)
 
 
 def _likely(difference: Floats) -> Floats:

@@ -260,5 +260,6 @@ class Runner:
 def _pooled(mask: npt.NDArray[np.float32], stride: int) -> torch.Tensor:
     """D at latent resolution, [1, h, w]: a cell is as deep as its deepest pixel, so no masked pixel is left behind."""
     height, width = mask.shape
-    cells = mask.reshape(height // stride, stride, width // stride, stride).max(axis=(1, 3))
-    return torch.from_numpy(np.ascontiguousarray(cells))[None]
+    rows = mask.reshape(height // stride, stride, width).max(axis=1)
+    cells = np.maximum.reduce([rows[:, start::stride] for start in range(stride)])
+    return torch.from_numpy(cells)[None]

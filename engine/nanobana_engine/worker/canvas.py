@@ -142,7 +142,9 @@ class CanvasReader:
         wanted = {name for name in names.values() if name}
         kept = {name: tile for name in wanted if (tile := self._tiles.get(name)) is not None}
         fresh = [name for name in wanted if name not in kept]
-        blobs = await get_blobs(self._client, canvas, fresh) if fresh else []
+        if not fresh:
+            return {key: kept[name] for key, name in names.items() if name}
+        blobs = await get_blobs(self._client, canvas, fresh)
         if any(data is None for data in blobs):
             return None
         found = [data for data in blobs if data is not None]

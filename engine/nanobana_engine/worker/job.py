@@ -133,8 +133,11 @@ class JobRun:
         if isinstance(end, EditFailed):
             await self._failed(end.code, end.message)
             return
-        variations = await outcome.finish(end)
-        tasks.start_soon(self._previews.say_done, [each.blob for each in variations], outcome.first)
+
+        def tell(name: str, patch: bytes) -> None:
+            tasks.start_soon(self._previews.say_done, name, patch)
+
+        variations = await outcome.finish(end, tell)
         await self._hand_in(
             JobResult(
                 canvas=self._spec.canvas,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import numpy as np
@@ -14,7 +14,8 @@ from nanobana.keyspace.client import Client
 from nanobana.protocol.canvas import ResultPart, Variation
 from nanobana.protocol.errors import NanobanaError
 from nanobana.protocol.geometry import Box
-from nanobana.raster.codec import encode_png, encode_webp
+from nanobana.protocol.messages import PATCH_INLINE
+from nanobana.raster.codec import blob_name, encode_png, encode_webp
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine import EditFinished, Source
 from nanobana_engine.engine.parts import Part
@@ -38,8 +39,6 @@ class Outcome:
         self._source = source
         self._threads = threads
         self._send, self._receive = anyio.create_memory_object_stream[Part](max_buffer_size=float("inf"))
-        self.first = b""
-        """Bytes of the first variation's `blob`, after `finish`."""
         self.patch_s = 0.0
         """From the model's last picture to the bytes of what was not stored before."""
         self._stored = anyio.Event()
@@ -68,8 +67,12 @@ class Outcome:
             self._send.close()
             self._receive.close()
 
-    async def finish(self, end: EditFinished) -> list[Variation]:
+    async def finish(self, end: EditFinished, tell: Callable[[str, bytes], None]) -> list[Variation]:
         """Wait for what was added, store the rest; the variations as they are handed in.
+
+        Args:
+            tell: takes name and bytes of the first variation's picture; before they are stored, where they are small
+                enough to be shown by themselves.
 
         Raises:
             StorageFull, NotFound: what the store refused.
@@ -78,8 +81,13 @@ class Outcome:
         began = time.perf_counter()
         if not source.plan.is_large:
             blobs = await self._side_by_side(end)
-            self.first, self.patch_s = blobs[0], time.perf_counter() - began
+            self.patch_s = time.perf_counter() - began
+            is_small = len(blobs[0]) <= PATCH_INLINE
+            if is_small:
+                tell(blob_name(blobs[0]), blobs[0])
             names = await self._put(blobs)
+            if not is_small:
+                tell(names[0], blobs[0])
             return [Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)]
         self._send.close()
         await self._stored.wait()
@@ -89,8 +97,9 @@ class Outcome:
         while part := await to_thread.run_sync(next, rest, None, limiter=self._threads):
             await self._store(part)
         smalls = await to_thread.run_sync(_all_encoded, self._small, limiter=self._threads)
-        self.first, self.patch_s = smalls[0], time.perf_counter() - began
+        self.patch_s = time.perf_counter() - began
         names = await self._put(smalls)
+        tell(names[0], smalls[0])
         return [
             Variation(blob=name, seed=source.seed(index), parts=self._parts(index)) for index, name in enumerate(names)
         ]

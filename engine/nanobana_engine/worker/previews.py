@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 
 import anyio
 import numpy as np
@@ -52,14 +51,14 @@ class Previews:
         self._newest = progress
         self._bell.set()
 
-    async def say_done(self, names: Sequence[str], first: bytes) -> None:
-        """The result is stored and will be staged: its pixels reach the browsers before the word that they count.
+    async def say_done(self, name: str, patch: bytes) -> None:
+        """The result is there and will be staged: its pixels reach the browsers before the word that they count.
 
         Args:
-            names: of the patches, variation by variation; `first` is the first one's bytes.
+            patch: the first variation's; it goes along where it is small, and else is stored by its name.
         """
-        patch = first if len(first) <= PATCH_INLINE else None
-        await self._publish(Preview(job=self._job, state="running", patches=tuple(names), patch=patch))
+        whole = patch if len(patch) <= PATCH_INLINE else None
+        await self._publish(Preview(job=self._job, state="running", patches=(name,), patch=whole))
 
     async def run(self) -> None:
         """Publish, until cancelled; losing one is nothing."""

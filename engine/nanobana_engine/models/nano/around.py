@@ -15,6 +15,7 @@ from torch import Tensor
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
+from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.shifts import refine_shift
 from nanobana_engine.planner.detail import with_detail
 
@@ -22,8 +23,11 @@ FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""
 HOLE_FROM = 0.5
 """Mask value from which a pixel counts as part of the hole; the softer rim is context, and blended by the engine."""
-PATCHMATCH_AREA = NATIVE**2
-"""Pixels on which PatchMatch runs at the most, as many as the network sees (0.15 s); above it its fill is scaled up."""
+SMOOTH_RIM = 32
+"""Pixels around a hole from which it is filled smoothly."""
+PATCHMATCH_SIDE = 96
+"""Side of the square on which PatchMatch runs for a region larger than the frame; its fill is scaled up then. On
+photographs of 256 to 480 pixels fills from 96 are as near to the truth as from 160, in a third of the time (0.08 s)."""
 
 
 def always() -> bool:
@@ -132,27 +136,31 @@ def look_around(pixels: Floats, mask: Floats, goes_on: Callable[[], bool] = alwa
         return None
     with ThreadPoolExecutor(1, "patchmatch") as beside:
         matching = beside.submit(_matched, image, hole) if found.shows_seams else None
-        guesses = (found.smooth, *found.copies) if hole.shape == size else _at_full_size(image, hole, found)
+        smooth, copies = _at_full_size(image, hole, found, 2 if matching is None else 1)
         matched = None if matching is None else matching.result()
     if not goes_on():
         return None
     small_guesses, costs = (found.smooth, *found.copies), found.costs
     if matched is not None:
         matched = _enlarged(matched, image, hole)
-        guesses = _preferring(matched, guesses, shrunk(found.doubt[..., None], hole.shape))
+        guesses = _preferring(matched, smooth, copies[0], shrunk(found.doubt[..., None], hole.shape))
         small_matched = np.where(small_hole[..., None], shrunk(matched, size), small)
-        small_guesses = _preferring(small_matched, small_guesses, found.doubt[..., None])
+        small_guesses = _preferring(small_matched, found.smooth, found.copies[0], found.doubt[..., None])
         costs = (prefill.PATCHMATCH_COST, found.costs[0])
+    else:
+        if len(copies) < 2:
+            smooth, copies = _at_full_size(image, hole, found, 2)
+        guesses = (smooth, copies[0], copies[1])
     return Around(region, stack(guesses), stack(small_guesses), costs)
 
 
-def _preferring(matched: Floats, guesses: Sequence[Floats], doubt: Floats) -> tuple[Floats, Floats, Floats]:
+def _preferring(matched: Floats, smooth: Floats, copy: Floats, doubt: Floats) -> tuple[Floats, Floats, Floats]:
     """PatchMatch's fill as the likelier copy, and in place of the others where the shifted one is in doubt.
 
     The network mixes what it is given: between seams that do not meet, a little of a shifted copy shows as stutter and
     a little of the smooth fill as a veil.
     """
-    smooth, copy, _ = (guess + (matched - guess) * doubt for guess in guesses)
+    smooth, copy = (guess + (matched - guess) * doubt for guess in (smooth, copy))
     return smooth, matched, copy
 
 
@@ -173,18 +181,26 @@ def _emptied(image: Floats, hole: Bools, size: tuple[int, int], small_hole: Bool
     return np.where(small_hole[..., None], 0, shrunk(image, size) / np.maximum(known, 1e-3)).astype(np.float32)
 
 
-def _at_full_size(image: Floats, hole: Bools, found: prefill.Surroundings) -> tuple[Floats, Floats, Floats]:
+def _at_full_size(image: Floats, hole: Bools, found: prefill.Surroundings, count: int) -> tuple[Floats, list[Floats]]:
+    """The smooth fill and the likeliest `count` copies, one or two, at the region's size."""
+    if hole.shape == found.smooth.shape[:2]:
+        return found.smooth, list(found.copies[:count])
+    left, top, right, bottom = bounding_box(hole)
+    part = (slice(max(0, top - SMOOTH_RIM), bottom + SMOOTH_RIM), slice(max(0, left - SMOOTH_RIM), right + SMOOTH_RIM))
+    smooth = image.copy()
+    smooth[part] = prefill.diffuse(image[part], hole[part])
     scale_y, scale_x = (here / small for here, small in zip(hole.shape, found.smooth.shape[:2], strict=True))
     radius = max(1, int(np.ceil(max(scale_y, scale_x) / 2)))
     scaled = [(round(y * scale_y), round(x * scale_x)) for y, x in found.shifts]
     exact = [refine_shift(image, hole, shift, radius) for shift in scaled[:2]]
-    return prefill.guesses_by(image, hole, [*exact, *scaled[2:]])
+    return smooth, prefill.copies_by(image, hole, smooth, [*exact, *scaled[2:]], count)
 
 
 def _matched(image: Floats, hole: Bools) -> Floats | None:
-    """PatchMatch's fill, above PATCHMATCH_AREA of a smaller image; None where there is none."""
+    """PatchMatch's fill, of a smaller image where the region is larger than the frame; None where there is none."""
     height, width = hole.shape
-    scale = min(1.0, float(np.sqrt(PATCHMATCH_AREA / (height * width))))
+    side = max(height, width) if height * width <= NATIVE**2 else PATCHMATCH_SIDE
+    scale = min(1.0, side / float(np.sqrt(height * width)))
     size = (round(height * scale), round(width * scale))
     small_hole = covering(hole, size)
     return prefill.patchmatch(_emptied(image, hole, size, small_hole), small_hole, 0)

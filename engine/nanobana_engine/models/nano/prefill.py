@@ -142,12 +142,8 @@ def _doubt(image: Floats, copy: Floats, shifts: ShiftMap) -> Floats:
     return doubt
 
 
-def guesses_by(image: Floats, hole: Bools, shifts: Sequence[Shift]) -> tuple[Floats, Floats, Floats]:
-    """The smooth fill and both copies of `image` (H, W, 3) along given shifts."""
-    smooth = diffuse(image, hole)
+def copies_by(image: Floats, hole: Bools, smooth: Floats, shifts: Sequence[Shift], count: int) -> list[Floats]:
+    """The likeliest `count` copies of `image` (H, W, 3) along given shifts, at most two."""
     first, second, *further = shifts
-    return (
-        smooth,
-        copy_by(image, smooth, lattice_map(hole, first, second, further)),
-        copy_by(image, smooth, lattice_map(hole, second, first, further)),
-    )
+    orders = [(first, second), (second, first)][:count]
+    return [copy_by(image, smooth, lattice_map(hole, main, cross, further)) for main, cross in orders]

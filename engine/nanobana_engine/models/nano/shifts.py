@@ -199,12 +199,12 @@ def seam_map(image: Floats, copy: Floats, shifts: ShiftMap) -> Floats:
 def refine_shift(image: Floats, hole: Bools, shift: Shift, radius: int) -> Shift:
     """The shift within `radius` of a given one under which `image` (H, W, 3) repeats best beside its hole.
 
-    For shifts found on a smaller copy of the image: reads at most 4,000 pixels near the hole.
+    For shifts found on a smaller copy of the image: reads at most 2,000 pixels near the hole.
     """
     height = hole.shape[0]
     near = scipy.ndimage.binary_dilation(hole[::2, ::2], iterations=max(2, height // 16)) & ~hole[::2, ::2]
     y, x = (2 * v for v in np.nonzero(near))
-    stride = max(1, len(y) // 4000)
+    stride = max(1, len(y) // 2000)
     y, x = y[::stride], x[::stride]
     best, best_cost = shift, np.inf
     for oy in range(-radius, radius + 1):
