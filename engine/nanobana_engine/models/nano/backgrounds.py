@@ -63,6 +63,22 @@ STRUCTURED = frozenset({"brick", "stone", "tiles", "wood", "checker", "stripes",
 """Backgrounds whose lines must continue through a hole: shown more often, and weighted in the loss."""
 
 
-def draw(name: str, rng: Rng, size: int) -> Floats:
-    """One background, (size, size, 3) in [0, 1]; lines and blobs scale with `size`, so it looks alike at any."""
-    return np.clip(BACKGROUNDS[name][0](rng, size), 0, 1).astype(np.float32)
+WITH_HORIZON: Mapping[str, Callable[[Rng, int, float | None], Floats]] = {
+    "sea": sea, "field": field, "desert": desert, "beach": beach, "snow": snow, "mountains": mountains, "road": road,
+}  # fmt: skip
+"""Those that can be drawn under a given horizon."""
+UNDER_OPEN_SKY = frozenset(WITH_HORIZON) - {"mountains"}
+"""Those of which nothing rises above it."""
+
+
+def draw(name: str, rng: Rng, size: int, horizon: float | None = None) -> Floats:
+    """One background, (size, size, 3) in [0, 1]; lines and blobs scale with `size`, so it looks alike at any.
+
+    Args:
+        horizon: its height as a share of the frame's, 0 the top, for the backgrounds that have one; may lie outside.
+    """
+    if horizon is not None and name in WITH_HORIZON:
+        drawn = WITH_HORIZON[name](rng, size, horizon)
+    else:
+        drawn = BACKGROUNDS[name][0](rng, size)
+    return np.clip(drawn, 0, 1).astype(np.float32)

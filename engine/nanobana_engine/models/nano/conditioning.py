@@ -20,7 +20,8 @@ from nanobana_engine.models.nano.layout import Pose, place, random_pose
 from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.network import Condition
 from nanobana_engine.models.nano.recolour import recolour
-from nanobana_engine.models.nano.scenery import backdrop_layer, draw_ground, in_light
+from nanobana_engine.models.nano.scenery import Ground, backdrop_layer, draw_ground, in_light
+from nanobana_engine.models.nano.setting import setting_of
 
 SCENE_FROM = 0.6
 """Share of the region from which a hole with a ground is a whole scene: its things stand in it, smaller."""
@@ -63,14 +64,12 @@ class Wish:
 
     pictures: tuple[Picture, ...]
     poses: tuple[Pose, ...]
-    ground: str | None
-    ground_colour: str | None
+    ground: Ground | None
     light: str | None
-    ground_seed: int
     words: str
 
 
-NOTHING = Wish((), (), None, None, None, 0, "nothing")
+NOTHING = Wish((), (), None, None, "nothing")
 """The surroundings go on."""
 
 
@@ -98,39 +97,29 @@ def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture],
         words = ["nothing"]
     if understood.ground is not None:
         words = [*words, "backdrop", "on", understood.ground]
-    return Wish(
-        tuple(pictures),
-        tuple(poses),
-        understood.ground,
-        understood.ground_colour,
-        understood.light,
-        int(rng.integers(2**62)),
-        " ".join([*words, *colours[:1]]),
-    )
+    ground = None
+    if understood.ground is not None:
+        ground = Ground(understood.ground, understood.ground_colour, understood.light, int(rng.integers(2**62)))
+    return Wish(tuple(pictures), tuple(poses), ground, understood.light, " ".join([*words, *colours[:1]]))
 
 
 def _scaled(pose: Pose, share: float) -> Pose:
     return Pose(pose.mirrored, pose.turn, pose.scale * share, pose.wander)
 
 
-def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats | None:
+def reference_layer(wanted: Wish, user_mask: Bools, region: Region) -> Floats | None:
     """(H, W, 4), premultiplied: the ground, if any, and every picture in its place inside the user's mask.
-
-    The ground is drawn for a square around the region, so that it does not depend on the region's shape.
 
     Returns:
         None where nothing is wanted.
     """
     if wanted.ground is None and not wanted.pictures:
         return None
+    hole = region.hole
     inside = user_mask if user_mask.any() else hole
     layer: Floats = np.zeros((*hole.shape, 4), np.float32)
     if wanted.ground is not None:
-        side = max(hole.shape)
-        rng = np.random.default_rng(wanted.ground_seed)
-        drawn = draw_ground(wanted.ground, wanted.ground_colour, wanted.light, rng, side)
-        top, left = (side - hole.shape[0]) // 2, (side - hole.shape[1]) // 2
-        layer = backdrop_layer(drawn[top : top + hole.shape[0], left : left + hole.shape[1]], hole)
+        layer = _backdrop(wanted.ground, region)
     x0, y0, x1, y1 = bounding_box(hole | inside)
     part = (slice(y0, y1), slice(x0, x1))
     if wanted.pictures:
@@ -139,10 +128,25 @@ def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools) -> Floats | Non
     return layer
 
 
+def _backdrop(ground: Ground, region: Region) -> Floats:
+    """(H, W, 4): the ground under the horizon and in the light of what is known around the hole, if anything is.
+
+    It is drawn for a square around the region, so that it does not depend on the region's shape.
+    """
+    height, width = region.hole.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    setting = setting_of(region.small, region.small_hole)
+    seen = setting.horizon if setting is not None else None
+    horizon = None if seen is None else (top + seen * height) / side
+    drawn = draw_ground(ground, side, setting, horizon)[top : top + height, left : left + width]
+    return backdrop_layer(drawn, region.hole, seen if ground.name in backgrounds.UNDER_OPEN_SKY else None)
+
+
 def _with_things(layer: Floats, wanted: Wish, inside: Bools, hole: Bools) -> Floats:
     """The part of a layer (h, w, 4) that `inside` covers, with the pictures in it."""
     poses: Sequence[Pose] = wanted.poses
-    stance = backgrounds.BACKGROUNDS[wanted.ground][1] if wanted.ground is not None else "air"
+    stance = backgrounds.BACKGROUNDS[wanted.ground.name][1] if wanted.ground is not None else "air"
     if wanted.ground is not None and hole.mean() > SCENE_FROM:
         poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in poses]
     things = in_light(place(wanted.pictures, poses, inside), wanted.light)
@@ -164,7 +168,7 @@ def condition(
     """
     hole, small_hole = region.hole, region.small_hole
     size = small_hole.shape
-    layer = reference_layer(wanted, user_mask > 0.5, hole)
+    layer = reference_layer(wanted, user_mask > 0.5, region)
     small_layer = None if layer is None else shrunk(layer, size) * small_hole[..., None]
     if around is None:
         kept = np.where(small_hole[..., None], shrunk(pixels.astype(np.float32), size), region.small)

@@ -69,8 +69,13 @@ def edge(distance: Floats, size: int) -> Floats:
     return result
 
 
-def horizon(rng: Rng, size: int, low: float, high: float, rough: float) -> Floats:
-    """(size, size) mask of what lies under a rolling line at a height between `low` and `high` (0 is the top)."""
+def horizon(rng: Rng, size: int, low: float, high: float, rough: float, at: float | None = None) -> Floats:
+    """(size, size) mask of what lies under a rolling line at a height between `low` and `high` (0 is the top).
+
+    Given a height `at`, also one outside the frame, the line lies there and is straight; the same numbers are drawn.
+    """
     line = rng.uniform(low, high) + rough * noise(rng, size, 2, 3)[0]
+    if at is not None:
+        line = np.full_like(line, at)
     y = (np.arange(size, dtype=np.float32) + 0.5)[:, None] / size
     return edge((y - line[None]).astype(np.float32), size)
