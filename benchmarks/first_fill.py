@@ -5,6 +5,13 @@
 Two real browsers, a 256 x 256 region on a 1024 x 1024 canvas that holds a grainy photograph. `final_ms` ends when
 the other browser has drawn the staged result from full-quality bytes; `model_ms` is the wall time inside the adapter's
 encode, denoise and decode calls; `overhead_ms` is the difference.
+
+The engine prepares from the moment at which the mask is finished (E9). Nothing waits for it: the prompt is filled in
+and Generate clicked as fast as the browser can be driven, `mask_to_click_ms` after the mask. Two figures say what that
+time is worth: `overhead_cold_ms`, where Generate is pressed in the very event that finishes the mask, and
+`overhead_typed_ms`, where TYPING_MS go by before the click, as they do for a person. The overhead's parts, medians too:
+`click_to_queued`, `wait` (until an engine claims it), `read`, `condition` (guesses), `patch` (stitch and encoding),
+`engine_rest` (everything else between claim and stored result) and `stored_to_drawn` (staged, told, drawn).
 """
 
 import argparse
@@ -28,6 +35,18 @@ from nanobana_engine.models.registry import load
 from nanobana_engine.planner.reach import reach_of
 
 SIDE, REGION = 1024, 256
+TYPING_MS = 1500
+"""A person's, for a prompt of three words."""
+PRESS_AT_ONCE = """
+addEventListener('pointerup', () => {
+    window.clickedAt = performance.timeOrigin + performance.now()
+    window.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', code: 'Enter', ctrlKey: true }))
+}, { once: true })
+"""
+NOTE_MASK = (
+    "addEventListener('pointerup', () => { window.maskedAt = performance.timeOrigin + performance.now() },"
+    " { once: true, capture: true })"
+)
 
 
 def prepare(origin: str) -> str:
@@ -44,19 +63,27 @@ def picture(link: str) -> npt.NDArray[np.uint8]:
         return rgba(canvas.export())
 
 
-def one_edit(author: Page, other: Page, box: Box, prompt: str, *, exact: bool) -> dict[str, Any]:
+def one_edit(
+    author: Page, other: Page, box: Box, prompt: str, *, exact: bool, typing_ms: int = 0, at_once: bool = False
+) -> dict[str, Any]:
     """Mask, prompt, Generate in one browser; times read in the other; then accept."""
     before = {job["id"] for job in jobs(author)}
+    author.evaluate(NOTE_MASK)
+    if at_once:  # the prompt is the one before, and its edge
+        author.evaluate(PRESS_AT_ONCE)
     drag_rectangle(author, box.x0, box.y0, box.x1, box.y1)
-    author.get_by_test_id("mask-bar").wait_for()
-    author.get_by_test_id("prompt").fill(prompt)
-    toggle_exact(author, exact)
-    author.evaluate(
-        "document.querySelector('[data-testid=generate]').addEventListener('click',"
-        " () => { window.clickedAt = performance.timeOrigin + performance.now() }, { once: true, capture: true })"
-    )
-    mask = author.evaluate("window.nanobana.maskBox")
-    author.get_by_test_id("generate").click()
+    mask: Any = (box.x0, box.y0, box.x1, box.y1)
+    if not at_once:
+        author.get_by_test_id("mask-bar").wait_for()
+        author.get_by_test_id("prompt").fill(prompt)
+        toggle_exact(author, exact)
+        author.wait_for_timeout(typing_ms)
+        author.evaluate(
+            "document.querySelector('[data-testid=generate]').addEventListener('click',"
+            " () => { window.clickedAt = performance.timeOrigin + performance.now() }, { once: true, capture: true })"
+        )
+        mask = author.evaluate("window.nanobana.maskBox")
+        author.get_by_test_id("generate").click()
     wait = "known => window.nanobana.jobs.find(job => !known.includes(job.id))?.id"
     job_id = author.wait_for_function(wait, arg=list(before), timeout=WAIT_MS).json_value()
     other.wait_for_function("id => window.nanobana.marks[id]?.staged !== undefined", arg=job_id, timeout=WAIT_MS)
@@ -77,7 +104,30 @@ def one_edit(author: Page, other: Page, box: Box, prompt: str, *, exact: bool) -
         "final": origin + marks["staged"] - clicked,
         "timing": job["timing"],
         "mask": Box(*mask),
+        "typed": clicked - author.evaluate("window.maskedAt"),
+        "queued": job["created_ms"] - clicked,
     }
+
+
+def overhead(row: dict[str, Any]) -> float:
+    return float(row["final"] - row["timing"]["model_ms"])
+
+
+def parts(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Where the overhead went, each part's median in milliseconds."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        timing = row["timing"]
+        inside = sum(timing[f"{part}_ms"] for part in ("read", "condition", "model", "patch"))
+        told = {
+            "click_to_queued": row["queued"],
+            **{part: timing[f"{part}_ms"] for part in ("wait", "read", "condition", "patch")},
+            "engine_rest": timing["total_ms"] - inside,
+            "stored_to_drawn": row["final"] - row["queued"] - timing["wait_ms"] - timing["total_ms"],
+        }
+        for part, milliseconds in told.items():
+            found.setdefault(part, []).append(milliseconds)
+    return {part: round(median(values)) for part, values in found.items()}
 
 
 def toggle_exact(page: Page, wanted: bool) -> None:
@@ -133,12 +183,21 @@ def main() -> None:
         link = prepare(origin)
         grow_scale = load().preset.grow_scale
         author, other = open_canvas(one, link, "Ana"), open_canvas(two, link, "Ben")
-        rows, outside, outside_exact, halo = [], 0, 0, 0
-        for index in range(options.edits + 1):
-            exact = index % 3 == 2
+        rows, cold, typed, outside, outside_exact, halo = [], [], [], 0, 0, 0
+        kinds = [rows] * (options.edits + 1) + [cold] * (options.edits // 3 + 1) + [typed] * (options.edits // 3 + 1)
+        for index, kind in enumerate(kinds):
+            exact = kind is rows and index % 3 == 2
             x, y = 96 + (index % 3) * 280, 96 + (index // 3 % 3) * 280
             before = picture(link)
-            row = one_edit(author, other, Box(x, y, x + REGION, y + REGION), options.prompt, exact=exact)
+            row = one_edit(
+                author,
+                other,
+                Box(x, y, x + REGION, y + REGION),
+                options.prompt,
+                exact=exact,
+                typing_ms=TYPING_MS if kind is typed else 0,
+                at_once=kind is cold,
+            )
             changed = (picture(link) != before).any(axis=-1)
             reach = reach_of(row["mask"], (SIDE, SIDE), scale=grow_scale)
             stray = int((changed & ~allowed(row["mask"], exact=exact, reach=reach.farthest)).sum())
@@ -146,7 +205,7 @@ def main() -> None:
             outside_exact += stray if exact else 0
             halo = max(halo, math.ceil(reach.farthest))
             if index:  # the first one warms the model and the page
-                rows.append(row)
+                kind.append(row)
                 print(f"edit {index}: first {row['first']}, final {row['final']:.0f} ms, {row['timing']}", flush=True)
         same = equal(author, other)
     firsts = [row["first"] for row in rows if row["first"] is not None]
@@ -154,7 +213,11 @@ def main() -> None:
         first_preview_ms=round(median(firsts)) if firsts else None,
         final_ms=round(median([row["final"] for row in rows])),
         model_ms=round(median([row["timing"]["model_ms"] for row in rows])),
-        overhead_ms=round(median([row["final"] - row["timing"]["model_ms"] for row in rows])),
+        overhead_ms=round(median([overhead(row) for row in rows])),
+        overhead_cold_ms=round(median([overhead(row) for row in cold])),
+        overhead_typed_ms=round(median([overhead(row) for row in typed])),
+        mask_to_click_ms=round(median([row["typed"] for row in rows])),
+        parts_ms=parts(rows),
         outside_changed_pixels=outside,
         outside_changed_exact=outside_exact,
         canvases_equal=int(same),
