@@ -1,6 +1,6 @@
 """Edits of a team on one thread: packed into shared steps, against the same network called for one edit after another.
 
-    python benchmarks/throughput.py [--edits 48] [--waits 30] [--sd [--sd-side 192]]
+    python benchmarks/throughput.py [--edits 48] [--waits 30] [--sd [--sd-share 0.6]]
 
 Eight users, each with one edit at a time, on fresh regions of a grainy photograph. `throughput_ratio_nano`: CPU
 seconds of nano's pipeline for diffusers, given the same crops at the same size and steps, over those of the engine,
@@ -221,15 +221,15 @@ def _p95(values: Sequence[float]) -> float:
 # ── Stable Diffusion 1.5's architecture ─────────────────────────────────────────────────────────────────────────────
 
 
-def sd15(side: int, steps: int) -> dict[str, float]:
-    """Edits of 5 % of 512² without guidance; `side` is the smallest crop that the engine may run at."""
+def sd15(share: float | None, steps: int) -> dict[str, float]:
+    """Edits of 5 % of 512² without guidance, in E2's crops, or in those of which the mask takes this share."""
     from nanobana_engine.models.preset import Preset
     from nanobana_engine.models.sd.adapter import SdAdapter
 
     pipeline = _sd_pipeline()
     preset = Preset(
-        name="sd15", native=512, min_side=side, max_side=768, multiple=64, latent_stride=8, sampler="lcm",
-        steps=dict.fromkeys(("draft", "balanced", "best"), steps), guidance=1.0,
+        name="sd15", native=512, min_side=192, max_side=768, mask_share=share, multiple=64, latent_stride=8,
+        sampler="lcm", steps=dict.fromkeys(("draft", "balanced", "best"), steps), guidance=1.0,
     )  # fmt: skip
     adapter = SdAdapter(pipeline, preset)
     edits = list(object_edits(adapter, 4, round((0.05 * 512**2) ** 0.5), canvas=512))
@@ -272,13 +272,13 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=48, help="of nano; 0 leaves them out")
     parser.add_argument("--waits", type=int, default=30, help="alone and beside the flood; 0 leaves them out")
     parser.add_argument("--sd", action="store_true", help="Stable Diffusion 1.5 instead of nano")
-    parser.add_argument("--sd-side", type=int, default=192)
+    parser.add_argument("--sd-share", type=float, help="of the crop's side for the mask, instead of E2's framing")
     parser.add_argument("--sd-steps", type=int, default=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, float] = {}
     if options.sd:
-        found |= sd15(options.sd_side, options.sd_steps)
+        found |= sd15(options.sd_share, options.sd_steps)
     if options.edits and not options.sd:
         found |= nano(options.edits)
     if options.waits and not options.sd:

@@ -52,7 +52,7 @@ class Tools:
     turnstile: Turnstile
     """Before the threads that read and plan."""
     readying: Turnstile
-    """Before the one thread that does for an edit, while others run, what needs no model (E7)."""
+    """Before the threads that do for an edit, while others run, what needs no model; one a user (E7)."""
     lease_ms: int
     beat_s: float
 

@@ -147,7 +147,7 @@ async def _with_model(
             interpreter=Interpreter(adapter.preset, translator),
             threads=threads,
             turnstile=Turnstile(THREADS),
-            readying=Turnstile(1),
+            readying=Turnstile(THREADS, each=1),
             lease_ms=settings.lease_ms,
             beat_s=settings.beat_s,
         )
