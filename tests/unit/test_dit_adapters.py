@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ from nanobana_engine.models.qwen_edit import QwenEditAdapter
 from nanobana_engine.models.registry import Library
 from nanobana_engine.models.zimage import ZImageAdapter
 from support import tiny_dit
-from support.denoising import request
+from support.denoising import finished, request
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 MADE: dict[type[DitAdapter], Callable[[], Any]] = {
@@ -89,6 +90,19 @@ def test_a_text_encoder_of_another_model_is_refused_before_any_work(
         with pytest.raises(NanobanaError, match=said) as caught:
             Library().load(str(folder), "cpu")
         assert caught.value.code == "wrong_component"
+
+
+@pytest.mark.parametrize("kind", MADE, ids=lambda kind: kind.family)
+def test_weights_in_bfloat16_as_on_a_gpu_answer_in_float32(kind: type[DitAdapter]) -> None:
+    fine = kind(MADE[kind]())
+    coarse = kind(MADE[kind]().to(torch.bfloat16))
+    asked = request("a red apple", (64, 64))
+    pictures = []
+    for adapter in (fine, coarse):
+        runner, one = finished(adapter, asked, steps=3, guidance=3.0)
+        assert one.latents.dtype == torch.float32
+        pictures.append(runner.decode(one))
+    assert np.abs(pictures[0] - pictures[1]).mean() < 0.05
 
 
 def test_packing_is_undone_by_unpacking_and_tokens_know_their_places() -> None:
