@@ -32,7 +32,21 @@ def _emoji(pack: AssetPack, understood: Understood) -> str:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["苹果", "manzana", "Apfel", "りんご", "تفاحة", "a red apple", "apple", "an aple", "Äpfel", "pomme", "яблоко"],
+    [
+        "苹果",
+        "manzana",
+        "Apfel",
+        "りんご",
+        "تفاحة",
+        "a red apple",
+        "apple",
+        "an aple",
+        "an aplpe",
+        "applee",
+        "Äpfel",
+        "pomme",
+        "яблоко",
+    ],
 )
 def test_an_apple_is_an_apple_in_every_language(pack: AssetPack, ask: Ask, prompt: str) -> None:
     assert set(_emoji(pack, ask(prompt))) == {"🍎"}

@@ -46,6 +46,10 @@ class NearestNames:
                     table[gram].add(word)
         return table
 
+    @cached_property
+    def _english(self) -> set[str]:
+        return set().union(*self._grams.values())
+
     def _ranked(self, word: str) -> list[tuple[float, str]]:
         mine = trigrams(word)
         shared: dict[str, int] = defaultdict(int)
@@ -61,6 +65,7 @@ class NearestNames:
             return None
         allowed = 1 if len(word) < 8 else 2
         english = [(edits(word, name), name) for score, name in self._ranked(word)[:60] if score > 0.3]
+        english += [(1, name) for name in _slips(word) & self._english]
         abroad = ((edits(word, name), name) for name in self._abroad(word, allowed)) if len(word) > 5 else ()
         for close in (english, abroad):
             good = [(n, -self._strength(name), name) for n, name in close if n <= allowed]
@@ -82,3 +87,9 @@ class NearestNames:
         near = [name for _, name in self._ranked(word) if self._strength(name) >= 0.6]
         near += [n for n in ("cat", "balloon", "tree") if n not in near]
         return tuple(near[:count])
+
+
+def _slips(word: str) -> set[str]:
+    """What was meant if two neighbours were swapped or a letter slipped in: in a short word few 3-grams survive that."""
+    swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    return swapped | {word[:i] + word[i + 1 :] for i in range(1, len(word))}
