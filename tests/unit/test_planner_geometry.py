@@ -40,6 +40,16 @@ def test_e1_faint_values_vanish_and_enclosed_holes_are_filled() -> None:
     assert (left.values == 255).all()
 
 
+def test_e1_a_mask_all_around_the_canvas_keeps_the_picture_inside_it() -> None:
+    frame = np.full((100, 100), 255, np.uint8)
+    frame[20:80, 20:80] = 0
+    assert (clean(frame, Box(0, 0, 100, 100), (100, 100)).values == frame).all()
+    gap = np.full((100, 100), 255, np.uint8)
+    gap[50:60, 50:60] = 0
+    assert (clean(gap, Box(0, 0, 100, 100), (100, 100)).values == 255).all()
+    assert (clean(frame, Box(0, 0, 100, 100), (120, 100)).values == 255).all()
+
+
 def test_e1_a_bay_that_is_open_to_the_outside_stays_open() -> None:
     bay = np.full((20, 20), 255, np.uint8)
     bay[5:, 8:12] = 0

@@ -90,6 +90,6 @@ class NearestNames:
 
 
 def _slips(word: str) -> set[str]:
-    """What was meant if two neighbours were swapped or a letter slipped in: in a short word few 3-grams survive that."""
+    """Words from which two swapped neighbours or a letter too many make this one; few 3-grams of it would be left."""
     swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
     return swapped | {word[:i] + word[i + 1 :] for i in range(1, len(word))}

@@ -13,6 +13,8 @@ from nanobana.raster.pixels import Gray
 
 FAINT = 8
 """Values below this, of 255, are nothing."""
+GAP = 0.02
+"""Share of the canvas below which what a mask all around it encloses is a gap between strokes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,20 @@ def clean(mask: Gray, box: Box, canvas: tuple[int, int]) -> CleanMask:
         if rows.size:
             top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
             tight = Box(inside.x0 + left, inside.y0 + top, inside.x0 + right, inside.y0 + bottom)
-            return CleanMask(tight, _without_holes(values[top:bottom, left:right]))
+            framed = tight == Box(0, 0, *canvas)
+            return CleanMask(tight, _without_holes(values[top:bottom, left:right], framed=framed))
     raise BadInput("The mask is empty: paint over what should change, then try again.", code="empty_mask")
 
 
-def _without_holes(values: Gray) -> Gray:
-    """Zero regions that do not touch the border of the tight box become 255."""
+def _without_holes(values: Gray, *, framed: bool) -> Gray:
+    """Zero regions that do not touch the border of the tight box become 255.
+
+    Where the mask runs all around the canvas it is the other way round: what it encloses is the picture that is to be
+    continued outwards, unless it is a mere gap between strokes.
+
+    Args:
+        framed: whether the tight box is the whole canvas.
+    """
     if values.all():
         return values
     outside = np.pad(values == 0, 1, constant_values=True)
@@ -57,5 +67,8 @@ def _without_holes(values: Gray) -> Gray:
         regions, count = scipy.ndimage.label(outside)
     if count <= 1:
         return values
-    enclosed = regions[1:-1, 1:-1] != regions[0, 0]
-    return np.where(enclosed & (values == 0), np.uint8(255), values).astype(np.uint8)
+    enclosed = (regions[1:-1, 1:-1] != regions[0, 0]) & (values == 0)
+    if framed and all(side.all() for side in (values[0], values[-1], values[:, 0], values[:, -1])):
+        sizes = np.bincount(regions.ravel())
+        enclosed &= sizes[regions[1:-1, 1:-1]] < GAP * values.size
+    return np.where(enclosed, np.uint8(255), values).astype(np.uint8)
