@@ -54,6 +54,8 @@ class Detail:
     """[m]: how much of its detail each takes: little where nothing known is alike."""
     bank: dict[tuple[int, int], npt.NDArray[np.int8]] = field(default_factory=dict)
     """What known pieces have beyond the scale, [h, w, 3] in 255ths; read when first wanted."""
+    whole: npt.NDArray[np.int8] | None = None
+    """The same of the whole picture, [h, w, 3], where it is small enough to be made at once; then there is no bank."""
 
     def over(self, box: Box) -> Floats:
         """Detail to add to a window of the fill, [h, w, 3], around 0; in pixels of the picture at full scale."""
@@ -69,10 +71,14 @@ class Detail:
             part = Box(int(left), int(top), int(left) + wide, int(top) + high).intersect(box)
             to = (slice(part.y0 - box.y0, part.y1 - box.y0), slice(part.x0 - box.x0, part.x1 - box.x0))
             of = (slice(part.y0 - top, part.y1 - top), slice(part.x0 - left, part.x1 - left))
-            if (y, x) not in self.bank:
-                corner = min(int(x * across), self.size[0] - wide), min(int(y * down), self.size[1] - high)
-                self.bank[y, x] = self._beyond(Box(*corner, corner[0] + wide, corner[1] + high))
-            total[to] += (share * window[of]) * self.bank[y, x][of]
+            corner = min(int(x * across), self.size[0] - wide), min(int(y * down), self.size[1] - high)
+            if self.whole is not None:
+                lent = self.whole[corner[1] : corner[1] + high, corner[0] : corner[0] + wide]
+            else:
+                if (y, x) not in self.bank:
+                    self.bank[y, x] = self._beyond(Box(*corner, corner[0] + wide, corner[1] + high))
+                lent = self.bank[y, x]
+            total[to] += (share * window[of]) * lent[of]
             weights[to] += window[of] ** 2
         # squares: what is summed is unlike its neighbours, and the mean of unlike grain is weaker grain
         return np.asarray(total / (np.float32(255.0) * np.sqrt(np.maximum(weights, np.float32(1e-4)))), np.float32)
@@ -84,8 +90,7 @@ class Detail:
         small = (max(1, round(part.width * self.scale)), max(1, round(part.height * self.scale)))
         coarse = resize(resize(piece, small), (part.width, part.height))
         inner = (slice(box.y0 - part.y0, box.y1 - part.y0), slice(box.x0 - part.x0, box.x1 - part.x0))
-        beyond: npt.NDArray[np.int8] = np.clip(piece[inner].astype(np.int16) - coarse[inner], -127, 127).astype(np.int8)
-        return beyond
+        return _less(piece[inner], coarse[inner])
 
 
 def borrow(
@@ -132,9 +137,17 @@ def with_detail(large: Bytes, small: Bytes, small_hole: Bools, pixels: Bytes, ho
     detail = borrow(reading(pixels), (width, height), small, small_hole, small_hole.shape[1] / width)
     if detail is None:
         return large
+    coarse = resize(resize(pixels, (small_hole.shape[1], small_hole.shape[0])), (width, height))
+    detail.whole = _less(pixels, coarse)
     lent = detail.over(Box(0, 0, width, height)) * np.float32(255.0)
     added = np.rint(np.clip(large + lent, 0.0, 255.0)).astype(np.uint8)
     return np.where(hole[..., None], added, large)
+
+
+def _less(fine: Bytes, coarse: Bytes) -> npt.NDArray[np.int8]:
+    """What one picture has beyond the other, in 255ths."""
+    beyond: npt.NDArray[np.int8] = np.clip(fine.astype(np.int16) - coarse, -127, 127).astype(np.int8)
+    return beyond
 
 
 def _pieces(hole: Bools, most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

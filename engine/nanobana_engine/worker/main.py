@@ -56,6 +56,8 @@ def run(settings: WorkerSettings | None = None, load: Load | None = None) -> Non
     for noisy in ("httpx", "httpx2", "huggingface_hub", "diffusers", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw progress bars into the log while they load weights
+    # numpy is not loaded yet; its products are small, and split over busy cores they take up to six times as long
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         settings = settings or read()
         if settings.parent is not None:
