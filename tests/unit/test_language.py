@@ -126,6 +126,12 @@ def test_without_a_translator_the_edit_runs_with_its_own_words_and_says_so(
         raise AssertionError(reading.notice)
 
 
+def test_what_can_be_translated_is_although_the_rest_cannot() -> None:
+    reading = Interpreter(ENGLISH, Shouting()).read(_edit("ein roter Apfel", negative="une pomme rouge sur la table"))
+    assert (reading.understood, reading.edit.negative) == ("EIN ROTER APFEL", "une pomme rouge sur la table")
+    assert "French" in reading.notice
+
+
 def test_a_translator_that_fails_fails_the_edit_with_a_sentence() -> None:
     with pytest.raises(TranslationFailed, match="from German") as failed:
         Interpreter(ENGLISH, Shouting()).read(_edit("ein kaputter Apfel auf der kaputten Bank"))

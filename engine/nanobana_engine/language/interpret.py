@@ -87,21 +87,19 @@ class Interpreter:
         """
         if edit.mode == "erase" or self._reads_all:
             return Reading(edit)
-        negative = edit.negative if "negative" in self._preset.takes else ""
-        foreign = [detect(text) for text in (edit.prompt, negative)]
-        foreign = [None if language in self._preset.languages else language for language in foreign]
-        unread = next((each for each in foreign if each is not None and not self._reads(each)), None)
-        if unread is not None:
-            return Reading(edit, notice=self._sorry(unread))
-        told, avoided = (
-            text if language is None else self._translated(text, language)
-            for text, language in zip((edit.prompt, negative), foreign, strict=True)
-        )
-        read = msgspec.structs.replace(edit, prompt=told, negative=avoided)
-        return Reading(read, understood=told if told != edit.prompt else "")
+        prompt, notice = self._told(edit.prompt)
+        negative, also = self._told(edit.negative) if "negative" in self._preset.takes else (edit.negative, "")
+        told = msgspec.structs.replace(edit, prompt=prompt, negative=negative)
+        return Reading(told, understood=prompt if prompt != edit.prompt else "", notice=notice or also)
 
-    def _reads(self, language: str) -> bool:
-        return self._translator is not None and self._translator.reads(language, self._target)
+    def _told(self, text: str) -> tuple[str, str]:
+        """The words for the model, and a notice where they may be none of its language."""
+        language = detect(text)
+        if language is None or language in self._preset.languages:
+            return text, ""
+        if self._translator is None or not self._translator.reads(language, self._target):
+            return text, self._sorry(language)
+        return self._translated(text, language), ""
 
     def _translate(self, text: str, language: str) -> str:
         """Piece by piece where words have weights, which are kept."""
@@ -109,10 +107,10 @@ class Interpreter:
         pieces = weighted(text) if "weights" in self._preset.takes else [Weighted(plain(text))]
         told = []
         for piece in pieces:
-            words = piece.text.strip()
-            said = self._translator.translate(words, language, self._target) if words else ""
-            told.append(said if piece.weight == 1.0 else f"({said}:{piece.weight:g})")
-        return " ".join(each for each in told if each)
+            if words := piece.text.strip():
+                said = self._translator.translate(words, language, self._target)
+                told.append(said if piece.weight == 1.0 else f"({said}:{piece.weight:g})")
+        return " ".join(told)
 
     def _sorry(self, language: str) -> str:
         lacks = "no translator is installed" if self._translator is None else "no installed translator reads it"

@@ -156,7 +156,8 @@ class JobRun:
         interpreter, edit = self._tools.interpreter, self._spec.edit
         if not interpreter.may_take_long:
             return interpreter.read(edit)
-        return await to_thread.run_sync(interpreter.read, edit, limiter=self._tools.threads)
+        # abandoned where the edit is cancelled: a translation changes nothing but what is remembered (E8)
+        return await to_thread.run_sync(interpreter.read, edit, abandon_on_cancel=True, limiter=self._tools.threads)
 
     async def _prepared(self) -> Source:
         back_off = BackOff()
