@@ -15,17 +15,16 @@ from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.around import Around, Region, planes, shrunk, stack
 from nanobana_engine.models.nano.arrays import Bools, Floats, Picture
-from nanobana_engine.models.nano.data import shadow
-from nanobana_engine.models.nano.layout import Pose, place, random_pose
+from nanobana_engine.models.nano.layout import Pose, random_pose
 from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.network import Condition
 from nanobana_engine.models.nano.recolour import recolour
 from nanobana_engine.models.nano.scenery import Ground, backdrop_layer, draw_ground, in_light
 from nanobana_engine.models.nano.setting import setting_of
+from nanobana_engine.models.nano.staging import SCENE_SHARE, Group, floats, placed, shadows, staged
 
 SCENE_FROM = 0.6
 """Share of the region from which a hole with a ground is a whole scene: its things stand in it, smaller."""
-SCENE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,14 @@ class Wish:
 
     pictures: tuple[Picture, ...]
     poses: tuple[Pose, ...]
+    hangs: tuple[bool, ...]
+    """For each picture whether its thing is one that floats in the air."""
     ground: Ground | None
     light: str | None
     words: str
 
 
-NOTHING = Wish((), (), None, None, "nothing")
+NOTHING = Wish((), (), (), None, None, "nothing")
 """The surroundings go on."""
 
 
@@ -78,6 +79,7 @@ def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture],
     rng = np.random.default_rng(seed & (2**63 - 1))
     pictures: list[Picture] = []
     poses: list[Pose] = []
+    hangs: list[bool] = []
     colours: list[str] = []
     for thing in () if references else understood.things:
         choice = (thing.picture, *thing.alternatives[:1], thing.picture, *thing.alternatives[1:2])
@@ -88,9 +90,11 @@ def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture],
         share = {"small": 0.6, "large": 1.0, None: 1.0}[thing.size]
         for _ in range(thing.count):
             pictures.append(picture)
+            hangs.append(floats(pack.pictures[thing.picture].emoji))
             poses.append(_scaled(random_pose(rng), share))
     for reference in references:
         pictures.append(reference)
+        hangs.append(False)
         poses.append(Pose(False, 0.0, 1.0, (0.0, 0.0)))
     words = ["object" if len(pictures) == 1 else "objects"] if pictures else []
     if not pictures and understood.ground is None:
@@ -100,7 +104,8 @@ def wish(pack: AssetPack, understood: Understood, references: Sequence[Picture],
     ground = None
     if understood.ground is not None:
         ground = Ground(understood.ground, understood.ground_colour, understood.light, int(rng.integers(2**62)))
-    return Wish(tuple(pictures), tuple(poses), ground, understood.light, " ".join([*words, *colours[:1]]))
+    attributes = " ".join([*words, *colours[:1]])
+    return Wish(tuple(pictures), tuple(poses), tuple(hangs), ground, understood.light, attributes)
 
 
 def _scaled(pose: Pose, share: float) -> Pose:
@@ -145,14 +150,18 @@ def _backdrop(ground: Ground, region: Region) -> Floats:
 
 def _with_things(layer: Floats, wanted: Wish, inside: Bools, hole: Bools) -> Floats:
     """The part of a layer (h, w, 4) that `inside` covers, with the pictures in it."""
-    poses: Sequence[Pose] = wanted.poses
     stance = backgrounds.BACKGROUNDS[wanted.ground.name][1] if wanted.ground is not None else "air"
+    groups = [Group(wanted.pictures, wanted.poses, inside, stance)]
     if wanted.ground is not None and hole.mean() > SCENE_FROM:
-        poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in poses]
-    things = in_light(place(wanted.pictures, poses, inside), wanted.light)
+        if stance == "ground":
+            groups = staged(wanted.pictures, wanted.poses, wanted.hangs, inside)
+        else:
+            poses = [pose.standing_in(SCENE_SHARE, floats=stance == "air") for pose in wanted.poses]
+            groups = [Group(wanted.pictures, poses, inside, stance)]
+    things = in_light(placed(groups), wanted.light)
     if hole.all():  # no network will see this: its shadow is drawn
         layer = layer.copy()
-        layer[..., :3] *= 1 - shadow(things[..., 3], stance, max(hole.shape))[..., None]
+        layer[..., :3] *= 1 - shadows(groups, max(hole.shape))[..., None]
     return things + layer * (1 - things[..., 3:])
 
 
