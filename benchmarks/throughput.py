@@ -175,13 +175,13 @@ async def waits(origin: str, number: int) -> dict[str, float]:
     async with join(links.edit, name="Unlucky") as unlucky, join(links.edit, name="Flood") as flood:
         await unlucky.add_image(png(grainy_photo(SIDE)))
         await flood.until(lambda: bool(flood.layers))
-        await _measured(unlucky, 3)
-        alone = await _measured(unlucky, number)
+        await _measured(unlucky, 3, top=900)
+        alone = await _measured(unlucky, number, top=0)
         async with anyio.create_task_group() as flooding:
             for n in range(OPEN):
                 flooding.start_soon(_floods, flood, 80 * n, 512)
             await anyio.sleep(2.0)
-            beside = await _measured(unlucky, number)
+            beside = await _measured(unlucky, number, top=260)
             flooding.cancel_scope.cancel()
     return {
         "unlucky_wait_ratio": _p95(beside) / _p95(alone),
@@ -192,12 +192,12 @@ async def waits(origin: str, number: int) -> dict[str, float]:
     }
 
 
-async def _measured(canvas: Canvas, number: int) -> list[float]:
-    """Seconds from submit to staged, one after the other."""
+async def _measured(canvas: Canvas, number: int, top: int) -> list[float]:
+    """Seconds from submit to staged, one after the other, each where nothing was asked for before."""
     found = []
     for n in range(number):
         began = time.perf_counter()
-        job = await canvas.edit(MASK, 70 * (n % 12), 100 + 70 * (n % 4), PROMPTS[n % len(PROMPTS)], seed=n + 1)
+        job = await canvas.edit(MASK, 70 * (n % 12), top + 70 * (n // 12 % 3), PROMPTS[n % len(PROMPTS)], seed=n + 1)
         await canvas.staged(job)
         found.append(time.perf_counter() - began)
         await canvas.discard(job)
@@ -206,7 +206,7 @@ async def _measured(canvas: Canvas, number: int) -> list[float]:
 
 async def _floods(canvas: Canvas, x: int, y: int) -> None:
     for n in count():
-        job = await canvas.edit(MASK, x, y + 80 * (n % 5), PROMPTS[n % len(PROMPTS)], seed=n + 1)
+        job = await canvas.edit(MASK, x + 5 * n % 16, y + 37 * n % 448, PROMPTS[n % len(PROMPTS)], seed=n + 1)
         await canvas.staged(job)
         await canvas.discard(job)
 
