@@ -30,6 +30,7 @@ async def order_of(turnstile: Turnstile, users: list[str], until: int) -> list[s
     async with anyio.create_task_group() as tasks:
         for user in users:
             tasks.start_soon(visit, user)
+    assert not turnstile.is_used
     turnstile.check_integrity()
     return inside[:until]
 

@@ -123,7 +123,7 @@ class JobRun:
     async def _tried(self, tasks: TaskGroup) -> None:
         self._reading = await self._read()
         source = await self._prepared()
-        if self._spec.edit.mode != "erase" and self._tools.bridge.is_busy:
+        if self._spec.edit.mode != "erase" and (self._tools.bridge.is_busy or self._tools.readying.is_used):
             await self._made_ready(source)
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)

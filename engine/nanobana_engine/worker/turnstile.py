@@ -30,6 +30,11 @@ class Turnstile:
         self._served: dict[str, int] = {}
         """The turn in which each user was let in last, of those who are inside or wait."""
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody is inside or waits."""
+        return bool(self._served or self._waiting)
+
     @asynccontextmanager
     async def turn(self, user: str) -> AsyncIterator[None]:
         """A place for as long as the block runs."""
