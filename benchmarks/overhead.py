@@ -4,10 +4,11 @@
 
 A real worker on a real Valkey, in this process. `overhead_…_ms` is the wall time from the claim until the result is
 stored, less what the worker books inside the adapter's calls: condition (printed apart), encode, begin, denoise and
-decode. So it counts reading and decoding tiles, masks and planning, prefill, the soft mask on the latents, the adapter's
-previews and their JPEGs, colour, stitch, the lossless patch and every trip to the store. With `--model instant` the
-adapter answers at once with one colour, at nano's framing; with nano, what its network leaves in the machine's caches
-is part of the figure. Masks differ from edit to edit, so no plan is remembered; the tiles under them are, by name.
+decode. So it counts reading and decoding tiles, masks and planning, prefill, the soft mask on the latents, the
+adapter's previews and their JPEGs, colour, stitch, the lossless patch and every trip to the store.
+With `--model instant` the adapter answers at once with one colour, at nano's framing; with nano, what its network
+leaves in the machine's caches is part of the figure. Masks differ from edit to edit, so no plan is remembered; the
+tiles under them are, by name.
 `cold_…_ms` is the first edit on a canvas, of which nothing is.
 """
 
@@ -23,9 +24,6 @@ import numpy.typing as npt
 import torch
 from harness import median, report
 from pictures import grainy_photo, png
-from support.adapters import PaintAdapter
-from support.valkey import private_valkey
-from support.worker import working
 
 from nanobana.protocol.canvas import OpId, Timing
 from nanobana.protocol.geometry import Box
@@ -38,6 +36,9 @@ from nanobana_server import jobs
 from nanobana_server.jobs.records import read_job
 from nanobana_server.store import Store, open_store, ops
 from nanobana_server.store.types import Author
+from support.adapters import PaintAdapter
+from support.valkey import private_valkey
+from support.worker import working
 
 PREVIEW_SIDE = 256
 CANVASES = {"512": ((512, 512), 272), "4k": ((3840, 2160), 512)}

@@ -41,10 +41,10 @@ class Desk:
             self.store.client, self.family, EngineBeat(worker=name, model="m", device="cpu", running=0, pid=1, host="h")
         )
 
-    async def put(self, *jobs_of: str, lane: str = "live") -> None:
+    async def put(self, *jobs_of: str, lane: str = "live", front: bool = False) -> None:
         """A ticket for each ``user/n``."""
         for job in jobs_of:
-            ticket = JobTicket(canvas="c", job=job.replace("/", "-"), user=job.split("/")[0], lane=lane)
+            ticket = JobTicket(canvas="c", job=job.replace("/", "-"), user=job.split("/")[0], lane=lane, front=front)
             await self.store.client.call("XADD", self.family.stream(lane), "*", "m", msgspec.msgpack.encode(ticket))
 
     async def take(self, name: str = "one", *, look: bool = False) -> str | None:
@@ -120,6 +120,19 @@ async def test_e7_users_with_as_much_in_hand_take_turns_and_keep_their_own_order
         await desk.done(job)
     assert order == ["ana-0", "ben-0", "cleo-0", "ana-1", "ben-1", "cleo-1", "ana-2", "ben-2", "cleo-2"]
     assert await desk.is_empty()
+
+
+async def test_e7_a_ticket_in_front_goes_before_its_authors_others_and_nobody_elses(desk: Desk) -> None:
+    await desk.put(*of("ana", SLOTS + 2))
+    await desk.take_all()
+    await desk.put("ben/0")
+    await desk.put("ana/urgent", front=True)
+    unread = await jobs.queue_places(desk.store, desk.family)
+    assert unread == {"ana-urgent": 1, "ben-0": 2, f"ana-{SLOTS}": 3, f"ana-{SLOTS + 1}": 4}
+    assert await desk.take() == "ben-0", "it stays Ben's turn"
+    for n in range(2):  # Ben's came on top of what the slots hold
+        await desk.done(f"ana-{n}")
+    assert await desk.take() == "ana-urgent"
 
 
 async def test_j1_batch_waits_for_a_free_slot_and_for_every_live_ticket(desk: Desk) -> None:

@@ -33,7 +33,7 @@ async def send(store: Store, spec: JobSpec, *, instead_of: str = UNSENT, family:
         instead_of: the entry that the outbox names now; if it names another one by then, that one stays.
     """
     keys = family or FamilyKeys()
-    ticket = JobTicket(canvas=spec.canvas, job=spec.job, user=spec.user, lane=spec.edit.lane)
+    ticket = JobTicket(canvas=spec.canvas, job=spec.job, user=spec.user, lane=spec.edit.lane, front=spec.edit.front)
     entry = await store.client.call("XADD", keys.stream(spec.edit.lane), "*", "m", msgspec.msgpack.encode(ticket))
     await store.client.run("mark_sent", [CanvasKeys(spec.canvas).open_jobs], [spec.job, entry, instead_of])
 
@@ -76,7 +76,8 @@ async def queue_places(store: Store, family: FamilyKeys | None = None) -> dict[s
             await store.client.call("XRANGE", keys.stream(lane), after, "+", "COUNT", LOOKED_AT)
         ):
             ticket = _ticket.decode(fields[b"m"])
-            users.setdefault(f"{lane}/{ticket.user}", []).append(ticket.job)
+            queue = users.setdefault(f"{lane}/{ticket.user}", [])
+            queue.insert(0 if ticket.front else len(queue), ticket.job)
     places: dict[str, int] = {}
     for lane in LANES:
         queues = [found for user, found in users.items() if user.startswith(f"{lane}/")]

@@ -199,7 +199,8 @@ class FamilyKeys:
 
     @property
     def waiting(self) -> str:
-        """Sorted set, all scores 0: ``{lane}/{user}/{entry, padded}/{job}`` of every ticket that no engine has (E7)."""
+        """Sorted set, all scores 0: ``{lane}/{user}/{rank}{entry, padded}/{job}`` of every ticket that no engine has;
+        rank 0 for those that their author wants in front, 1 for the others (E7)."""
         return self._key("waiting")
 
     @property

@@ -14,6 +14,8 @@ class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     user: str
     lane: str = "live"
+    front: bool = False
+    """Ahead of its author's other tickets."""
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,6 +115,8 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[str, Meta(max_length=128)] | None = None
     """Model name or None for the engine's default."""
     lane: Lane = "live"
+    front: bool = False
+    """Ahead of its author's other edits that wait; never of other people's (E7)."""
     live: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
     """The live session that this edit belongs to, if any: a newer edit of it takes this one's place, also when this
     one is staged, so a session has one result at a time. Runs at draft quality, one variation (E7)."""

@@ -389,6 +389,7 @@ export interface EditParams {
   references?: Reference[]
   model?: string | null
   lane?: "batch" | "live"
+  front?: boolean
   live?: string | null
 }
 

@@ -24,6 +24,8 @@ export interface Wish {
   exactEdge: boolean
   layer: string | null
   reference: string | null
+  /** Ahead of my other edits that wait. */
+  front?: boolean
 }
 
 export class Edits {
@@ -90,6 +92,7 @@ export class Edits {
       style: wish.style,
       loras: [...wish.loras],
       exact_edge: wish.exactEdge,
+      front: wish.front ?? false,
       feather: wish.feather,
       grow: wish.grow,
       layer: wish.layer,

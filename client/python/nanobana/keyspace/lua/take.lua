@@ -32,7 +32,8 @@ end
 
 local function next_turn() return redis.call('HINCRBY', DESK, 'turn', 1) end
 
--- a ticket of a stream waits from now on; entry IDs are written so that their order is the alphabet's
+-- a ticket of a stream waits from now on; entry IDs are written so that their order is the alphabet's, behind a rank:
+-- 0 for those that their author wants in front of the others of his
 local function wait(lane, entry, fields)
   local ticket = {}
   for i = 1, #fields, 2 do
@@ -42,7 +43,8 @@ local function wait(lane, entry, fields)
     end
   end
   local user, ms, n = lane .. '/' .. (ticket.user or ''), string.match(entry, '^(%d+)-(%d+)$')
-  redis.call('ZADD', WAITING, 0, string.format('%s/%016.0f-%06.0f/%s', user, ms, n, ticket.job or ''))
+  local rank = ticket.front == true and 0 or 1
+  redis.call('ZADD', WAITING, 0, string.format('%s/%d%016.0f-%06.0f/%s', user, rank, ms, n, ticket.job or ''))
   if not redis.call('ZSCORE', TURNS, user) then redis.call('ZADD', TURNS, next_turn(), user) end
 end
 
@@ -123,7 +125,7 @@ local function pop(lane, user)
     redis.call('ZREM', TURNS, key)
   end
   if not member then return nil end
-  local ms, n = string.match(string.sub(member, #key + 2), '^(%d+)-(%d+)')
+  local ms, n = string.match(string.sub(member, #key + 2), '^%d(%d+)-(%d+)')
   local entry = string.format('%.0f-%.0f', ms, n)
   local found = redis.call('XCLAIM', STREAM[lane], GROUP, ME, 0, entry, 'FORCE')[1]
   if not found then return nil end

@@ -2,7 +2,7 @@
 import type { CanvasState } from '../state.svelte'
 import { wish } from './wish.svelte'
 
-export async function generate(state: CanvasState, mode: 'fill' | 'erase'): Promise<void> {
+export async function generate(state: CanvasState, mode: 'fill' | 'erase', front = false): Promise<void> {
   const { session, toasts } = state
   if (session.readOnly) return
   if (session.live.isOn && mode === 'fill') {
@@ -15,7 +15,7 @@ export async function generate(state: CanvasState, mode: 'fill' | 'erase'): Prom
     return
   }
   try {
-    const job = await session.edits.generate(wish.read(mode, session.activeLayer, state.facts))
+    const job = await session.edits.generate({ ...wish.read(mode, session.activeLayer, state.facts), front })
     if (job === null) return
     session.acted('op')
     wish.remember()

@@ -16,10 +16,14 @@ export interface Shortcut {
 
 export interface Commands {
   generate: () => void
+  generateFirst: () => void
   help: () => void
   exportPng: () => void
   fitSelection: () => void
 }
+
+/** What a text field leaves to the canvas. */
+const WHILE_TYPING: ReadonlySet<string> = new Set(['$mod+Enter', '$mod+Shift+Enter'])
 
 /** One press of an arrow key, in CSS pixels. */
 const PAN = 80
@@ -50,6 +54,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+a'], shown: ['Ctrl', 'A'], what: 'Mask everything in view', group: 'Mask', run: () => maskView(state) },
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
+    { keys: ['$mod+Shift+Enter'], shown: ['Ctrl', 'Shift', 'Enter'], what: 'Generate before my others', group: 'Generate', run: commands.generateFirst },
     { keys: ['Shift+L'], shown: ['Shift', 'L'], what: 'Live: generate while painting', group: 'Generate', run: () => !session.readOnly && session.live.toggle() },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
     { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
@@ -73,14 +78,14 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
   return list
 }
 
-/** Starts listening; the answer stops. Typing in a field keeps its keys, Ctrl+Enter excepted. */
+/** Starts listening; the answer stops. Typing in a field keeps its keys, those that generate excepted. */
 export function listen(list: Shortcut[], state: CanvasState): () => void {
   const map: Record<string, (event: KeyboardEvent) => void> = {}
   for (const { keys, run } of list) {
     if (run === undefined) continue
     for (const key of keys) {
       map[key] = (event) => {
-        if (typing(event) && key !== '$mod+Enter') return
+        if (typing(event) && !WHILE_TYPING.has(key)) return
         if ((key === 'Enter' || key === 'Space') && event.target instanceof HTMLButtonElement) return
         if ((key === 'Escape' || key.startsWith('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
         if (key.startsWith('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
