@@ -15,6 +15,7 @@ from nanobana.raster.pixels import Gray, Rgba
 from nanobana_engine.engine import EditFailed, EditFinished, EditPart, EditProgress, Engine, Source, Whole
 from nanobana_engine.engine.events import EditEvent
 from nanobana_engine.engine.parts import Part
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.planner import plan_edit
 from nanobana_engine.planner.plan import WHOLE
@@ -44,6 +45,7 @@ def source_of(
     *,
     id: str = "edit",  # noqa: A002
     user: str = "ana",
+    model: str = "",
     whole: int = WHOLE,
     **edit: Any,
 ) -> Source:
@@ -53,16 +55,16 @@ def source_of(
     plan = plan_edit(mask, params, (width, height), facts, whole=whole)
     c = plan.context
     cut = np.ascontiguousarray(picture[c.y0 : c.y1, c.x0 : c.x1])
-    return Source(id=id, canvas="canvas", user=user, edit=params, plan=plan, view=Whole(cut))
+    return Source(id=id, canvas="canvas", user=user, edit=params, plan=plan, view=Whole(cut), model=model)
 
 
 class Watched:
     """An engine whose events are kept, with waiting for ends."""
 
-    def __init__(self, adapter: ModelAdapter, budget: float = 4.0) -> None:
+    def __init__(self, adapter: ModelAdapter, budget: float = 4.0, memory: Memory | None = None) -> None:
         self.events: list[EditEvent] = []
         self._changed = threading.Condition()
-        self.engine = Engine(adapter, self._tell, budget=budget)
+        self.engine = Engine(adapter, self._tell, budget=budget, memory=memory)
 
     def __enter__(self) -> Watched:
         self.engine.start()

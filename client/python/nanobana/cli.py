@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 
 from nanobana import __version__
 
-MODEL_HELP = "A name (see: nanobana models), a folder, or owner/name on the hub.  [env: NANOBANA_MODEL]"
+MODEL_HELP = (
+    "A name (see: nanobana models), a folder, or owner/name on the hub; several times: several.  [env: NANOBANA_MODEL]"
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,11 +51,11 @@ def _commands() -> Any:
         port: int = typer.Option(None, min=1, max=65535, help="Port of the page.  [env: PORT; default: 8000]"),
         host: str = typer.Option(None, help="Address to listen on.  [env: NANOBANA_HOST; default: 127.0.0.1]"),
         data: Path = typer.Option(None, help="Folder for all that is kept.  [env: NANOBANA_DATA]"),
-        model: str = typer.Option(None, help=MODEL_HELP),
+        model: list[str] = typer.Option(None, help=MODEL_HELP),
         logs: bool = typer.Option(False, "--logs", help="Show the parts' logs here instead of keeping them in files."),
     ) -> None:
         """Start everything on this machine: an embedded store, the server and one engine."""
-        _export(PORT=port, NANOBANA_HOST=host, NANOBANA_DATA=data, NANOBANA_MODEL=model)
+        _export(PORT=port, NANOBANA_HOST=host, NANOBANA_DATA=data, NANOBANA_MODEL=",".join(model) if model else None)
         serving = _part("nanobana_server.allinone.serve", "The server", "server")
         settings = _part("nanobana_server.allinone.settings", "The server", "server")
         errors = _part("nanobana_server.allinone.errors", "The server", "server")
@@ -82,12 +84,12 @@ def _commands() -> Any:
 
     @app.command()
     def engine(
-        model: str = typer.Option(None, help=MODEL_HELP),
+        model: list[str] = typer.Option(None, help=MODEL_HELP),
         redis_url: str = typer.Option(None, help="The store: Redis, Valkey or cluster.  [env: NANOBANA_REDIS_URL]"),
         probe: bool = typer.Option(False, "--probe", help="Start nothing: exit 0 if this machine's engine is well."),
     ) -> None:
         """Start one engine; any number of them share a store."""
-        _export(NANOBANA_MODEL=model, NANOBANA_REDIS_URL=redis_url)
+        _export(NANOBANA_MODEL=",".join(model) if model else None, NANOBANA_REDIS_URL=redis_url)
         if probe:
             raise SystemExit(_probe())
         _part("nanobana_engine.worker.main", "The engine", "engine").run()

@@ -10,13 +10,17 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from nanobana.protocol.errors import NanobanaError
+from nanobana_engine.engine.admission import Admission
 from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed, EditPart
+from nanobana_engine.engine.residents import Foreseen, Loaded, Residents
 from nanobana_engine.engine.source import Source
-from nanobana_engine.integrity import Checked, Integrity
+from nanobana_engine.integrity import Integrity
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.ahead import PreparesAhead
 from nanobana_engine.models.base import ModelAdapter, Preset
-from nanobana_engine.runner import OutOfMemory, Runner
+from nanobana_engine.runner import OutOfMemory, Pass, Runner
+from nanobana_engine.runner.short import is_short
 from nanobana_engine.scheduler import Scheduler, Unit
 
 log = logging.getLogger(__name__)
@@ -30,28 +34,33 @@ class Unwanted(Exception):
 
 
 class Engine:
-    """Runs edits on one adapter: `receive` and `step`, again and again, in a thread of its own after `start`.
+    """Runs edits on models: `receive` and `step`, again and again, in a thread of its own after `start`.
 
     Args:
-        adapter: called from the thread that steps only.
+        models: an adapter that is there, or several that are loaded when an edit names them; called from the thread
+            that steps only.
         tell: takes every event; called in that thread, must not block.
         budget: cost of one step at the most, in native pictures (E7).
         clock: seconds; how long steps take is learnt by it.
+        memory: the books in which models and running edits are entered (E10).
     """
 
     def __init__(
         self,
-        adapter: ModelAdapter,
+        models: ModelAdapter | Residents,
         tell: Callable[[EditEvent], None],
         *,
         budget: float = 4.0,
         clock: Callable[[], float] = time.perf_counter,
+        memory: Memory | None = None,
     ) -> None:
-        self._runner = Runner(adapter)
+        self._memory = memory or Memory()
+        self.residents = models if isinstance(models, Residents) else Residents.of_one(models, self._memory)
         self._tell = tell
         self._clock = clock
         self._scheduler = Scheduler(budget)
-        self._inbox: SimpleQueue[Source | str | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Source | Foreseen | Loaded | str | None] = SimpleQueue()
+        self._admission = Admission(self.residents, self._memory, self._inbox.put)
         self._cancelled: set[str] = set()
         self._cancelling = threading.Lock()
         self._runs: dict[str, EditRun] = {}
@@ -59,13 +68,19 @@ class Engine:
         self.integrity = Integrity()
         """Proven whenever nothing runs; parts that the model thread uses add their checks before `start`."""
         self.integrity.add("engine", self._check_integrity)
-        self.integrity.add("runner", self._runner.check_integrity)
-        if isinstance(adapter, Checked):
-            self.integrity.add("model", adapter.check_integrity)
+        self.integrity.add("models", self.residents.check_integrity)
+        self.integrity.add("admission", self._admission.check_integrity)
+        self.integrity.add("memory", self._memory.check_integrity)
 
     @property
     def preset(self) -> Preset:
-        return self._runner.adapter.preset
+        """Of the model of edits that name none."""
+        return self.residents.presets[self.residents.default]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs and nobody waits; true only as seen from the thread that steps."""
+        return not self._runs and not self._admission
 
     def start(self) -> None:
         self._thread.start()
@@ -83,15 +98,20 @@ class Engine:
     def prepare(self, source: Source, goes_on: Callable[[], bool]) -> None:
         """Do what an edit of this region will need whatever its prompt, where the model can; from any thread.
 
+        A model that is not in memory is loaded, while nothing runs or waits.
+
         Args:
             source: its prompt, references and seed say nothing.
             goes_on: asked from time to time; False ends it.
         """
-        adapter = self._runner.adapter
-        if isinstance(adapter, PreparesAhead):
-            for request in EditRun(source, self._runner).requests_ahead():
+        model = source.model or self.residents.default
+        runner = self.residents.runner(model)
+        if runner is None:
+            self._inbox.put(Foreseen(model))
+        elif isinstance(runner.adapter, PreparesAhead):
+            for request in EditRun(source, runner).requests_ahead():
                 if goes_on():
-                    adapter.prepare(request, goes_on)
+                    runner.adapter.prepare(request, goes_on)
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread after its current step; running edits end without an event."""
@@ -104,6 +124,7 @@ class Engine:
         Returns:
             False where there was nothing to do.
         """
+        self._admit()
         beginning = self._scheduler.next_to_begin()
         if beginning is not None:
             self._begin(self._runs[beginning])
@@ -126,21 +147,25 @@ class Engine:
             wait = False
             if message is None:
                 return False
-            if isinstance(message, str):
+            if isinstance(message, Foreseen):
+                if self.is_idle:  # below everything else: what is in use, or about to be, is never dropped for a guess
+                    self.residents.begin_loading(message.model, self._inbox.put)
+            elif isinstance(message, Loaded):
+                self._end_loading(message)
+            elif isinstance(message, str):
                 self._leave(message)
                 with self._cancelling:
                     self._cancelled.discard(message)
             elif message.id not in self._cancelled:
                 self._leave(message.id)
-                wanted = partial(self._check_wanted, message.id)
-                self._join(EditRun(message, self._runner, wanted), alone=message.alone)
+                self._admission.ask(message)
 
     def _loop(self) -> None:
         while True:
             try:
-                if not self._runs:
+                if self.is_idle:
                     self.integrity.report()
-                if not self.receive(wait=not self._runs):
+                if not self.receive(wait=not self._runs and not self._admission.can_move):
                     return
                 self.step()
             except Exception:
@@ -153,7 +178,8 @@ class Engine:
         self._scheduler = Scheduler(self._scheduler.budget, self._scheduler.pace)
         for edit, run in runs.items():
             run.let_go()
-            self._runner.take_spent(edit)
+            run.runner.take_spent(edit)
+            self._admission.leave(edit)
             if edit not in self._cancelled:
                 self._tell(EditFailed(edit, "engine_error", "The engine stumbled. Nothing was changed; try again."))
 
@@ -178,12 +204,41 @@ class Engine:
 
         self._guarded(run, begin)
 
+    def _admit(self) -> None:
+        """Let in who waits for a model or for room, as far as there is some (E10)."""
+        while (found := self._admission.next()) is not None:
+            asked, verdict = found
+            if isinstance(verdict, Runner):
+                wanted = partial(self._check_wanted, asked.source.id)
+                run = EditRun(asked.source, verdict, wanted, is_smaller=asked.is_smaller)
+                self._join(run, alone=asked.source.alone)
+            else:
+                self._tell_failed(asked.source.id, verdict)
+
+    def _end_loading(self, loaded: Loaded) -> None:
+        self.residents.end_loading(loaded)
+        if loaded.error is None:
+            return
+        error = loaded.error
+        if not isinstance(error, NanobanaError):
+            log.error("loading %s failed", loaded.model, exc_info=error)
+            error = (
+                OutOfMemory()
+                if is_short(error)
+                else NanobanaError(
+                    f"The model {loaded.model} cannot be loaded here. Nothing was changed.", code="model_failed"
+                )
+            )
+        for source in self._admission.waiting_for(loaded.model):
+            self._tell_failed(source.id, error)
+
     def _leave(self, edit: str) -> None:
         self._scheduler.remove(edit)
         run = self._runs.pop(edit, None)
         if run is not None:
             run.let_go()
-        self._runner.take_spent(edit)
+            run.runner.take_spent(edit)
+        self._admission.leave(edit)
 
     def _advanced(self, units: Sequence[Unit]) -> list[EditRun]:
         """Run the units' step; the edits that made it."""
@@ -192,7 +247,7 @@ class Engine:
         runs = {unit.edit: self._runs[unit.edit] for unit in units}
         began = self._clock()
         try:
-            short = self._runner.advance([runs[unit.edit].parts[unit.index].one for unit in units])
+            short = self._stepped([runs[unit.edit] for unit in units], units)
         except Exception:
             log.exception("a step failed", extra={"edits": sorted(runs)})
             self._step_failed(list(runs.values()))
@@ -208,6 +263,17 @@ class Engine:
             if run.parts[unit.index].one.is_done:
                 self._scheduler.finished(unit)
         return list(runs.values())
+
+    def _stepped(self, runs: Sequence[EditRun], units: Sequence[Unit]) -> list[Pass]:
+        """Each model's calls, as large as there is room for; the passes that have none even alone."""
+        passes: dict[Runner, list[Pass]] = {}
+        for run, unit in zip(runs, units, strict=True):
+            passes.setdefault(run.runner, []).append(run.parts[unit.index].one)
+        short = []
+        for runner, part in passes.items():
+            with self._admission.room(sum(map(runner.call_bytes, part))) as room:
+                short += runner.advance(part, room)
+        return short
 
     def _emit(self, run: EditRun) -> None:
         """Show how it stands after its step; decode what is done, and go on with its next stage or end it."""
@@ -237,7 +303,7 @@ class Engine:
         except OutOfMemory:
             self._short_of_memory(run)
         except NanobanaError as error:
-            self._fail(run, error.code, error.message)
+            self._fail(run, error)
         except Exception:
             log.exception("an edit failed between steps", extra={"edit": run.source.id})
             self._failed_alone(run)
@@ -252,8 +318,7 @@ class Engine:
             log.info("edit %s begins again with less at a time: memory was not enough", run.source.id)
             self._again(run, alone=run.source.alone)
         else:
-            error = OutOfMemory()
-            self._fail(run, error.code, error.message)
+            self._fail(run, OutOfMemory())
 
     def _step_failed(self, runs: Sequence[EditRun]) -> None:
         """Nobody can say whose fault it was: each begins again without company, and only then it counts (E8)."""
@@ -266,17 +331,23 @@ class Engine:
     def _failed_alone(self, run: EditRun) -> None:
         run.failures += 1
         if run.failures >= FAILURES:
-            self._fail(run, "engine_error", "The engine failed at this edit three times. Nothing was changed.")
+            self._fail(
+                run,
+                NanobanaError("The engine failed at this edit three times. Nothing was changed.", code="engine_error"),
+            )
         else:
             self._again(run)
 
     def _again(self, run: EditRun, *, alone: bool = True) -> None:
-        self._leave(run.source.id)
+        self._scheduler.remove(run.source.id)
+        run.runner.take_spent(run.source.id)
         run.restart()
         self._join(run, alone=alone)
 
-    def _fail(self, run: EditRun, code: str, message: str) -> None:
-        edit = run.source.id
-        self._leave(edit)
+    def _fail(self, run: EditRun, error: NanobanaError) -> None:
+        self._leave(run.source.id)
+        self._tell_failed(run.source.id, error)
+
+    def _tell_failed(self, edit: str, error: NanobanaError) -> None:
         if edit not in self._cancelled:
-            self._tell(EditFailed(edit, code, message))
+            self._tell(EditFailed(edit, error.code, error.message))

@@ -37,6 +37,8 @@ class Source:
     """The visible picture of `plan.context`."""
     loras: tuple[Worn, ...] = ()
     references: tuple[Rgba, ...] = ()
+    model: str = ""
+    """Name of the model that it was planned for; empty for the engine's first."""
     alone: bool = False
     """Run it without company: an engine has died with it before (E8)."""
     _behind: list[Pixels] = field(default_factory=list, init=False, repr=False, compare=False)

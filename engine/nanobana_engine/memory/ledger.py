@@ -77,9 +77,13 @@ class Ledger:
 
     def could_take(self, nbytes: int, worth: Worth = Worth.WORK) -> bool:
         """Whether `book` would succeed now."""
+        return nbytes <= self.room(worth)
+
+    def room(self, worth: Worth = Worth.WORK) -> int:
+        """The most bytes that `book` would take now; below 0 where the budget is overdrawn."""
         with self.lock:
             stays = self._used - sum(self._loose[each] for each in Worth if each <= worth)
-            return stays + nbytes <= self.budget_bytes
+            return self.budget_bytes - stays
 
     def book(self, key: Key, nbytes: int, worth: Worth, drop: Callable[[], object] | None = None) -> bool:
         """Enter something, dropping what is worth no more until it fits; it counts as used now.

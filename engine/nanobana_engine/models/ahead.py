@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Request
 
 
 @runtime_checkable
 class PreparesAhead(Protocol):
     """An adapter with work that depends on the picture and the mask alone: it is done while the prompt is typed."""
-
-    def remember_in(self, memory: Memory) -> None:
-        """Where to keep what is prepared; told once, before the first call of anything else."""
-        ...
 
     def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
         """Do it and remember it by its content, so that `condition` finds it for the same pixels and mask only.

@@ -128,8 +128,15 @@ class Component:
     @property
     def bytes(self) -> int:
         """Of its weights as they are now."""
-        tensors = [*self.module.parameters(), *self.module.buffers()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(_stored(tensor) for tensor in (*self.module.parameters(), *self.module.buffers()))
+
+
+def _stored(tensor: torch.Tensor) -> int:
+    """Bytes of a tensor; a quantized one states those of the numbers it stands for, and is made of smaller ones."""
+    if type(tensor.data) is not torch.Tensor and hasattr(tensor, "__tensor_flatten__"):
+        inner, _ = tensor.__tensor_flatten__()
+        return sum(_stored(getattr(tensor, name)) for name in inner)
+    return tensor.numel() * tensor.element_size()
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.folder import pipeline_of
@@ -59,8 +60,14 @@ class DitAdapter(FlowSteps, ABC):
         self._pipeline = pipeline.to(self.device)
         self._transformer = pipeline.transformer.eval()
         self._vae = pipeline.vae.eval()
-        self._encoded: Recent[Tensor] = Recent(16)
+        self._encoded: Recent[Tensor] = Recent(16, "latents")
         self._project = Projection(self._encode, stride)
+
+    def remember_in(self, memory: Memory) -> None:
+        """Prompts and latents are remembered there from now on."""
+        for recent in vars(self).values():
+            if isinstance(recent, Recent):
+                recent.remember_in(memory, self.preset.name)
 
     @classmethod
     def from_folder(cls, folder: Path, preset: Preset, device: torch.device | str = "cpu") -> Self:

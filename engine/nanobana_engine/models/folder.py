@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ def variant_of(folder: Path, wanted: str | None) -> str | None:
     if not names or any(_variant(name) is None for name in names):
         return None
     return min(found)
+
+
+def numbers_in(folder: Path, variant: str | None = None) -> int:
+    """How many numbers the weights of a folder are, in the files that would be loaded."""
+    wanted = variant_of(folder, variant)
+    return sum(_numbers(path) for path in folder.glob(f"*/*{WEIGHTS}") if _variant(path.name) == wanted)
+
+
+def _numbers(path: Path) -> int:
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
 def read_index(folder: Path) -> dict[str, Any]:

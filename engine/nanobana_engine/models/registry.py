@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobana.protocol.errors import NanobanaError, NotFound
 from nanobana_engine.models.catalogue import Catalogue
-from nanobana_engine.models.folder import INDEX, check, components_of, pipeline_of, read_index
+from nanobana_engine.models.folder import INDEX, check, components_of, numbers_in, pipeline_of, read_index
 from nanobana_engine.models.hub import Hub, Tell, patterns_of
 from nanobana_engine.models.preset import Family, Preset
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nanobana_engine.models.base import ModelAdapter
 
 DEFAULT = "nano"
+ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BUILT_IN: Mapping[str, Path] = {"nano": Path(__file__).parent / "nano" / "weights"}
 OWN_PRESETS = "presets.toml"
 
@@ -96,6 +97,14 @@ class Library:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         adapter: ModelAdapter = _class_of(chosen.family).from_folder(folder, preset, device, **more)
         return adapter
+
+    def expected_bytes(self, model: str | None, device: str) -> int:
+        """Of its weights in memory, as far as the files on this machine say; 0 where it is not here yet."""
+        chosen = self.choose(model)
+        preset = chosen.preset
+        folder = chosen.folder or self._cached(preset, chosen.family)
+        dtype = "float32" if device == "cpu" else preset.dtype
+        return 0 if folder is None else numbers_in(folder, preset.variant) * ITEM_BYTES[dtype]
 
     def installed(self, preset: Preset) -> Path | None:
         """Where a preset's weights are on this machine; None if they are not, or not whole."""

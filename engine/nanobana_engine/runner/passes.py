@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Releases, Request
+from nanobana_engine.models.needs import needs_of
 from nanobana_engine.runner.noise import stage_noise, step_noise, tile_noise
 from nanobana_engine.runner.short import OutOfMemory, within_memory
 
@@ -83,6 +85,8 @@ class Runner:
         self._spent: dict[str, Spent] = {}
         self._most: dict[tuple[object, ...], int] = {}
         """By key, how many items a call may have since one with more ran out of memory (E10)."""
+        self.needs = lru_cache(maxsize=MOST_KEYS)(partial(needs_of, adapter))
+        """Bytes that calls for a picture of (width, height) work in."""
 
     def take_spent(self, owner: str) -> Spent:
         """The time in the adapter's calls for this edit, which is forgotten here."""
@@ -175,8 +179,11 @@ class Runner:
         return self.adapter.cost(one.item())
 
     @torch.inference_mode()
-    def advance(self, passes: Sequence[Pass]) -> list[Pass]:
+    def advance(self, passes: Sequence[Pass], room: int | None = None) -> list[Pass]:
         """One step for each, in as few calls as their keys and the memory allow; passes may stand at different steps.
+
+        Args:
+            room: bytes that a call of several may work in; a single one is made in any case.
 
         Returns:
             Those that made no step, because memory is not enough even for a call of their own (E10).
@@ -184,14 +191,28 @@ class Runner:
         groups: dict[tuple[object, ...], list[Pass]] = {}
         for one in passes:
             groups.setdefault(one.key, []).append(one)
-        return [one for key, group in groups.items() for one in self._advance(key, group)]
+        return [one for key, group in groups.items() for one in self._advance(key, group, room)]
 
-    def _advance(self, key: tuple[object, ...], group: Sequence[Pass]) -> list[Pass]:
+    def call_bytes(self, one: Pass) -> int:
+        """What its part of a denoising call works in: that of one row, times its rows."""
+        stride = self.adapter.preset.latent_stride
+        width, height = (side * stride for side in (one.latents.shape[-1], one.latents.shape[-2]))
+        rows = self.cost(one) * self.adapter.preset.native**2 / (width * height)
+        return int(self.needs(width, height).denoise * max(1.0, rows))
+
+    def _within(self, passes: Sequence[Pass], room: int | None) -> int:
+        """How many of them, from the first, have room in one call; at least one."""
+        if room is None:
+            return len(passes)
+        totals = accumulate(self.call_bytes(one) for one in passes)
+        return max(1, sum(total <= room for total in totals))
+
+    def _advance(self, key: tuple[object, ...], group: Sequence[Pass], room: int | None) -> list[Pass]:
         """One key's passes: half as many a call whenever a call runs out of memory; returns those that do not fit."""
         short: list[Pass] = []
         left = list(group)
         while left:
-            part = left[: self._most.get(key, len(left))]
+            part = left[: min(self._most.get(key, len(left)), self._within(left, room))]
             items = [one.item() for one in part]
             try:
                 with self._timed(one.owner for one in part):

@@ -12,6 +12,8 @@ import anyio
 from nanobana_engine.engine import EditFailed, EditFinished, EditPart, EditProgress, Engine, Source
 from nanobana_engine.engine.events import EditEvent
 from nanobana_engine.engine.parts import Part
+from nanobana_engine.engine.residents import Residents
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import ModelAdapter
 
 
@@ -42,10 +44,10 @@ class _Waiting:
 class Bridge:
     """Owns the engine; made on the event loop that it reports to."""
 
-    def __init__(self, adapter: ModelAdapter, *, budget: float) -> None:
+    def __init__(self, models: ModelAdapter | Residents, *, budget: float, memory: Memory | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, _Waiting] = {}
-        self.engine = Engine(adapter, self._tell, budget=budget)
+        self.engine = Engine(models, self._tell, budget=budget, memory=memory)
 
     def __contains__(self, edit: str) -> bool:
         """Whether the edit was submitted and has not ended."""

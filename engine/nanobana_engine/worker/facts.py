@@ -22,7 +22,8 @@ class Facts:
     """Looks at the shelf whenever it is asked; a file is checked once as long as it does not change.
 
     Args:
-        check: raises NanobanaError for a LoRA that is not for this model; None: it wears none.
+        check: raises NanobanaError for a LoRA that is not for this model, LookupError while that cannot be said; None:
+            it wears none.
     """
 
     def __init__(self, preset: Preset, shelf: Shelf, check: Callable[[Path], None] | None) -> None:
@@ -51,6 +52,8 @@ class Facts:
             try:
                 self._check(path)
                 self._checked[key] = True
+            except LookupError:
+                return False  # the model is not in memory: nobody can say now
             except NanobanaError as error:
                 log.info("not offered: %s", error)
                 self._checked[key] = False

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,8 +23,11 @@ from nanobana_engine.worker.parent import die_with
 from nanobana_engine.worker.settings import WorkerSettings, read
 
 if TYPE_CHECKING:
+    from nanobana_engine.engine.residents import Loadable, Residents
     from nanobana_engine.language import Translator
+    from nanobana_engine.memory import Memory
     from nanobana_engine.models.base import ModelAdapter
+    from nanobana_engine.models.preset import Preset
     from nanobana_engine.worker.bridge import Bridge
 
 log = logging.getLogger(__name__)
@@ -88,9 +92,10 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
             tasks.start_soon(_listen, draining)
             tasks.start_soon(arrival.run)
             translator = await to_thread.run_sync(_translator, settings)
-            adapter = await to_thread.run_sync(load, settings, arrival.tell)
+            memory = _memory(settings)
+            residents = await to_thread.run_sync(_residents, settings, memory, load, arrival.tell)
             log.info("engine %s: warming up after %.1f s", settings.worker, time.perf_counter() - began)
-            await _with_model(settings, client, adapter, translator, arrival, draining, began)
+            await _with_models(settings, client, residents, memory, translator, arrival, draining, began)
             tasks.cancel_scope.cancel()
     finally:
         await arrival.take_back()
@@ -98,10 +103,11 @@ async def serve(settings: WorkerSettings, load: Load) -> None:
             await client.aclose()
 
 
-async def _with_model(
+async def _with_models(
     settings: WorkerSettings,
     client: Client,
-    adapter: ModelAdapter,
+    residents: Residents,
+    memory: Memory,
     translator: Translator | None,
     arrival: Arrival,
     draining: anyio.Event,
@@ -109,10 +115,7 @@ async def _with_model(
 ) -> None:
     from nanobana_engine.erase.eraser import Eraser
     from nanobana_engine.language import Interpreter
-    from nanobana_engine.memory import Memory
-    from nanobana_engine.models.ahead import PreparesAhead
     from nanobana_engine.models.shelf import Shelf
-    from nanobana_engine.runner.device import default_device, device_bytes
     from nanobana_engine.worker.ahead import Ahead
     from nanobana_engine.worker.bridge import Bridge
     from nanobana_engine.worker.canvas import CanvasReader
@@ -123,42 +126,35 @@ async def _with_model(
     from nanobana_engine.worker.worker import Worker
 
     threads = CapacityLimiter(THREADS)
-    memory = Memory(
-        device_bytes=device_bytes(settings.device or default_device()),
-        budget_bytes=settings.memory_bytes,
-        cache_bytes=settings.cache_bytes,
-    )
     shelf = Shelf(settings.models)
-    if isinstance(adapter, PreparesAhead):
-        adapter.remember_in(memory)
     reader = CanvasReader(client, threads, memory.cache("tiles", TILES))
-    preparer = Preparer(client, reader, threads, adapter.preset, shelf, memory.cache("plans", PLANS))
-    bridge = Bridge(adapter, budget=settings.budget)
+    plans = memory.cache("plans", PLANS)
+    preset = residents.presets[residents.default]
+    preparer = Preparer(client, reader, threads, preset, shelf, plans, residents.presets)
+    bridge = Bridge(residents, budget=settings.budget, memory=memory)
     bridge.engine.start()
     eraser = Eraser()
     try:
         async with anyio.create_task_group() as warming:
             warming.start_soon(eraser.warm_up)
-            warming.start_soon(_warm_up, bridge, adapter)
+            warming.start_soon(_warm_up, bridge, preset)
         tools = Tools(
             client=client,
             worker=settings.worker,
             preparer=preparer,
             bridge=bridge,
             eraser=eraser,
-            interpreter=Interpreter(adapter.preset, translator),
+            interpreter=Interpreter(preset, translator),
             threads=threads,
             turnstile=Turnstile(THREADS),
             readying=Turnstile(THREADS, each=1),
             lease_ms=settings.lease_ms,
             beat_s=settings.beat_s,
         )
-        log.info(
-            "engine %s: ready with %s after %.1f s", settings.worker, adapter.preset.name, time.perf_counter() - began
-        )
-        facts = Facts(adapter.preset, shelf, loras.check if (loras := getattr(adapter, "loras", None)) else None)
+        log.info("engine %s: ready with %s after %.1f s", settings.worker, preset.name, time.perf_counter() - began)
+        facts = Facts(preset, shelf, residents.check_lora if "loras" in preset.takes else None)
         ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.prepare) if settings.ahead else None
-        worker = Worker(client, settings, tools, facts, str(getattr(adapter, "device", "cpu")), ahead)
+        worker = Worker(client, settings, tools, facts, residents.device, ahead)
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on, draining, worker.draining)
@@ -186,20 +182,18 @@ def _translator(settings: WorkerSettings) -> Translator | None:
     return installed(settings.translator)
 
 
-async def _warm_up(bridge: Bridge, adapter: ModelAdapter) -> None:
+async def _warm_up(bridge: Bridge, preset: Preset) -> None:
     from nanobana_engine.engine import EditFailed
     from nanobana_engine.worker.warm import PROMPTS, warm_source
 
     for prompt in PROMPTS:
-        source = await to_thread.run_sync(warm_source, adapter.preset, prompt)
+        source = await to_thread.run_sync(warm_source, preset, prompt)
         with bridge.submit(source, lambda _: None, lambda _: None) as ended:
             end = await ended.wait()
         if not isinstance(end, EditFailed):
             await to_thread.run_sync(end.patches)
         elif not prompt:
-            raise NanobanaError(
-                f"The model {adapter.preset.name} fails at its warm-up: {end.message}", code="bad_model"
-            )
+            raise NanobanaError(f"The model {preset.name} fails at its warm-up: {end.message}", code="bad_model")
 
 
 async def _listen(draining: anyio.Event) -> None:
@@ -219,4 +213,38 @@ async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
 def _from_registry(settings: WorkerSettings, tell: Tell) -> ModelAdapter:
     from nanobana_engine.models.registry import Library
 
-    return Library(settings.models).load(settings.model, settings.device, tell)
+    return Library(settings.models).load(settings.named[0], settings.device, tell)
+
+
+def _memory(settings: WorkerSettings) -> Memory:
+    from nanobana_engine.memory import Memory
+    from nanobana_engine.runner.device import default_device, device_bytes
+
+    return Memory(
+        device_bytes=device_bytes(settings.device or default_device()),
+        budget_bytes=settings.memory_bytes,
+        cache_bytes=settings.cache_bytes,
+    )
+
+
+def _residents(settings: WorkerSettings, memory: Memory, load: Load, tell: Tell) -> Residents:
+    """The first model loaded, the others known."""
+    from nanobana_engine.engine.residents import Residents
+
+    others = _others(settings)
+    return Residents.of_one(load(settings, tell), memory, others, partial(load, settings, tell))
+
+
+def _others(settings: WorkerSettings) -> dict[str, Loadable]:
+    """The models beside the first: looked up now, so that a wrong name ends the start, and loaded when named."""
+    from nanobana_engine.engine.residents import Loadable
+    from nanobana_engine.models.registry import Library
+    from nanobana_engine.runner.device import default_device
+
+    library, device = Library(settings.models), settings.device or default_device()
+    others = {}
+    for name in settings.named[1:]:
+        preset = library.choose(name).preset
+        load = partial(library.load, name, device)
+        others[preset.name] = Loadable(preset, load, library.expected_bytes(name, device))
+    return others

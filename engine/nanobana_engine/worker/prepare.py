@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,9 @@ class Preparer:
     """Reads and plans; shared by all jobs of a worker.
 
     Args:
+        preset: of the model of edits that name none.
         plans: remembers plans by all that they depend on.
+        others: presets of the other models that the engine can run, by the name that edits give.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Preparer:
         preset: Preset,
         shelf: Shelf,
         plans: Cache[bytes, Plan],
+        others: Mapping[str, Preset] | None = None,
     ) -> None:
         self._client = client
         self._reader = reader
         self._threads = threads
         self._preset = preset
+        self._presets = {**(others or {}), preset.name: preset}
         self._shelf = shelf
         self._plans = plans
 
@@ -63,12 +67,9 @@ class Preparer:
         """
         edit = spec.edit
         loras: tuple[Worn, ...] = ()
-        if edit.model not in (None, self._preset.name) and edit.mode != "erase":
-            raise BadInput(
-                f"No engine runs the model {edit.model!r} here; this one runs {self._preset.name}.", code="model_away"
-            )
+        preset = self._preset_of(edit)
         if edit.mode != "erase":
-            edit, loras = understood(edit, self._preset, self._shelf)
+            edit, loras = understood(edit, preset, self._shelf)
         references: tuple[Rgba, ...] = ()
         if edit.references:
             blobs = await self._blobs(spec.canvas, [each.blob for each in edit.references])
@@ -80,6 +81,7 @@ class Preparer:
             user=spec.user,
             edit=edit,
             plan=plan,
+            model=preset.name,
             loras=loras,
             view=view,
             references=references,
@@ -118,7 +120,9 @@ class Preparer:
             seen = now
 
     async def _plan(self, canvas: str, edit: EditParams, size: tuple[int, int]) -> Plan:
-        preset = ERASE if edit.mode == "erase" else self._preset.with_steps(edit.steps)
+        preset = self._preset_of(edit)
+        if edit.mode != "erase":
+            preset = preset.with_steps(edit.steps)
         key = _plan_key(edit, size, preset)
         plan = self._plans.get(key)
         if plan is None:
@@ -126,6 +130,21 @@ class Preparer:
             plan = await to_thread.run_sync(_planned, data, edit, size, preset, limiter=self._threads)
             self._plans.put(key, plan, plan.nbytes)
         return plan
+
+    def _preset_of(self, edit: EditParams) -> Preset:
+        """
+        Raises:
+            BadInput: ``model_away``.
+        """
+        if edit.mode == "erase":
+            return ERASE
+        try:
+            return self._presets[edit.model or self._preset.name]
+        except KeyError:
+            raise BadInput(
+                f"No engine runs the model {edit.model!r} here; this one runs {', '.join(sorted(self._presets))}.",
+                code="model_away",
+            ) from None
 
     async def _blobs(self, canvas: str, names: Sequence[str]) -> list[bytes]:
         found = await get_blobs(self._client, canvas, names) if names else []

@@ -23,7 +23,8 @@ class WorkerSettings:
 
     redis_url: str
     model: str | None = None
-    """A preset, a folder, or ``owner/name`` on the hub; None for the default."""
+    """A preset, a folder, or ``owner/name`` on the hub; None for the default. With commas, several: edits that name
+    none run on the first, the others are loaded when an edit names them (E10)."""
     models: Path | None = None
     """A team's folder of models, presets, styles and LoRAs."""
     device: str | None = None
@@ -51,6 +52,12 @@ class WorkerSettings:
     """Between heartbeats, of the worker and of each job."""
     drain_s: float = 12.0
     """How long running jobs may finish after SIGTERM; then they are given back."""
+
+    @property
+    def named(self) -> tuple[str | None, ...]:
+        """The models in order, the default one first."""
+        names = [name.strip() for name in (self.model or "").split(",")]
+        return tuple(dict.fromkeys(name for name in names if name)) or (None,)
 
 
 def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:

@@ -28,6 +28,8 @@ from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
 from nanobana_engine.models.nano.guesses import Guesses
 from nanobana_engine.models.nano.network import Mixture
 from nanobana_engine.models.nano.text import encode, token_ids
+from nanobana_engine.models.needs import BASE, Needs
+from nanobana_engine.models.recent import Recent
 
 LEAST_STEPS = 3
 KEEPS_BELOW = 0.95
@@ -39,6 +41,8 @@ GUESSES_SHARE = 0.3
 """Of what is remembered."""
 KEPT_COST = 0.1
 """Of a step in which the network is not asked: a tile of 1024² is copied and its noise taken away."""
+GUESSING, COMPOSING = 180, 48
+"""Bytes a pixel of the region, as measured: guesses and what is around the hole; mixing them at the region's size."""
 
 
 class NanoAdapter(FlowSteps):
@@ -56,7 +60,7 @@ class NanoAdapter(FlowSteps):
         self._pack = pack
         self.retriever = Retriever(pack)
         self._guesses = Guesses()
-        self._embed = lru_cache(maxsize=256)(self._embed_words)
+        self._words: Recent[Tensor] = Recent(256)
 
     @classmethod
     def shipped(cls, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> NanoAdapter:
@@ -71,9 +75,17 @@ class NanoAdapter(FlowSteps):
     def components(self) -> list[Component]:
         return [Component("text_encoder", self._text), Component("unet", self._unet)]
 
+    def needs(self, width: int, height: int) -> Needs:
+        """A network's call at its own frame; around it everything is composed at the region's size."""
+        area = width * height
+        return Needs(encode=BASE + GUESSING * area, denoise=BASE + COMPOSING * area, decode=BASE + 24 * area)
+
+    def _embed(self, words: str) -> Tensor:
+        """(1, LENGTH, width); on the CPU, remembered."""
+        return self._words.get(words, lambda: self._embed_words(words))
+
     @torch.inference_mode()
     def _embed_words(self, words: str) -> Tensor:
-        """(1, LENGTH, width)."""
         return encode(self._text, token_ids(self._tokenizer, [words]).to(self._device))
 
     def condition(self, request: Request) -> Conditioning:
@@ -96,7 +108,8 @@ class NanoAdapter(FlowSteps):
         return condition(around.region, around, request.pixels, request.user_mask, wanted)
 
     def remember_in(self, memory: Memory) -> None:
-        """Guesses are remembered there from now on."""
+        """Prompts and guesses are remembered there from now on."""
+        self._words.remember_in(memory, self.preset.name)
         self._guesses = Guesses(memory.cache("guesses", GUESSES_SHARE))
 
     def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
@@ -139,7 +152,7 @@ class NanoAdapter(FlowSteps):
                 torch.stack([latents for latents, _ in parts]),
                 torch.tensor([sigma for _, sigma in parts]),
                 [item.conditioning.frame for item in asked],
-                torch.cat([self._embed(item.conditioning.words) for item in asked]),
+                torch.cat([self._embed(item.conditioning.words) for item in asked]).to(self._device),
             )
             if asked
             else ()

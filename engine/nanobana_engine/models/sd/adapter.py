@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
+from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request, Worn
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
@@ -71,10 +72,16 @@ class SdAdapter:
             self._vae.to(torch.float32)
         self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
-        self._encoded: Recent[Tensor] = Recent(REMEMBERED)
+        self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
         self._project = Projection(self._encode, preset.latent_stride)
         self._readers = self._make_readers()
-        self._embed = lru_cache(maxsize=REMEMBERED)(self._embed_words)
+        self._words: Recent[tuple[Tensor, Tensor | None]] = Recent(REMEMBERED)
+
+    def remember_in(self, memory: Memory) -> None:
+        """Prompts and latents are remembered there from now on."""
+        for recent in vars(self).values():
+            if isinstance(recent, Recent):
+                recent.remember_in(memory, self.preset.name)
 
     @classmethod
     def from_folder(
@@ -142,6 +149,12 @@ class SdAdapter:
         negative, negative_pooled = self._embed(request.negative, pieces, True, request.loras)
         seen = self._seen(request) if self._sees_mask else None
         return SdConditioning(prompt, negative, pooled, negative_pooled, seen, request.loras)
+
+    def _embed(
+        self, words: str, pieces: int, is_negative: bool, loras: tuple[Worn, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        asked = (words, pieces, is_negative, loras)
+        return self._words.get(asked, lambda: self._embed_words(*asked))
 
     @torch.inference_mode()
     def _embed_words(
