@@ -69,6 +69,7 @@ def test_an_apple_is_an_apple_in_every_language(pack: AssetPack, ask: Ask, promp
         ("a shiny happy dog", "🐕"),
         ("butterflys", "🦋🦋🦋"),
         ("corn", "🌽"),
+        ("paple", "🍎"),
     ],
 )
 def test_a_prompt_names_its_things_and_how_many(pack: AssetPack, ask: Ask, prompt: str, emoji: str) -> None:
@@ -121,7 +122,7 @@ def test_an_empty_prompt_continues_the_surroundings(ask: Ask, prompt: str) -> No
     assert ask(prompt).nothing
 
 
-@pytest.mark.parametrize("word", ["zorgon", "vodka", "hjsdkfhsdkjf"])
+@pytest.mark.parametrize("word", ["zorgon", "vodka", "hjsdkfhsdkjf", "gloop"])
 def test_an_unknown_word_is_refused_with_the_nearest_names(ask: Ask, word: str) -> None:
     with pytest.raises(UnknownPrompt) as refused:
         ask(f"a {word}")

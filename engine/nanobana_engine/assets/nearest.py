@@ -60,7 +60,11 @@ class NearestNames:
         return sorted(scored, key=lambda pair: (-pair[0], len(pair[1]), pair[1]))
 
     def correction(self, word: str) -> str | None:
-        """The one name that a misspelt word must mean: a letter off from four letters on, two from eight on."""
+        """The one name that a misspelt word must mean: a letter off from four letters on, two from eight on.
+
+        The first letter is right, or swapped with the second: people hardly ever miss it (Pollock and Zamora 1984), and
+        another one is mostly another word.
+        """
         if len(word) < 4 or word.isdigit():
             return None
         allowed = 1 if len(word) < 8 else 2
@@ -69,7 +73,7 @@ class NearestNames:
         abroad = ((edits(word, name), name) for name in self._abroad(word, allowed)) if len(word) > 5 else ()
         for close in (english, abroad):
             good = [(n, -self._strength(name), name) for n, name in close if n <= allowed]
-            good = [entry for entry in good if entry[1] <= -0.6]
+            good = [entry for entry in good if entry[1] <= -0.6 and _begins_alike(word, entry[2])]
             if good:
                 return min(good)[2]
         return None
@@ -87,6 +91,10 @@ class NearestNames:
         near = [name for _, name in self._ranked(word) if self._strength(name) >= 0.6]
         near += [n for n in ("cat", "balloon", "tree") if n not in near]
         return tuple(near[:count])
+
+
+def _begins_alike(word: str, name: str) -> bool:
+    return word[0] == name[0] or word[:2] == name[1::-1]
 
 
 def _slips(word: str) -> set[str]:
