@@ -43,8 +43,7 @@ class ModelTooLarge(NanobanaError):
     def __init__(self, model: str, needs: int, has: int) -> None:
         super().__init__(
             f"The model {model} has {in_words(needs)} of weights, and this engine may use {in_words(has)}. Nothing was "
-            "changed. Give it more (NANOBANA_MEMORY_BUDGET), smaller weights (NANOBANA_WEIGHTS=int8), or take another "
-            "model."
+            "changed. Give it more (NANOBANA_MEMORY_BUDGET), or take another model."
         )
 
 
