@@ -122,7 +122,8 @@ def test_layers_are_added_hidden_renamed_moved_and_deleted_for_both(invite: Invi
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))
     ana.tap("layer-add")
-    ben.wait("nb.layers.length === 2")
+    for person in (ana, ben):
+        person.wait("nb.layers.length === 2 && nb.unsaved === 0")
     name = ana.page.get_by_test_id("layer-name").first
     name.dblclick()
     ana.page.get_by_test_id("layer-name-input").fill("Sky")
