@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -102,6 +103,13 @@ def _commands() -> Any:
         raise SystemExit(_part("nanobana_engine.models.cli", "The engine", "engine").main(as_json=as_json))
 
     @app.command()
+    def doctor(
+        as_json: bool = typer.Option(False, "--json", help="For programs."),
+    ) -> None:
+        """Look at this machine: device, memory, models, store, data folder; what is wrong and what to do about it."""
+        raise SystemExit(_doctor(as_json=as_json))
+
+    @app.command()
     def assets(
         query: str = typer.Argument(None, help="A prompt in any language: what would be drawn for it."),
         language: str = typer.Option(None, help="List the names in this language instead, e.g. de."),
@@ -110,6 +118,25 @@ def _commands() -> Any:
         raise SystemExit(_part("nanobana_engine.assets.cli", "The engine", "engine").run(query, language))
 
     return app
+
+
+def _doctor(*, as_json: bool) -> int:
+    from nanobana import findings
+
+    found = [findings.Finding(what="nanobana", text=f"{__version__} on Python {platform.python_version()}")]
+    for module, what, extra in (
+        ("nanobana_server.allinone.doctor", "server", "server"),
+        ("nanobana_engine.models.doctor", "engine", "engine"),
+    ):
+        try:
+            found += importlib.import_module(module).look()
+        except ModuleNotFoundError as error:
+            text = f"not installed (no {error.name})"
+            found.append(
+                findings.Finding(what=what, state="fail", text=text, advice=f"pip install 'nanobana[{extra}]'")
+            )
+    print(findings.as_json(found) if as_json else findings.as_text(found))
+    return 1 if findings.is_broken(found) else 0
 
 
 def _export(**settings: object) -> None:
