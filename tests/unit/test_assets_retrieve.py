@@ -70,6 +70,9 @@ def test_an_apple_is_an_apple_in_every_language(pack: AssetPack, ask: Ask, promp
         ("butterflys", "🦋🦋🦋"),
         ("corn", "🌽"),
         ("paple", "🍎"),
+        ("a hot air balloon", "🎈"),
+        ("cold beer", "🍺"),
+        ("a hot dog", "🌭"),
     ],
 )
 def test_a_prompt_names_its_things_and_how_many(pack: AssetPack, ask: Ask, prompt: str, emoji: str) -> None:
