@@ -3,7 +3,8 @@
     python benchmarks/join.py [--rounds 3] [--ops 10000]
 
 `viewport_4k_ms`: navigation to every visible tile drawn, the worse of fit zoom and 100 %; `full_4k_ms`: until
-all tiles are fetched and decoded; `history_ratio`: the viewport after `--ops` ops over that after 10 (C8).
+all tiles are fetched and decoded; `history_ratio`: the viewport after `--ops` ops over that after 10 (C8), all of them
+on the same ten spots: the same tiles are there to be seen, and only the history is longer.
 """
 
 import argparse
@@ -32,19 +33,19 @@ async def prepare(origin: str) -> str:
 
 
 async def paint(link: str, count: int) -> None:
-    """So many small strokes on a layer of their own, a hundred on their way at a time."""
-    stroke = encode_png(np.full((8, 8, 4), 255, np.uint8))
+    """So many small strokes of changing colours on a layer of their own, a hundred on their way at a time."""
+    strokes = [encode_png(np.full((8, 8, 4), (shade, 99, 40, 255), np.uint8)) for shade in range(0, 256, 23)]
     async with join(link, name="painter") as canvas:
         layer = canvas.layers[-1].id if len(canvas.layers) > 1 else await canvas.add_layer("strokes")
-        rng = np.random.default_rng(1)
+        spots = np.random.default_rng(1).integers(0, SIDE - 8, (10, 2)).tolist()
         for start in range(0, count, 100):
-            places = rng.integers(0, SIDE - 8, (min(100, count - start), 2))
             await asyncio.gather(
                 *(
                     canvas.connection.send(
-                        m.Paint(op=canvas.next_op(), layer=layer, box=Box(x, y, x + 8, y + 8), png=stroke)
+                        m.Paint(op=canvas.next_op(), layer=layer, box=Box(x, y, x + 8, y + 8), png=strokes[n % 12])
                     )
-                    for x, y in places.tolist()
+                    for n in range(start, min(start + 100, count))
+                    for x, y in [spots[n % 10]]
                 )
             )
 
