@@ -8,6 +8,14 @@ from functools import cached_property
 from nanobana_engine.assets.normalise import normalise, trigrams
 from nanobana_engine.assets.pack import AssetPack
 
+_PAIRS = (
+    "qw we er rt ty yu ui io op as sd df fg gh hj jk kl zx xc cv vb bn nm "  # beside each other on the keys
+    "qa wa ws es ed rd rf tf tg yg yh uh uj ij ik ok ol pl az sz sx dx dc fc fv gv gb hb hn jn jm km "  # above
+    "ae ai ao au ei eo eu iu ou iy ck cs gj vw dt bp"  # alike to the ear
+)
+SLIPS = frozenset(_PAIRS.split())
+"""Letters that are taken for each other, in either order."""
+
 
 def edits(a: str, b: str, limit: int = 3) -> int:
     """Letters to insert, drop, change or swap with a neighbour to get from a to b; `limit` if it is that or more."""
@@ -63,7 +71,8 @@ class NearestNames:
         """The one name that a misspelt word must mean: a letter off from four letters on, two from eight on.
 
         The first letter is right, or swapped with the second: people hardly ever miss it (Pollock and Zamora 1984), and
-        another one is mostly another word.
+        another one is mostly another word; so is one letter for another that is no neighbour on the keys and sounds
+        unlike it.
         """
         if len(word) < 4 or word.isdigit():
             return None
@@ -73,7 +82,7 @@ class NearestNames:
         abroad = ((edits(word, name), name) for name in self._abroad(word, allowed)) if len(word) > 5 else ()
         for close in (english, abroad):
             good = [(n, -self._strength(name), name) for n, name in close if n <= allowed]
-            good = [entry for entry in good if entry[1] <= -0.6 and _begins_alike(word, entry[2])]
+            good = [entry for entry in good if entry[1] <= -0.6 and _could_be(word, entry[2])]
             if good:
                 return min(good)[2]
         return None
@@ -93,8 +102,12 @@ class NearestNames:
         return tuple(near[:count])
 
 
-def _begins_alike(word: str, name: str) -> bool:
-    return word[0] == name[0] or word[:2] == name[1::-1]
+def _could_be(word: str, name: str) -> bool:
+    """Whether a slip of the hand or the ear makes the word of the name."""
+    if word[0] != name[0] and word[:2] != name[1::-1]:
+        return False
+    others = [x + y for x, y in zip(word, name, strict=False) if x != y]
+    return len(word) != len(name) or len(others) != 1 or others[0] in SLIPS or others[0][::-1] in SLIPS
 
 
 def _slips(word: str) -> set[str]:
