@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nanobana.protocol.errors import BadInput
@@ -67,24 +68,28 @@ def plain(prompt: str) -> str:
 
 def _pieces(text: str, weight: float, depth: int = 0) -> list[Weighted]:
     found: list[Weighted] = []
-    start = at = 0
-    while at < len(text):
-        if text[at] == "\\":
-            at += 2
-            continue
-        end = _end(text, at) if depth < DEEPEST and text[at] in _PARTNER else None
-        if end is None:
-            at += 1
-            continue
-        found += _stepped(text[start:at], weight)
-        inner, own, after = _bracket(text, at, end)
-        found += _pieces(inner, weight * (_default(text[at]) if own is None else own), depth + 1)
-        start = at = after
-    return [*found, *_stepped(text[start:], weight)]
+    for before, mark, inner, own in _cut(text, depth):
+        found += _stepped(before, weight)
+        if mark:
+            found += _pieces(inner, weight * (_default(mark) if own is None else own), depth + 1)
+    return found
 
 
 def _plain(text: str, depth: int) -> list[str]:
     found: list[str] = []
+    for before, mark, inner, own in _cut(text, depth):
+        found.append(_without_steps(before))
+        if mark:
+            inside = "".join(_plain(inner, depth + 1))
+            found.append(inside if own is not None else f"{mark}{inside}{_PARTNER[mark]}")
+    return found
+
+
+def _cut(text: str, depth: int) -> Iterator[tuple[str, str, str, float | None]]:
+    """At every bracket that has a partner: the text before it, its mark, what is inside and the weight that it names.
+
+    The last one is the rest of the text, with no mark; below DEEPEST that is all.
+    """
     start = at = 0
     while at < len(text):
         if text[at] == "\\":
@@ -94,12 +99,10 @@ def _plain(text: str, depth: int) -> list[str]:
         if end is None:
             at += 1
             continue
-        found.append(_without_steps(text[start:at]))
         inner, own, after = _bracket(text, at, end)
-        inside = "".join(_plain(inner, depth + 1))
-        found.append(inside if own is not None else f"{text[at]}{inside}{_PARTNER[text[at]]}")
+        yield text[start:at], text[at], inner, own
         start = at = after
-    return [*found, _without_steps(text[start:])]
+    yield text[start:], "", "", None
 
 
 def _bracket(text: str, at: int, end: int) -> tuple[str, float | None, int]:

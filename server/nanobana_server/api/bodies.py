@@ -1,5 +1,6 @@
-"""Reading request bodies: streamed, capped, and typed where they are JSON."""
+"""Reading what requests carry: bodies streamed and capped, JSON and queries typed."""
 
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import msgspec
@@ -23,8 +24,8 @@ class TooBig(BadInput):
         self.limit = limit
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, at most `limit` bytes.
+async def pieces_of(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes, at most `limit` bytes.
 
     Raises:
         TooBig: it is longer, by its header or in fact.
@@ -33,15 +34,38 @@ async def read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise TooBig(limit)
-    body = bytearray()
+    size = 0
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
                 raise TooBig(limit)
+            yield piece
     except ClientDisconnect as error:
         raise BadInput("the upload was cut off", code="upload_cut_off") from error
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body; raises like `pieces_of`."""
+    body = bytearray()
+    async for piece in pieces_of(request, limit):
+        body += piece
     return bytes(body)
+
+
+def read_query(request: Request, kind: type[_T], question: str) -> _T:
+    """The query as a struct.
+
+    Args:
+        question: what the caller left open, for the sentence of the refusal.
+
+    Raises:
+        BadInput: ``bad_query``, with the parameter that is wrong.
+    """
+    try:
+        return msgspec.convert(dict(request.query_params), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{question} {error}", code="bad_query") from error
 
 
 async def read_json(request: Request, kind: type[_T]) -> _T:

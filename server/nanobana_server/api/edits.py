@@ -7,8 +7,8 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nanobana.protocol.errors import BadInput
 from nanobana_server.api.blobs import immutable, name_in
+from nanobana_server.api.bodies import read_query
 from nanobana_server.api.edge import Json
 from nanobana_server.policy.tokens import Access
 from nanobana_server.store import Store
@@ -30,10 +30,7 @@ class Edits:
 
     async def page(self, request: Request, access: Access) -> Response:
         """Edits that ended, newest first; ask again with the last one's seq as `before` for older ones."""
-        try:
-            wanted = msgspec.convert(dict(request.query_params), _Page, strict=False)
-        except msgspec.ValidationError as error:
-            raise BadInput(f"which edits? {error}", code="bad_query") from error
+        wanted = read_query(request, _Page, "which edits?")
         found = await self._store.past_edits(access.canvas, before=wanted.before, limit=wanted.limit)
         return Json({"edits": found, "more": len(found) == wanted.limit}, headers={"cache-control": "no-store"})
 

@@ -9,11 +9,11 @@ import msgspec
 import structlog
 from anyio.to_thread import run_sync
 from starlette.background import BackgroundTask
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from nanobana.protocol.errors import BadInput, NanobanaError
-from nanobana_server.api.bodies import TooBig
+from nanobana.protocol.errors import NanobanaError
+from nanobana_server.api.bodies import pieces_of, read_query
 from nanobana_server.api.canvases import Canvases, NewCanvas
 from nanobana_server.policy.tokens import Access
 from nanobana_server.settings import Settings
@@ -45,10 +45,7 @@ class Files:
 
     async def save(self, request: Request, access: Access) -> Response:
         """The canvas as a file to keep, to move to another server, or to open again as a copy."""
-        try:
-            wanted = msgspec.convert(dict(request.query_params), _Wanted, strict=False)
-        except msgspec.ValidationError as error:
-            raise BadInput(f"what should the file hold? {error}", code="bad_query") from error
+        wanted = read_query(request, _Wanted, "what should the file hold?")
         file = await run_sync(_scratch)
         try:
             async with self._turns:
@@ -70,7 +67,9 @@ class Files:
         self._canvases.count_new(request)
         file = await run_sync(_scratch)
         try:
-            await self._receive(request, file)
+            async for piece in pieces_of(request, self._settings.file_bytes):
+                await run_sync(file.write, piece)
+            await run_sync(_rewound, file)
             canvas = await self._canvases.new(NewCanvas())
             try:
                 async with self._turns:
@@ -82,21 +81,6 @@ class Files:
             file.close()
         _log.info("canvas opened from a file", canvas=canvas)
         return await self._canvases.first_links(canvas)
-
-    async def _receive(self, request: Request, file: BinaryIO) -> None:
-        limit, size = self._settings.file_bytes, 0
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit:
-            raise TooBig(limit)
-        try:
-            async for piece in request.stream():
-                size += len(piece)
-                if size > limit:
-                    raise TooBig(limit)
-                await run_sync(file.write, piece)
-        except ClientDisconnect as error:
-            raise BadInput("the upload was cut off", code="upload_cut_off") from error
-        await run_sync(_rewound, file)
 
 
 def _scratch() -> BinaryIO:

@@ -17,7 +17,7 @@ from nanobana.protocol.canvas import Identifier, OpId, Title
 from nanobana.protocol.errors import BadInput, NanobanaError, TooMany
 from nanobana.protocol.messages import ImportProgress
 from nanobana.raster.decode import probe
-from nanobana_server.api.bodies import read_body
+from nanobana_server.api.bodies import read_body, read_query
 from nanobana_server.api.edge import Json
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.tokens import Access
@@ -60,8 +60,8 @@ class Pictures:
 
     async def import_image(self, request: Request, access: Access) -> Response:
         """A JPEG, PNG or WebP becomes a new layer, upright; ImportProgress goes to the room meanwhile."""
+        place = read_query(request, _Placement, "where should this picture go?")
         try:
-            place = msgspec.convert(dict(request.query_params), _Placement, strict=False)
             op = msgspec.convert((place.client, place.n), OpId)
         except msgspec.ValidationError as error:
             raise BadInput(f"where should this picture go? {error}", code="bad_query") from error
