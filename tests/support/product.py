@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from nanobana_server.allinone import ready
 from support.valkey import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,12 +85,8 @@ class Product:
                 self.process.wait(timeout=10)
 
     def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.origin}/readyz", timeout=2) as answer:
-                state = json.load(answer)
-        except (urllib.error.URLError, OSError, ValueError):
-            return False
-        return bool(state.get("ready")) and int(state.get("engines", 0)) >= 1
+        state = ready.ask(self.origin)
+        return state is not None and state.ready and state.engines >= 1
 
 
 @contextmanager

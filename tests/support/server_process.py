@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from nanobana_server.allinone import ready
 from support.valkey import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,11 +82,8 @@ class ServerProcess:
         return self.process.wait(timeout=15)
 
     def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.origin}/readyz", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        state = ready.ask(self.origin, timeout=1)
+        return state is not None and state.ready
 
 
 @contextmanager

@@ -14,6 +14,8 @@ POLL_S = 0.1
 class Readiness(msgspec.Struct, frozen=True):
     """The answer of `/readyz`."""
 
+    ready: bool = False
+    """Whether people can work: the store answers and the server takes newcomers."""
     store: bool = False
     engines: int = 0
     """Engines whose heartbeat is fresh and that take work."""
@@ -29,7 +31,8 @@ def ask(address: str, timeout: float = 2.0) -> Readiness | None:
             with opener.open(f"{address}/readyz", timeout=timeout) as reply:
                 body = reply.read(65536)
         except urllib.error.HTTPError as refusal:  # 503 says the same in its body
-            body = refusal.read(65536)
+            with refusal:
+                body = refusal.read(65536)
         return msgspec.json.decode(body, type=Readiness)
     except (OSError, http.client.HTTPException, msgspec.DecodeError):
         return None
