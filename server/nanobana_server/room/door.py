@@ -9,6 +9,7 @@ import structlog
 
 from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
+from nanobana.protocol.canvas import Person
 from nanobana.protocol.errors import BadInput, NanobanaError, NotAllowed, NotFound
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.links import LinkWatch
@@ -128,6 +129,9 @@ class Door:
         self._metrics.members.inc()
         try:
             await self._store.put_member(room.canvas, member)
+            if access.role != "viewer":
+                person = Person(user=member.user, name=member.name, color=member.color)
+                await self._store.remember_person(room.canvas, person)
             await session.run(start, self._rooms.engines, began)
         finally:
             self._metrics.members.dec()

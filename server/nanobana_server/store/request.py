@@ -1,5 +1,6 @@
 """A commit as the KEYS and ARGV of commit.lua; its header says what they mean."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -83,11 +84,9 @@ class _Call:
             found["layers"] = self.part(_pack(commit.layers))
         if commit.layers_version is not None:
             found["layers_version"] = commit.layers_version
-        if commit.drop_layer is not None:
-            found["drop"] = commit.drop_layer
-            found["drop_count"] = sum(
-                write.key[0] == commit.drop_layer and write.before != "" for write in commit.tiles
-            )
+        if commit.drop_layers:
+            held = Counter(write.key[0] for write in commit.tiles if write.before != "")
+            found["drop"] = [[layer, held[layer]] for layer in commit.drop_layers]
         if commit.canvas is not None:
             found |= {"title": commit.canvas.title, "width": commit.canvas.width, "height": commit.canvas.height}
         if commit.undo is not None:
@@ -108,7 +107,7 @@ class _Call:
 
 def _change(commit: Commit) -> dict[str, Any]:
     """The fields of the log entry that are known before the script runs; unset ones are left out."""
-    tiles = [TileRef(*write.key, write.after) for write in commit.tiles if write.key[0] != commit.drop_layer]
+    tiles = [TileRef(*write.key, write.after) for write in commit.tiles if write.key[0] not in commit.drop_layers]
     optional = {
         "tiles": tiles or None,
         "layers": commit.layers,

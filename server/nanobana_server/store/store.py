@@ -12,6 +12,7 @@ from nanobana_server.store.canvases import Canvases
 from nanobana_server.store.cellar import Cellar
 from nanobana_server.store.commits import Commits
 from nanobana_server.store.edits import Edits
+from nanobana_server.store.people import People
 from nanobana_server.store.pool import Pool
 from nanobana_server.store.sleep import Sleep
 from nanobana_server.store.thumbs import Thumbs
@@ -21,7 +22,7 @@ WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, Access):
+class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, People, Access):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

@@ -101,8 +101,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Version of layers, title and size that this was made from; None where it does not matter."""
     need_layers: tuple[str, ...] = ()
     """Layers that must still exist."""
-    drop_layer: str | None = None
-    """Layer that goes with all its tiles; `tiles` must clear every one. They are not listed in the log entry."""
+    drop_layers: tuple[str, ...] = ()
+    """Layers that go with all their tiles; `tiles` must clear every one. They are not listed in the log entry."""
     canvas: CanvasInfo | None = None
     job: JobWrite | None = None
     also: tuple[JobWrite, ...] = ()

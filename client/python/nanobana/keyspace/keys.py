@@ -131,6 +131,11 @@ class CanvasKeys:
         return self._key("members")
 
     @property
+    def people(self) -> str:
+        """Hash: user → msgpack Person of everybody who ever came."""
+        return self._key("people")
+
+    @property
     def mips(self) -> str:
         """Hash: mip key (geometry.mip_key) → bytes of the mip tile; a cache with its own small budget (C2)."""
         return self._key("mips")
@@ -165,8 +170,8 @@ class CanvasKeys:
     @property
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
-        kept = [self.links, self.members, self.clients, self.mips, self.mip_ages, self.archive, self.asleep]
-        return [key for key in self.of_commit if key != self.bell] + kept
+        kept = [self.links, self.people, self.members, self.clients, self.mips, self.mip_ages, self.archive]
+        return [key for key in self.of_commit if key != self.bell] + [*kept, self.asleep]
 
     @property
     def clients(self) -> str:

@@ -148,6 +148,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int = 0
 
 
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who came to a canvas once, with the name and the colour of the last time."""
+
+    user: str
+    name: str = ""
+    color: str = ""
+
+
 ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo"]
 
 

@@ -39,9 +39,9 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
         view = await store.look(canvas)
         layers, change = changed(view.layers, message)
         tiles: list[TileWrite] = []
-        drop = None
+        drop: tuple[str, ...] = ()
         if change.what == "delete":
-            drop = message.layer
+            drop = (message.layer,)
             tiles = [
                 TileWrite(key=(ref.layer, ref.tx, ref.ty), before=ref.name, after="", coverage=WHOLE)
                 for ref in (await store.manifest(canvas)).tiles
@@ -56,7 +56,7 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
             tiles=tiles,
             layers=layers,
             layers_version=view.layers_version,
-            drop_layer=drop,
+            drop_layers=drop,
             undo=UndoWrite(record=record),
         )
         return await store.commit(canvas, commit)

@@ -213,9 +213,8 @@ def _with_layers(commit: Commit, top: _Top) -> Commit:
     extra: dict[str, Any] = {"layers_version": top.layers_version} if changes else {}
     if layers != top.layers:
         extra["layers"] = layers
-        dropped = {layer.id for layer in top.layers} - {layer.id for layer in layers}
-        if dropped:
-            extra["drop_layer"] = dropped.pop()
+        kept = {layer.id for layer in layers}
+        extra["drop_layers"] = tuple(layer.id for layer in top.layers if layer.id not in kept)
     for record in top.records:
         if record.canvas_before is not None and record.canvas_after is not None:
             both = record.canvas_after, record.canvas_before

@@ -10,7 +10,8 @@
 --   reads            {field, name, …}: tiles must have these names now ("" = no tile) (C5)
 --   writes           {field, name, coverage, …}: new names
 --   layers, layers_version   ARGV index of the new list; the version that it was made from (also guards title and size)
---   need             layer IDs that must exist;  drop, drop_count: a layer whose tiles are all among the writes
+--   need             layer IDs that must exist
+--   drop             {{layer, count}, …}: layers whose tiles, so many, are all among the writes
 --   title, width, height     new values of the canvas
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
@@ -83,12 +84,15 @@ for i = 1, #reads, 2 do
   end
 end
 if #changed > 1 then return changed end
-if R.drop then
-  local prefix, count = R.drop .. '/', 0
+if R.drop and #R.drop > 0 then
+  local counts = {}
   for _, field in ipairs(redis.call('HKEYS', TILES)) do
-    if string.sub(field, 1, #prefix) == prefix then count = count + 1 end
+    local layer = string.match(field, '^(.*)/%d+/%d+$')
+    counts[layer] = (counts[layer] or 0) + 1
   end
-  if count ~= R.drop_count then return {'layers'} end
+  for _, dropped in ipairs(R.drop) do
+    if (counts[dropped[1]] or 0) ~= dropped[2] then return {'layers'} end
+  end
 end
 
 local missing = {'missing'}
