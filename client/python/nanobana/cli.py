@@ -131,10 +131,11 @@ def _doctor(*, as_json: bool) -> int:
         try:
             found += importlib.import_module(module).look()
         except ModuleNotFoundError as error:
-            text = f"not installed (no {error.name})"
-            found.append(
-                findings.Finding(what=what, state="fail", text=text, advice=f"pip install 'nanobana[{extra}]'")
-            )
+            text, advice = f"not installed (no {error.name})", f"pip install 'nanobana[{extra}]'"
+            found.append(findings.Finding(what=what, state="fail", text=text, advice=advice))
+        except Exception as error:  # noqa: BLE001 - a broken package or machine is what it is asked to find
+            text, advice = f"cannot be looked at: {error}", f"pip install --force-reinstall 'nanobana[{extra}]'"
+            found.append(findings.Finding(what=what, state="fail", text=text, advice=advice))
     print(findings.as_json(found) if as_json else findings.as_text(found))
     return 1 if findings.is_broken(found) else 0
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import torch
-from torch.nn import attention
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nanobana.findings import Finding
 from nanobana.protocol.errors import NanobanaError
@@ -17,40 +18,80 @@ from nanobana_engine.memory import Memory
 from nanobana_engine.memory.machine import free_bytes, in_words, machine_bytes, parse_bytes
 from nanobana_engine.models.places import models_folder
 from nanobana_engine.models.registry import Library
+from nanobana_engine.runner.device import SETTING, Gpu, device_bytes, device_of, gpus
 
 LITTLE_BYTES = 2 << 30
 """Less free memory is worth a word: the built-in model with the store and the server take about half of it."""
+
+DRIVER = "update the GPU's driver, or install the torch that was built for it"
 
 MODELS, CACHES = "NANOBANA_MEMORY_BUDGET", "NANOBANA_CACHE_BUDGET"
 
 QUANTIZERS = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "quanto": "optimum.quanto", "gguf": "gguf"}
 """Backends of diffusers' quantization configurations, by the module that each needs."""
 
+NEEDED = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "transformers": "transformers",
+    "peft": "peft",
+    "accelerate": "accelerate",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "sentencepiece": "sentencepiece",
+    "pypatchmatch": "patchmatch",
+}
+"""Packages without which an engine, or one of its families of models, does not run, by the module of each."""
+SHOWN = 4
+"""Versions of the first so many are told."""
 
-def look(environ: Mapping[str, str] | None = None) -> list[Finding]:
-    """Everything; no model is loaded and nothing is downloaded."""
+KERNELS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+
+
+def look(environ: Mapping[str, str] | None = None, there: Sequence[Gpu] | None = None) -> list[Finding]:
+    """Everything; no model is loaded and nothing is downloaded.
+
+    Args:
+        there: the machine's GPUs; None asks torch.
+    """
     env = os.environ if environ is None else environ
-    device = _device(env)
-    memory = _memory(env) if device.state == "ok" else []
-    return [device, *memory, _models(env), _pictures(), _attention(), _quantization(), _versions()]
+    there = gpus() if there is None else there
+    rest = [_models(env), _pictures(), _quantization(), _packages()]
+    try:
+        device = device_of(env.get(SETTING), there)
+    except NanobanaError as error:
+        return [Finding(what="device", state="fail", text=str(error), advice=f"correct or unset {SETTING}"), *rest]
+    return [_device(device, there), *_memory(env, device_bytes(device, there)), _attention(device), *rest]
 
 
-def _device(env: Mapping[str, str]) -> Finding:
-    wanted = env.get("NANOBANA_DEVICE")
-    if torch.cuda.is_available():
-        name = torch.cuda.get_device_name(0)
-        free, total = torch.cuda.mem_get_info(0)
-        return Finding(what="device", text=f"{wanted or 'cuda'}: {name}, {in_words(free)} of {in_words(total)} free")
-    if wanted and wanted.startswith("cuda"):
-        advice = "install torch's CUDA build and a driver, or unset NANOBANA_DEVICE"
-        return Finding(
-            what="device", state="fail", text=f"{wanted} was asked for, and torch sees no GPU", advice=advice
-        )
+def _device(device: torch.device, there: Sequence[Gpu]) -> Finding:
+    if device.type == "cuda":
+        gpu = there[device.index or 0]
+        others = f", one of {len(there)} ({SETTING} names another)" if len(there) > 1 else ""
+        try:
+            free = in_words(gpu.free_bytes())
+        except RuntimeError as error:
+            text = f"{device}: {gpu.name} cannot be opened: {error}"
+            return Finding(what="device", state="fail", text=text, advice=DRIVER)
+        return Finding(what="device", text=f"{device}: {gpu.name}, {free} of {in_words(gpu.total_bytes)} free{others}")
+    if device.type != "cpu":
+        return Finding(what="device", text=f"{device}, which shares the machine's memory")
     text = f"CPU, {torch.get_num_threads()} threads: nano and erase are quick, the large models are not"
+    if there:
+        text += f"; {SETTING} leaves {there[0].name} unused"
     return Finding(what="device", text=text)
 
 
-def _memory(env: Mapping[str, str]) -> list[Finding]:
+def _memory(env: Mapping[str, str], own_bytes: int | None) -> list[Finding]:
+    """
+    Args:
+        own_bytes: the device's own memory; None where models run in the machine's.
+    """
     total, free = machine_bytes(), free_bytes()
     text = in_words(total) + (f", {in_words(free)} free" if free is not None else "")
     tight = free is not None and free < LITTLE_BYTES
@@ -66,12 +107,7 @@ def _memory(env: Mapping[str, str]) -> list[Finding]:
         given = {name: parse_bytes(env[name], name) for name in (MODELS, CACHES) if env.get(name)}
     except NanobanaError as error:
         return [*found, Finding(what="budgets", state="fail", text=str(error))]
-    device = env.get("NANOBANA_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    books = Memory(
-        device_bytes=torch.cuda.get_device_properties(0).total_memory if device.startswith("cuda") else None,
-        budget_bytes=given.get(MODELS),
-        cache_bytes=given.get(CACHES),
-    )
+    books = Memory(device_bytes=own_bytes, budget_bytes=given.get(MODELS), cache_bytes=given.get(CACHES))
     text = f"{in_words(books.device.budget_bytes)} for models, {in_words(books.cache_bytes)} for what is remembered"
     return [*found, Finding(what="budgets", text=text)]
 
@@ -98,19 +134,31 @@ def _pictures() -> Finding:
     return Finding(what="pictures", text=f"{len(pack.pictures)} that nano knows")
 
 
-def _attention() -> Finding:
-    """Kinds that torch was built with; which one a call takes is decided by device, type and shape."""
-    kinds = ["math"]
-    for name, enabled in (
-        ("flash", torch.backends.cuda.is_flash_attention_available()),
-        ("efficient", torch.cuda.is_available() and torch.backends.cuda.mem_efficient_sdp_enabled()),
-        ("cudnn", torch.cuda.is_available() and torch.backends.cuda.cudnn_sdp_enabled()),
-    ):
-        kinds += [name] if enabled else []
-    extra = [name for name, module in (("xformers", "xformers"), ("flash-attn", "flash_attn")) if find_spec(module)]
-    known = hasattr(attention, "sdpa_kernel")
-    text = f"torch's own ({', '.join(kinds)})" if known else "torch's own"
-    return Finding(what="attention", text=text + (f"; also {', '.join(extra)}" if extra else ""))
+def _attention(device: torch.device) -> Finding:
+    """The kernels that take a small call on the device; which one a call takes depends on its type and shape too."""
+    extra = [name for name, module in (("xformers", "xformers"), ("flash-attn", "flash_attn")) if _is_there(module)]
+    try:
+        kinds = [name for name, kernel in KERNELS.items() if _attends(kernel, device)]
+    except (RuntimeError, AssertionError) as error:
+        return Finding(what="attention", state="fail", text=f"{device} cannot compute: {error}", advice=DRIVER)
+    text = f"torch's own ({', '.join(kinds)})" + (f"; also {', '.join(extra)}" if extra else "")
+    return Finding(what="attention", text=text)
+
+
+def _attends(kernel: SDPBackend, device: torch.device) -> bool:
+    """
+    Raises:
+        RuntimeError, AssertionError: the device cannot be used at all.
+    """
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    words = torch.zeros(1, 2, 16, 64, dtype=dtype, device=device)
+    with warnings.catch_warnings(), sdpa_kernel(kernel):
+        warnings.simplefilter("ignore")  # each refusal is explained by a warning
+        try:
+            torch.nn.functional.scaled_dot_product_attention(words, words, words)
+        except RuntimeError:
+            return False
+    return True
 
 
 def _quantization() -> Finding:
@@ -126,11 +174,16 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _versions() -> Finding:
-    found = []
-    for package in ("torch", "diffusers", "transformers", "peft"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            found.append(f"no {package}")
-    return Finding(what="versions", text=", ".join(found))
+def _packages() -> Finding:
+    missing = [package for package, module in NEEDED.items() if not _is_there(module)]
+    if missing:
+        advice = "pip install 'nanobana[engine]'"
+        return Finding(what="packages", state="fail", text=f"no {', no '.join(missing)}", advice=advice)
+    return Finding(what="packages", text=", ".join(f"{name} {_version(name)}" for name in list(NEEDED)[:SHOWN]))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # installed by hand
+        return "of no known version"

@@ -213,15 +213,26 @@ async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
 def _from_registry(settings: WorkerSettings, tell: Tell) -> ModelAdapter:
     from nanobana_engine.models.registry import Library
 
-    return Library(settings.models).load(settings.named[0], settings.device, tell)
+    return Library(settings.models).load(settings.named[0], _device(settings), tell)
+
+
+def _device(settings: WorkerSettings) -> str:
+    """
+    Raises:
+        BadInput: ``bad_setting``.
+    """
+    from nanobana_engine.runner.device import device_of, gpus
+
+    return str(device_of(settings.device, gpus()))
 
 
 def _memory(settings: WorkerSettings) -> Memory:
     from nanobana_engine.memory import Memory
-    from nanobana_engine.runner.device import default_device, device_bytes
+    from nanobana_engine.runner.device import device_bytes, device_of, gpus
 
+    there = gpus()
     return Memory(
-        device_bytes=device_bytes(settings.device or default_device()),
+        device_bytes=device_bytes(device_of(settings.device, there), there),
         budget_bytes=settings.memory_bytes,
         cache_bytes=settings.cache_bytes,
     )
@@ -239,9 +250,8 @@ def _others(settings: WorkerSettings) -> dict[str, Loadable]:
     """The models beside the first: looked up now, so that a wrong name ends the start, and loaded when named."""
     from nanobana_engine.engine.residents import Loadable
     from nanobana_engine.models.registry import Library
-    from nanobana_engine.runner.device import default_device
 
-    library, device = Library(settings.models), settings.device or default_device()
+    library, device = Library(settings.models), _device(settings)
     others = {}
     for name in settings.named[1:]:
         preset = library.choose(name).preset
