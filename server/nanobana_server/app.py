@@ -33,6 +33,7 @@ from nanobana_server.api.routes import Handlers, routes
 from nanobana_server.api.serving import DrainingServer, config_of, listen
 from nanobana_server.logs import configure
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.links import LinkWatch
 from nanobana_server.policy.tokens import Signer
 from nanobana_server.room.door import Door
@@ -110,23 +111,25 @@ async def _assemble(
     clock = time.monotonic
     metrics = Metrics()
     links = LinkWatch(store, clock)
+    budgets = Budgets(store, settings, clock, lambda what: metrics.over_budget.labels(what).inc())
     signer = Signer(await store.secret(), time.time)
     rooms = Rooms(store, server, pace, metrics, links, clock)
     door = Door(
-        rooms, store, links, metrics, allowance, clock, seats=settings.room_members, watchers=settings.room_watchers
-    )
+        rooms, store, links, budgets, metrics, allowance, clock,
+        seats=settings.room_members, watchers=settings.room_watchers,
+    )  # fmt: skip
 
     async def accept(websocket: WebSocket) -> None:
         await websocket.accept()
         await door.serve(SocketWire(websocket), websocket.path_params["canvas"])
 
-    canvases = Canvases(store, server, signer, links, settings)
+    canvases = Canvases(store, server, signer, links, settings, budgets)
     handlers = Handlers(
         pages=Pages(settings.static),
         health=Health(store, rooms, metrics),
         canvases=canvases,
-        blobs=Blobs(store, settings),
-        pictures=Pictures(store, settings, metrics),
+        blobs=Blobs(store, settings, budgets),
+        pictures=Pictures(store, settings, metrics, budgets),
         files=Files(store, settings, canvases),
         edits=Edits(store),
         socket=accept,

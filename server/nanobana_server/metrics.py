@@ -37,6 +37,10 @@ class Metrics:
         self.rooms = Gauge("nanobana_rooms", "Canvases with a member on this server", registry=registry)
         self.engines = Gauge("nanobana_engines", "Engines with a fresh heartbeat", registry=registry)
         self.rejected = Counter("nanobana_rejected_total", "Ops that were not taken", ["code"], registry=registry)
+        self.over_budget = Counter(
+            "nanobana_over_budget_total", "Requests and edits that had to wait for a budget (R10)", ["what"],
+            registry=registry,
+        )  # fmt: skip
         self.closed = Counter("nanobana_closed_total", "Sockets that the server closed", ["code"], registry=registry)
         self.resynced = Counter("nanobana_resynced_total", "Rooms started again from a manifest", registry=registry)
         self.diverged = Counter(

@@ -39,7 +39,17 @@ class Settings(BaseSettings):
     new_canvases_per_minute: Annotated[int, Field(ge=1)] = 120
     """Per network address."""
     tickets_per_minute: Annotated[int, Field(ge=1)] = 600
-    """Per network address."""
+    """Per network address; by one link `link_share` times as many."""
+    uploads_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Pictures and large patches, per person and canvas."""
+    upload_bytes_per_hour: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    """Per person and canvas."""
+    edits_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Per person and canvas; a live session asks for five a second."""
+    edits_per_day: Annotated[int, Field(ge=0)] = 0
+    """Per person and canvas; 0: as many as they like."""
+    link_share: Annotated[int, Field(ge=1)] = 10
+    """All who came by one link together may do so many times what one person may."""
     upload_bytes: Annotated[int, Field(ge=1 << 16)] = 32 << 20
     """Largest picture or patch in one request."""
     file_bytes: Annotated[int, Field(ge=1 << 16)] = 1 << 30

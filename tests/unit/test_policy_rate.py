@@ -2,8 +2,7 @@
 
 import pytest
 
-from nanobana.protocol.errors import TooMany
-from nanobana_server.policy.rate import Rate, RateByKey
+from nanobana_server.policy.rate import Rate
 
 
 class Clock:
@@ -36,15 +35,3 @@ def test_a_debt_is_paid_by_waiting() -> None:
     assert rate.debt_of(150.0) == pytest.approx(0.5)
     clock.now += 1.5
     assert rate.debt_of(100.0) == 0.0
-
-
-def test_callers_are_limited_apart_and_the_longest_unseen_is_forgotten() -> None:
-    clock = Clock()
-    rates = RateByKey(per_second=1.0, burst=1.0, clock=clock, keys=2)
-    rates.take("ana")
-    rates.take("ben")
-    with pytest.raises(TooMany) as told:
-        rates.take("ana")
-    assert told.value.retry_ms is not None and told.value.retry_ms > 0
-    rates.take("cy")
-    rates.take("ben")

@@ -67,6 +67,19 @@ test('C11 a patch too big to travel inside is uploaded first and named', async (
   expect(sent).toEqual([{ ...op, blob: 'f'.repeat(32) }])
 })
 
+test('R10 what has to wait for a budget is said once and goes again by itself', async () => {
+  const { sent, sender, upload } = setUp()
+  const held = vi.fn()
+  sender.on('held', held)
+  upload.mockRejectedValueOnce(new ApiError(429, 'too_many', 'You sent too much. Wait 1 s.', 1000))
+  const op: Op = { t: 'paint', op: sender.nextId(), layer: 'a', box: [0, 0, 9, 9] }
+  await sender.push(async () => ({ op, upload: { bytes: new Uint8Array(9), field: 'blob' } }))
+  await settled()
+  expect(held.mock.calls).toEqual([['You sent too much. Wait 1 s.']])
+  expect(sent).toHaveLength(0)
+  await vi.waitFor(() => expect(sent).toHaveLength(1), { timeout: 3000 })
+})
+
 test('an upload that is refused for good is reported and does not block the rest', async () => {
   const { sent, sender, upload } = setUp()
   upload.mockRejectedValueOnce(new ApiError(400, 'bad_image', 'this is no picture'))

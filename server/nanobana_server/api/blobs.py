@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.raster.decode import probe
-from nanobana_server.api.bodies import read_body
+from nanobana_server.api.bodies import read_upload
 from nanobana_server.api.edge import Json
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.tokens import Access
 from nanobana_server.settings import Settings
 from nanobana_server.store import Store
@@ -94,9 +95,10 @@ class _Batch:
 class Blobs:
     """Handlers of bytes by name."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, budgets: Budgets) -> None:
         self._store = store
         self._settings = settings
+        self._budgets = budgets
         self._reader = BlobReader(store)
 
     async def get(self, request: Request, access: Access) -> Response:
@@ -117,7 +119,7 @@ class Blobs:
 
     async def put(self, request: Request, access: Access) -> Response:
         """Store a picture's bytes for an op that names them (C11)."""
-        body = await read_body(request, self._settings.upload_bytes)
+        body = await read_upload(request, self._settings.upload_bytes, access, self._budgets)
         if not body:
             raise BadInput("there is nothing in this upload", code="image_format")
         pixels = self._settings.upload_pixels

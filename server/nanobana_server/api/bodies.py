@@ -7,6 +7,8 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from nanobana.protocol.errors import BadInput
+from nanobana_server.policy.budgets import Budgets
+from nanobana_server.policy.tokens import Access
 
 JSON_BYTES = 64 * 1024
 
@@ -24,6 +26,12 @@ class TooBig(BadInput):
         self.limit = limit
 
 
+def size_of(request: Request, limit: int) -> int:
+    """Bytes of the body by its header; one that does not say counts as the longest that may be sent."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else limit
+
+
 async def pieces_of(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it comes, at most `limit` bytes.
 
@@ -31,8 +39,7 @@ async def pieces_of(request: Request, limit: int) -> AsyncIterator[bytes]:
         TooBig: it is longer, by its header or in fact.
         BadInput: ``upload_cut_off``.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if size_of(request, limit) > limit:
         raise TooBig(limit)
     size = 0
     try:
@@ -51,6 +58,20 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for piece in pieces_of(request, limit):
         body += piece
     return bytes(body)
+
+
+async def read_upload(request: Request, limit: int, access: Access, budgets: Budgets) -> bytes:
+    """A picture that somebody sends, counted before it is read.
+
+    Raises:
+        TooBig, BadInput: like `pieces_of`.
+        TooMany: the sender's budget is used up.
+    """
+    size = size_of(request, limit)
+    if size > limit:
+        raise TooBig(limit)
+    await budgets.upload(access, size)
+    return await read_body(request, limit)
 
 
 def read_query(request: Request, kind: type[_T], question: str) -> _T:

@@ -14,8 +14,8 @@ from nanobana.protocol.errors import BadInput, Conflict, NotAllowed, NotFound
 from nanobana_server.api.bodies import read_json
 from nanobana_server.api.edge import Json
 from nanobana_server.api.gate import canvas_of, cookie_of
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.links import LinkWatch
-from nanobana_server.policy.rate import RateByKey
 from nanobana_server.policy.tokens import ACCESS_S, Access, Signer
 from nanobana_server.room.relay import LINKS_CHANGED
 from nanobana_server.settings import Settings
@@ -56,28 +56,28 @@ class NewLink(msgspec.Struct, frozen=True):
 class Canvases:
     """Handlers of everything about a canvas but its pixels."""
 
-    def __init__(self, store: Store, server: str, signer: Signer, links: LinkWatch, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, server: str, signer: Signer, links: LinkWatch, settings: Settings, budgets: Budgets
+    ) -> None:
         self._store = store
         self._server = server
         self._signer = signer
         self._links = links
         self._settings = settings
-        new, tickets = settings.new_canvases_per_minute, settings.tickets_per_minute
-        self._new = RateByKey(new / 60, new, time.monotonic)
-        self._tickets = RateByKey(tickets / 60, tickets, time.monotonic)
+        self._budgets = budgets
 
     async def create(self, request: Request) -> Response:
         """A new canvas and its three links; the secrets are shown this once."""
-        self.count_new(request)
+        await self.count_new(request)
         wanted = await read_json(request, NewCanvas)
         if (wanted.width is None) != (wanted.height is None):
             raise BadInput("a size has a width and a height", code="bad_size")
         canvas = await self.new(wanted)
         return await self.first_links(canvas)
 
-    def count_new(self, request: Request) -> None:
+    async def count_new(self, request: Request) -> None:
         """One more canvas for this address. Raises TooMany."""
-        self._new.take(_address(request))
+        await self._budgets.canvas(_address(request))
 
     async def new(self, wanted: NewCanvas) -> str:
         """A canvas that nobody can come into yet; its ID."""
@@ -99,7 +99,7 @@ class Canvases:
 
     async def issue_ticket(self, request: Request) -> Response:
         """Exchange a link's secret for a room ticket, an access token and the cookie."""
-        self._tickets.take(_address(request))
+        await self._budgets.knock(_address(request))
         canvas = canvas_of(request)
         told = await read_json(request, Credentials)
         found = await self._store.find_link(canvas, told.secret)
@@ -108,6 +108,7 @@ class Canvases:
         if found is None:
             raise NotAllowed("this link is wrong or was revoked: ask its owner for another", code="bad_link")
         link, role = found
+        await self._budgets.ticket(canvas, link)
         user, user_key = self._signer.person(told.user, told.user_key)
         access = Access(
             canvas=canvas,

@@ -1,5 +1,6 @@
 """The outer edge of HTTP: errors become JSON with a code, foreign pages are kept out, every answer has its headers."""
 
+import math
 from collections.abc import Collection
 
 import msgspec
@@ -55,7 +56,7 @@ def told(error: NanobanaError) -> Json:
     headers = {"cache-control": "no-store"}
     if error.retry_ms is not None:
         body["retry_ms"] = error.retry_ms
-        headers["retry-after"] = str(max(1, error.retry_ms // 1000))
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_ms / 1000)))
     return Json(body, error.status, headers)
 
 

@@ -64,7 +64,7 @@ class Files:
 
     async def open(self, request: Request) -> Response:
         """A file becomes a new canvas; its three links are told this once."""
-        self._canvases.count_new(request)
+        await self._canvases.count_new(request)
         file = await run_sync(_scratch)
         try:
             async for piece in pieces_of(request, self._settings.file_bytes):

@@ -17,9 +17,10 @@ from nanobana.protocol.canvas import Identifier, OpId, Title
 from nanobana.protocol.errors import BadInput, NanobanaError, TooMany
 from nanobana.protocol.messages import ImportProgress
 from nanobana.raster.decode import probe
-from nanobana_server.api.bodies import read_body, read_query
+from nanobana_server.api.bodies import read_query, read_upload
 from nanobana_server.api.edge import Json
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.tokens import Access
 from nanobana_server.settings import Settings
 from nanobana_server.store import Store
@@ -51,9 +52,10 @@ class _Placement(msgspec.Struct, frozen=True):
 class Pictures:
     """Handlers of whole pictures."""
 
-    def __init__(self, store: Store, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, store: Store, settings: Settings, metrics: Metrics, budgets: Budgets) -> None:
         self._store = store
         self._settings = settings
+        self._budgets = budgets
         self._metrics = metrics
         self._turns = anyio.Semaphore(AT_ONCE)
         self._waiting = 0
@@ -68,7 +70,7 @@ class Pictures:
         if place.client.startswith(("srv-", "grp-")):
             raise BadInput("client IDs with this beginning are the server's own", code="bad_client")
         await self._store.bind_client(access.canvas, place.client, access.user)
-        body = await read_body(request, self._settings.upload_bytes)
+        body = await read_upload(request, self._settings.upload_bytes, access, self._budgets)
         pixels = self._settings.upload_pixels
         await self._store.pool.run(lambda: probe(body, max_pixels=pixels))
         began = time.monotonic()

@@ -1,9 +1,6 @@
 """Rate limits by the generic cell rate algorithm: one number per limit, no timers (design §8)."""
 
-from collections import OrderedDict
 from collections.abc import Callable
-
-from nanobana.protocol.errors import TooMany
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -45,26 +42,3 @@ class Rate:
         now = self._clock()
         self._full_at = max(self._full_at, now) + units * self._each_s
         return max(0.0, self._full_at - now - self._burst_s)
-
-
-class RateByKey:
-    """One `Rate` per caller, for at most `keys` callers; the one not seen for longest is forgotten."""
-
-    def __init__(self, per_second: float, burst: float, clock: Clock, *, keys: int = 4096) -> None:
-        self._make: Callable[[], Rate] = lambda: Rate(per_second, burst, clock)
-        self._rates: OrderedDict[str, Rate] = OrderedDict()
-        self._keys = keys
-
-    def take(self, key: str) -> None:
-        """Spend one unit of this caller.
-
-        Raises:
-            TooMany: with the time to wait.
-        """
-        rate = self._rates.pop(key, None) or self._make()
-        self._rates[key] = rate
-        if len(self._rates) > self._keys:
-            self._rates.popitem(last=False)
-        wait = rate.wait_for()
-        if wait > 0.0:
-            raise TooMany(f"too many requests: try again in {wait:.1f} s", retry_ms=int(wait * 1000) + 1)

@@ -12,6 +12,7 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Person
 from nanobana.protocol.errors import BadInput, NanobanaError, NotAllowed, NotFound
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.links import LinkWatch
 from nanobana_server.policy.tokens import Access
 from nanobana_server.room.colours import colour_of
@@ -40,6 +41,7 @@ class Door:
         rooms: Rooms,
         store: Store,
         links: LinkWatch,
+        budgets: Budgets,
         metrics: Metrics,
         allowance: Allowance,
         clock: Callable[[], float],
@@ -50,6 +52,7 @@ class Door:
         self._rooms = rooms
         self._store = store
         self._links = links
+        self._budgets = budgets
         self._metrics = metrics
         self._allowance = allowance
         self._clock = clock
@@ -117,7 +120,7 @@ class Door:
         member = new_member(access, access.color or colour_of(access.user, room.presence.everybody))
         session = Session(
             wire, room, member, access, hello.client,
-            Ops(self._store, room.canvas, member),
+            Ops(self._store, room.canvas, member, access.link, self._budgets),
             Limits(self._allowance, self._clock),
             self._metrics,
             lambda: snapshot(room, self._store),

@@ -2,6 +2,7 @@
 
 from nanobana.protocol import messages as m
 from nanobana_server import jobs
+from nanobana_server.policy.budgets import Budgets
 from nanobana_server.store import Store, ops
 from nanobana_server.store.types import Author, Committed
 
@@ -9,9 +10,11 @@ from nanobana_server.store.types import Author, Committed
 class Ops:
     """Does one member's ops on one canvas."""
 
-    def __init__(self, store: Store, canvas: str, member: m.Member) -> None:
+    def __init__(self, store: Store, canvas: str, member: m.Member, link: str, budgets: Budgets) -> None:
         self._store = store
         self._canvas = canvas
+        self._link = link
+        self._budgets = budgets
         self._author = Author(user=member.user, name=member.name, color=member.color, is_owner=member.role == "owner")
 
     async def do(self, op: m.Op) -> int:
@@ -39,6 +42,7 @@ class Ops:
             case m.Redo():
                 return await ops.redo(store, canvas, author.user, op.op)
             case m.Edit():
+                await self._budgets.edit(canvas, author.user, self._link)
                 return await jobs.submit(store, canvas, author, op)
             case m.Cancel():
                 return await jobs.cancel(store, canvas, author, op)

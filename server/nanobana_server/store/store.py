@@ -6,6 +6,7 @@ import anyio
 
 from nanobana.keyspace.client import Client
 from nanobana_server.store.access import Access
+from nanobana_server.store.allowances import Allowances
 from nanobana_server.store.beginning import Beginning
 from nanobana_server.store.bells import Bells
 from nanobana_server.store.canvases import Canvases
@@ -22,7 +23,7 @@ WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, People, Access):
+class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, People, Access, Allowances):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

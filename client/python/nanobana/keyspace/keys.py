@@ -145,6 +145,10 @@ class CanvasKeys:
         """Sorted set: mip key → last use, ms by the store's clock."""
         return self._key("mip_ages")
 
+    def spent(self, what: str, who: str) -> str:
+        """String that expires: when all is there again of what a person or link may spend here (spend.lua)."""
+        return self._key(f"spent:{what}:{who}")
+
     @property
     def of_commit(self) -> list[str]:
         """The keys that commit.lua declares first, in its order; the job records follow."""
@@ -246,6 +250,11 @@ RESULT_GROUP = "servers"
 def room_ticket(digest: str) -> str:
     """String with a TTL of at most 60 s: msgpack of who may join which canvas in which role; taken by GETDEL."""
     return f"{PREFIX}:ticket:{digest}"
+
+
+def spent(what: str, who: str) -> str:
+    """String that expires: the same as in a canvas's slot, for what belongs to none (spend.lua)."""
+    return f"{PREFIX}:spent:{what}:{who}"
 
 
 def shard_of(canvas: str) -> int:

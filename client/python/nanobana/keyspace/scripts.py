@@ -28,6 +28,7 @@ NAMES = (
     "raise_epoch",
     "release_blobs",
     "restore",
+    "spend",
     "storage",
     "sweep_blobs",
     "tail",

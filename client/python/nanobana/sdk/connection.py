@@ -54,6 +54,7 @@ class Connection:
         """Connect, read, reconnect. Returns when the server said that coming back is pointless."""
         failures = 0
         while self._over is None:
+            least = 0.0
             try:
                 failures = 0 if await self._session() else failures + 1
             except (NotAllowed, NanobanaError) as error:
@@ -61,11 +62,12 @@ class Connection:
                     self._end(error)
                     return
                 failures += 1
+                least = (error.retry_ms or 0) / 1000
             except (OSError, InvalidHandshake, InvalidMessage):
                 failures += 1
             if self._over is None:
                 wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
-                await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+                await asyncio.sleep(max(least, wait * random.uniform(0.5, 1.0)))
 
     async def ready(self) -> None:
         """Until the first welcome; raises what ended the connection instead."""

@@ -1,5 +1,6 @@
 """The HTTP side of a canvas: create it, get tickets, fetch and store blobs, upload pictures, export."""
 
+import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -87,8 +88,16 @@ class CanvasHttp:
         return (await self._call("GET", f"/blobs/{name}")).content
 
     async def put_blob(self, data: bytes) -> str:
-        answer = await self._call("PUT", "/blobs", content=data)
-        return str(msgspec.json.decode(answer.content)["name"])
+        """Store a picture's bytes; where a budget is used up for the moment, when it is there again."""
+        while True:
+            try:
+                answer = await self._call("PUT", "/blobs", content=data)
+            except TooMany as error:
+                if error.retry_ms is None:
+                    raise
+                await asyncio.sleep(error.retry_ms / 1000)
+            else:
+                return str(msgspec.json.decode(answer.content)["name"])
 
     async def manifest(self) -> Manifest:
         return msgspec.json.decode((await self._call("GET", "/manifest")).content, type=Manifest)

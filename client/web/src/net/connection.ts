@@ -136,7 +136,7 @@ export class Connection extends Emitter<Events> {
     } catch (error) {
       const final = error instanceof ApiError && [401, 403, 404, 410].includes(error.status)
       if (final) this.#become({ kind: 'ended', code: error.status, reason: error.message })
-      else this.#later()
+      else this.#later(error instanceof ApiError ? (error.retryMs ?? 0) : 0)
       return
     }
     if (this.#closed) return

@@ -15,9 +15,16 @@ interface Events {
   /** The number of ops that are not durable yet changed. */
   unsaved: number
   refused: Refusal
+  /** Something has to wait for seconds before it goes again by itself: why. */
+  held: string
   /** An op that was turned away for the moment goes again under a new ID. */
   renamed: { from: string; to: OpId }
 }
+
+/** After an upload that failed without saying when to come back. */
+const UPLOAD_AGAIN_MS = 2000
+/** Shorter waits are no news. */
+const WORTH_SAYING_MS = 1000
 
 export interface Line {
   readonly live: boolean
@@ -85,6 +92,7 @@ export class Sender extends Emitter<Events> {
       this.emit('refused', { op: item.op, code, message })
       return
     }
+    this.#hold(message, retryMs)
     setTimeout(() => {
       const fresh = this.outbox.nextId()
       this.emit('renamed', { from: opKey(op), to: fresh })
@@ -126,9 +134,15 @@ export class Sender extends Emitter<Events> {
         this.rejected(item.op.op, error.code, error.message, null)
         return this.flushSoon()
       }
-      setTimeout(() => void this.flush(), 2000)
+      const wait = error instanceof ApiError ? error.retryMs : null
+      if (wait !== null) this.#hold((error as ApiError).message, wait)
+      setTimeout(() => void this.flush(), wait ?? UPLOAD_AGAIN_MS)
       return false
     }
+  }
+
+  #hold(why: string, ms: number): void {
+    if (ms >= WORTH_SAYING_MS) this.emit('held', why)
   }
 
   private flushSoon(): false {

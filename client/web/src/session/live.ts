@@ -83,6 +83,12 @@ export class Live extends Emitter<{ change: null }> {
     if (job.live !== '') this.emit('change', null)
   }
 
+  /** An edit was turned away for the moment and goes again under another ID. */
+  renamed(from: string, to: string): void {
+    if (this.#under === from) this.#under = to
+    if (this.#newest === from) this.#newest = to
+  }
+
   /** The server turned an op away for good. */
   refused(job: string, why: string): void {
     if (job !== this.#under) return

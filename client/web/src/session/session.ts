@@ -292,11 +292,13 @@ export class Session extends Emitter<Events> {
     this.connection.on('message', (message) => receive(this, message))
     this.sender.on('unsaved', (count) => this.emit('unsaved', count))
     this.sender.on('renamed', ({ from, to }) => {
+      this.live.renamed(from, opKey(to))
       const item = [...this.provisionals.all()].find((p) => p.key === from)
       if (item === undefined) return
       this.provisionals.drop(from)
       this.provisionals.add({ ...item, key: opKey(to) })
     })
+    this.sender.on('held', (text) => this.emit('toast', { tone: 'info', text }))
     this.sender.on('refused', ({ op, code, message }) => {
       this.provisionals.drop(opKey(op.op))
       picture()
