@@ -10,10 +10,11 @@ import pytest
 from nanobana.keyspace.client import Word
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change, Layer, OpId
-from nanobana.protocol.errors import Conflict, NotFound, StorageFull
+from nanobana.protocol.errors import Conflict, NotFound, StorageFull, TooMany
 from nanobana.raster.codec import blob_name
 from nanobana_server.store import Store
-from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, TileWrite
+from nanobana_server.store.ops.landing import land, refused
+from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, Refused, TileWrite
 from support.strokes import Easel
 
 
@@ -74,6 +75,42 @@ async def test_c6_the_last_256_answers_are_kept_and_an_older_op_is_called_a_dupl
         await store.commit(easel.id, commit(OpId("tab", 5)))
     assert refusal.value.code == "duplicate"
     assert (await store.position(easel.id)).seq == 261
+
+
+async def test_c6_an_attempt_still_under_way_does_not_land_after_the_op_was_refused(store: Store, easel: Easel) -> None:
+    op = easel.op()
+
+    async def gone() -> Committed:
+        raise LayerGone("sky")
+
+    with pytest.raises(LayerGone):  # by the connection that is there now
+        await land(store, easel.id, op, gone)
+    with pytest.raises(Refused) as late:  # by the one that was lost
+        await land(store, easel.id, op, lambda: store.commit(easel.id, commit(op)))
+    assert late.value.code == "layer_gone"
+    assert await easel.log() == []
+
+
+async def test_c6_a_refusal_does_not_take_the_place_of_an_answer(store: Store, easel: Easel) -> None:
+    for n in range(1, 258):
+        await store.commit(easel.id, commit(OpId("tab", n)))
+    for n in (1, 3, 258):
+        assert await refused(store, easel.id, OpId("tab", n), "layer_gone") == (3 if n == 3 else "layer_gone")
+    for n in (1, 2):
+        with pytest.raises(Conflict) as too_old:
+            await store.commit(easel.id, commit(OpId("tab", n)))
+        assert too_old.value.code == "duplicate"
+
+
+async def test_c6_a_refusal_that_asks_to_come_again_is_no_answer(store: Store, easel: Easel) -> None:
+    op = easel.op()
+
+    async def busy() -> Committed:
+        raise TooMany("later", retry_ms=1)
+
+    with pytest.raises(TooMany):
+        await land(store, easel.id, op, busy)
+    assert (await store.commit(easel.id, commit(op))).first_time
 
 
 async def test_c6_simultaneous_repeats_of_one_op_commit_once(store: Store, easel: Easel) -> None:

@@ -72,8 +72,6 @@ class Restless:
         self._n = 0
         self._client = f"{name}-{seed}-{self._dice.randrange(10**6)}"
         self._person: dict[str, str] = {}
-        self._doubled: set[OpId] = set()
-        """Sent twice on one connection; refusals are not kept, so the second copy may be taken and the first not."""
         self._again: dict[OpId, float] = {}
         """When a rejected op that may be retried is sent again."""
 
@@ -152,8 +150,6 @@ class Restless:
         self.is_loaded = True
 
     def _acked(self, op: OpId, seq: int) -> None:
-        if op in self._doubled:
-            self.record.refused.pop(op, None)
         if op in self.record.refused:
             raise Broken(f"{op} was refused and then taken")
         if self.record.acked.setdefault(op, seq) != seq:
@@ -161,8 +157,6 @@ class Restless:
         self.record.pending.pop(op, None)
 
     def _rejected(self, op: OpId, code: str, retry_ms: int | None) -> None:
-        if op in self.record.acked and op in self._doubled:
-            return  # an older copy that was too late
         if op in self.record.acked:
             raise Broken(f"{op} was taken and then refused as {code}")
         if retry_ms is not None:
@@ -193,7 +187,6 @@ class Restless:
         again = list(self.record.pending.values())
         self.record.resends += len(again)
         if self._dice.random() < 0.2:
-            self._doubled.update(op.op for op in again)
             again = again + again
         if again:
             await self._send(socket, again)
@@ -211,7 +204,6 @@ class Restless:
         if self._dice.random() < 0.1:
             await socket.send(codec.frame([m.Cursor(x=self._dice.random() * SIDE, y=9.0)]))
         if self._dice.random() < 0.03:
-            self._doubled.add(first.op)
             await self._send(socket, [first, first])
         else:
             await self._send(socket, [first])

@@ -64,15 +64,19 @@ async def decide(store: Store, canvas: str, author: Author, message: Decide) -> 
         NotAllowed, NotFound, BadInput (``bad_variation``), StorageFull.
     """
 
+    begun = False
+
     async def attempt() -> Committed:
+        nonlocal begun
         kept = await _mine(store, canvas, author, message.job, message.op)
+        begun = message.accept and kept.is_large
         if kept.state in KEPT_STATES:
             raise Conflict("This edit is not finished yet.", code="not_staged")
         if not message.accept:
             return await _end(store, canvas, author, message.op, kept.job, "discarded", ("staged",))
         return await _accept(store, canvas, author, message, kept)
 
-    return await land(store, canvas, message.op, attempt)
+    return await land(store, canvas, message.op, attempt, is_final=lambda: not begun)
 
 
 async def _mine(store: Store, canvas: str, author: Author, job: str, op: OpId) -> Kept:
@@ -199,7 +203,7 @@ async def _lay(
         return await store.commit(canvas, commit)
 
     async with store.turns.on(canvas, keys):
-        return await land(store, canvas, op, attempt)
+        return await land(store, canvas, op, attempt, is_final=lambda: not group)
 
 
 def _target(view: View, job: Job, *, new_layer: bool) -> Layer:

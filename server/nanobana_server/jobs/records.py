@@ -8,6 +8,7 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobSpec
 from nanobana_server.store import Store
+from nanobana_server.store.ops.laying import OP_SIDE
 
 _job = msgspec.msgpack.Decoder(Job)
 _spec = msgspec.msgpack.Decoder(JobSpec)
@@ -43,6 +44,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Ms by the store's clock; 0 before the first claim."""
     updated_ms: int
     accepting: Accepting | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Its result may take several ops to be laid: what was begun is finished by somebody (C3)."""
+        box = self.job.result_box
+        return box is not None and max(box.width, box.height) > OP_SIDE
 
 
 async def read_job(store: Store, canvas: str, job: str) -> Kept:

@@ -8,7 +8,7 @@ from nanobana.protocol.errors import Conflict, NotFound
 from nanobana_server.store.base import Base
 from nanobana_server.store.blobs import missing
 from nanobana_server.store.request import commit_request
-from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, WrongState
+from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, Refused, WrongState
 
 
 class Commits(Base):
@@ -22,6 +22,7 @@ class Commits(Base):
 
         Raises:
             Moved: tiles, layers or the undo stack changed since they were read: re-read, re-composite, try again.
+            Refused: it was refused before, and stays refused (C6).
             Conflict: ``duplicate`` for an op ID too old to know; ``stale_attempt`` (J2).
             WrongState: ``already_decided`` (J5).
             LayerGone, NotFound: ``layer_gone``, ``missing_blob``, ``no_canvas``.
@@ -52,6 +53,8 @@ def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
             return missing([name.decode() for name in facts])
         case "full":
             return full(int(facts[0]), int(facts[1]))
+        case "refused":
+            return Refused(facts[0].decode())
         case "too_old":
             return Conflict("This op is older than the answers that are kept; it was dealt with.", code="duplicate")
         case "attempt":

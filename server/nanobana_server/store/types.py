@@ -142,6 +142,13 @@ class Moved(Conflict):
         self.tiles = tiles or {}
 
 
+class Refused(Conflict):
+    """The op was refused before, with this code (C6)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("This change was refused before. Make it anew if you still want it.", code=code)
+
+
 class WrongState(Conflict):
     """The job is not in a state that allows this; the first decision won (J5).
 

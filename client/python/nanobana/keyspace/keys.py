@@ -59,7 +59,7 @@ class CanvasKeys:
 
     @property
     def answers(self) -> str:
-        """Hash: client → highest n and its last 256 answers (C6)."""
+        """Hash: client → highest n and its last 256 answers, each n with its seq or the code of its refusal (C6)."""
         return self._key("answers")
 
     @property

@@ -26,6 +26,7 @@ NAMES = (
     "put_mip",
     "put_ticket",
     "raise_epoch",
+    "refuse",
     "release_blobs",
     "restore",
     "spend",

@@ -12,7 +12,7 @@ from nanobana.protocol.geometry import Box, tiles_of
 from nanobana.raster import coverage, patches
 from nanobana.raster.codec import blob_name, encode_tile
 from nanobana.raster.pixels import Covered, Rgba, TileKey
-from nanobana_server.store.ops.landing import missing_became_moved
+from nanobana_server.store.ops.landing import PARTS, missing_became_moved
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
 from nanobana_server.store.types import TileWrite, View
@@ -118,7 +118,7 @@ def op_parts(op: OpId, box: Box) -> tuple[list[tuple[OpId, Box]], str]:
     if len(boxes) == 1:
         return [(op, box)], ""
     group = f"{op.client}-{op.n}"
-    client = f"grp-{blob_name(group.encode())}"
+    client = f"{PARTS}{blob_name(group.encode())}"
     parts = [(OpId(client, index + 1), part) for index, part in enumerate(boxes[:-1])]
     return [*parts, (op, boxes[-1])], group
 

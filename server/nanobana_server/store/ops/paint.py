@@ -26,7 +26,7 @@ async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committ
         parts, group = op_parts(message.op, box)
         forget = parts[0][0].client if group else None
         done = await answered(store, canvas, message.op) if group else None
-        if done is not None:
+        if isinstance(done, int):
             return Committed(seq=done, first_time=False)
         if message.group is not None:
             group = f"{message.op.client}-{message.group}"

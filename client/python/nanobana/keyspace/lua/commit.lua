@@ -21,7 +21,7 @@
 --                    group or instead of them
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
---   {"duplicate", seq} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
+--   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
 --   {"conflict", field, name now, …} {"missing", name, …} {"full", used, budget}
 
 local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, KEEP_EDITS, JOB_TTL_MS = 2000, 256, 100, 128, 1000, 604800000
@@ -38,15 +38,17 @@ local seq, epoch, layers_version = tonumber(meta[1]), tonumber(meta[2]), tonumbe
 
 -- C6: an op that was committed is answered with its first result
 local answers
+local oldest = 2
 if R.answer then
   local packed = redis.call('HGET', ANSWERS, R.client)
   answers = packed and cmsgpack.unpack(packed) or {0}
-  local oldest
   for i = 2, #answers, 2 do
-    if answers[i] == R.n then return {'duplicate', answers[i + 1]} end
-    if not oldest or answers[i] < oldest then oldest = answers[i] end
+    if answers[i] == R.n then
+      return {type(answers[i + 1]) == 'string' and 'refused' or 'duplicate', answers[i + 1]}
+    end
+    if answers[i] < answers[oldest] then oldest = i end
   end
-  if #answers > 2 * KEEP_ANSWERS and R.n < oldest then return {'too_old'} end
+  if #answers > 2 * KEEP_ANSWERS and R.n < answers[oldest] then return {'too_old'} end
 end
 
 -- J5, J2: the first terminal state wins, and only the current attempt may speak
@@ -215,13 +217,13 @@ for old = seq - KEEP_OPS - #result + 3, seq - KEEP_OPS do
 end
 
 if R.answer then
+  if #answers > 2 * KEEP_ANSWERS then
+    table.remove(answers, oldest)
+    table.remove(answers, oldest)
+  end
   if R.n > answers[1] then answers[1] = R.n end
   answers[#answers + 1] = R.n
   answers[#answers + 1] = seq
-  while #answers > 2 * KEEP_ANSWERS + 1 do
-    table.remove(answers, 2)
-    table.remove(answers, 2)
-  end
   redis.call('HSET', ANSWERS, R.client, cmsgpack.pack(answers))
 end
 if R.forget then redis.call('HDEL', ANSWERS, R.forget) end
