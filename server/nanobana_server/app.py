@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import structlog
@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.keyspace.scripts import NAMES, script
+from nanobana.logs import configure
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
@@ -31,7 +32,6 @@ from nanobana_server.api.pages import Pages
 from nanobana_server.api.pictures import Pictures
 from nanobana_server.api.routes import Handlers, routes
 from nanobana_server.api.serving import DrainingServer, config_of, listen
-from nanobana_server.logs import configure
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.links import LinkWatch
@@ -46,6 +46,9 @@ from nanobana_server.settings import Settings
 from nanobana_server.store import Store, open_store
 from nanobana_server.store.cellar import Cellar
 
+if TYPE_CHECKING:
+    from nanobana.spans import Spans
+
 __all__ = ["create_app", "run"]
 
 STORE_PATIENCE_S = 30.0
@@ -54,6 +57,7 @@ STORE_PATIENCE_S = 30.0
 RESTART_S = 1.0
 
 PORT_TAKEN_EXIT = 75
+NOT_INSTALLED_EXIT = 69
 
 _log = structlog.get_logger("nanobana.server")
 
@@ -138,7 +142,7 @@ async def _assemble(
     tasks.start_soon(_forever, "results", partial(jobs.run_results, store, server))
     tasks.start_soon(_forever, "sweeper", partial(jobs.run_sweeper, store))
     tasks.start_soon(_forever, "upkeep", partial(jobs.run_upkeep, store, settings.sleep_after_ms))
-    tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, FamilyKeys()).run)
+    tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, metrics, FamilyKeys()).run)
     app.state.rooms = rooms
     app.router.routes[:] = routes(handlers, Gate(signer, links))
     _log.info("server ready", server=server)
@@ -155,10 +159,24 @@ async def _forever(name: str, task: Callable[[], Awaitable[None]]) -> None:
         await anyio.sleep(RESTART_S)
 
 
+def _spans(url: str | None) -> "Spans | None":
+    """OpenTelemetry where a collector is named; ends the process with a sentence where it is not installed."""
+    if url is None:
+        return None
+    try:
+        from nanobana.spans import open_spans
+
+        return open_spans("server", url)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"NANOBANA_OTLP needs OpenTelemetry (no {error.name}): pip install 'nanobana[otel]'\n")
+        sys.exit(NOT_INSTALLED_EXIT)
+
+
 def run(settings: Settings | None = None) -> None:
     """Run one server until SIGTERM or SIGINT, then drain; ends the process with a code where it cannot listen."""
     settings = settings or Settings()
-    configure(settings.log_level, as_json=settings.log_json)
+    spans = _spans(settings.otlp)
+    configure("server", settings.log_level, as_json=settings.log_json, told=spans)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -172,5 +190,7 @@ def run(settings: Settings | None = None) -> None:
     host, port = listener.getsockname()[:2]
     _log.info("listening", host=host, port=port)
     server.run(sockets=[listener])
+    if spans is not None:
+        spans.close()
     if not server.started:
         sys.exit(1)

@@ -20,6 +20,14 @@ class Metrics:
             "nanobana_shown_seconds", "From the bell of a change to the frame that shows it",
             registry=registry, buckets=_QUICK,
         )  # fmt: skip
+        self.first_preview_seconds = Histogram(
+            "nanobana_first_preview_seconds", "From an edit being queued to its first picture, where its author is",
+            registry=registry, buckets=_SLOW,
+        )  # fmt: skip
+        self.queue_age_seconds = Gauge(
+            "nanobana_queue_age_seconds", "Age of the oldest edit that no engine has taken yet; 0 without one",
+            registry=registry,
+        )  # fmt: skip
         self.tick_seconds = Histogram(
             "nanobana_tick_seconds", "Pauses between two frames of a room; the tick stretches where showing takes long",
             registry=registry, buckets=_QUICK,

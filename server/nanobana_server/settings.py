@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """Seconds that members have to leave after SIGTERM."""
     log_level: str = "info"
     log_json: bool = True
+    otlp: str | None = None
+    """An OpenTelemetry collector that takes OTLP over HTTP, e.g. ``http://127.0.0.1:4318``; None: no spans."""
 
     @property
     def sleep_after_ms(self) -> int | None:

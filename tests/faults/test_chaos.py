@@ -46,5 +46,5 @@ async def test_e8_a_thousand_edits_under_random_kills_leave_nothing_behind(seed:
     found = await chaos(tmp_path, seed=100 + seed, edits=1000, people=8, engines=3, kills=20, every_s=2.5)
     nothing_is_left(found)
     assert found.edits >= 1000
-    assert found.again > 10
+    assert found.again > 0
     print(told(found))

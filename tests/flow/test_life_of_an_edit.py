@@ -1,6 +1,7 @@
 """The main job end to end through the SDK: real store, real server, real engine, the shipped model."""
 
 import io
+import json
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from PIL import Image
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import Box
+from nanobana.protocol.trace import trace_of
 from nanobana.sdk import Live, create_canvas, join, join_blocking
 from support.product import Product
 
@@ -242,3 +244,32 @@ def test_the_blocking_sdk_does_the_same(product: Product) -> None:
         layer = canvas.add_layer("ink")
         canvas.paint(layer, 0, 0, np.full((8, 8, 4), 255, np.uint8))
         assert exported(canvas.export())[:8, :8].min() == 255
+
+
+async def test_one_edit_is_one_story_in_the_logs_of_server_and_engine(product: Product) -> None:
+    links = await create_canvas(product.origin)
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        job = await ana.edit(disc(64), 100, 100, "a secret heron", seed=5)
+        await ana.staged(job)
+        seq = await ana.accept(job)
+        await ana.until(lambda: ana.replica.position.seq >= seq)
+    logs = [(product.data / "logs" / f"{part}.log").read_text("utf-8") for part in ("server", "engine")]
+    lines = "\n".join(logs).splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    story = sorted((fact for fact in told if fact.get("trace") == trace_of(job)), key=lambda fact: fact["timestamp"])
+    events = [(fact["part"], fact["event"], fact.get("kind") or fact.get("state", "")) for fact in story]
+    wanted = [
+        ("server", "job queued", ""),
+        ("server", "op saved", "edit"),
+        ("engine", "job claimed", ""),
+        ("server", "first preview", ""),
+        ("engine", "job handed in", ""),
+        ("server", "result staged", ""),
+        ("server", "job shown", "staged"),
+        ("server", "op saved", "decide"),
+    ]
+    assert [event for event in events if event in wanted] == sorted(wanted, key=events.index)
+    assert set(wanted) <= set(events)
+    assert all("ms" in fact for fact in story if fact["event"] not in ("job queued", "job shown"))
+    assert "heron" not in "".join(lines)

@@ -17,6 +17,7 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import EngineBeat, Hint
 from nanobana.protocol.parameters import EditParams, ModelFacts
+from nanobana.protocol.trace import name_of
 from nanobana_server.store import Store, open_store
 from support.bombs import jpeg
 from support.live_server import Links, LiveServer
@@ -80,6 +81,7 @@ async def test_r3_members_hear_what_an_engine_waits_for_and_then_what_its_model_
         assert (await http.get("/readyz")).json() | {"ready": True} == {
             "ready": True, "store": True, "engines": 0, "loading": "downloading sd: 35 %"
         }  # fmt: skip
+        assert (await http.get("/readyz?engines=1")).status_code == 503
         await beat(store.client, family, msgspec.structs.replace(engine, facts=facts))
         assert await ben.until(m.Engines, lambda engines: engines.count > 0) == m.Engines(
             count=1, model="sd", facts=facts
@@ -120,7 +122,7 @@ async def test_the_logs_tell_the_story_of_an_edit_and_keep_its_prompt_to_themsel
             op = edit(ana)
             ack = await ana.do(op)
     saved = next(line for line in told if line.get("kind") == "edit")
-    assert (saved["op"], saved["seq"], saved["canvas"]) == (op.op, ack.seq, photo.edit.canvas)
+    assert (saved["op"], saved["seq"], saved["canvas"]) == (name_of(op.op), ack.seq, photo.edit.canvas)
     everything = str(told)
     for secret in (PROMPT, "Secretive", photo.edit.secret):
         assert secret not in everything

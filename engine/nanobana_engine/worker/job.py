@@ -17,6 +17,7 @@ from nanobana.keyspace.client import Client
 from nanobana.protocol.canvas import Timing
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
+from nanobana.protocol.trace import trace_of
 from nanobana_engine.engine import EditFailed, EditFinished
 from nanobana_engine.engine.source import Source
 from nanobana_engine.erase.eraser import Eraser
@@ -99,13 +100,14 @@ class JobRun:
             await self._work(tasks)
             tasks.cancel_scope.cancel()
         if self._stopped is not None:
-            log.info("job %s stopped: %s", self._spec.job, self._stopped)
+            log.info("job stopped", extra=self._facts(why=self._stopped))
         # stale: another worker may have the ticket by now, and needs it to stay pending
         return self._stopped != "stale"
 
     async def _work(self, tasks: TaskGroup) -> None:
         spec, attempt = self._spec, self._claim.attempt
-        log.info("job %s claimed: canvas %s, %s, attempt %d", spec.job, spec.canvas, spec.edit.mode, attempt)
+        waited_ms = max(0.0, time.time() * 1000.0 - spec.created_ms)
+        log.info("job claimed", extra=self._facts(ms=round(waited_ms, 1), mode=spec.edit.mode, attempt=attempt))
         if attempt > LAST_ATTEMPT:
             await self._failed("engine_died", "The engine died three times at this edit. Nothing was changed.")
             return
@@ -117,7 +119,7 @@ class JobRun:
         except NanobanaError as error:
             await self._failed(error.code, error.message)
         except Exception:
-            log.exception("job %s failed", spec.job)
+            log.exception("job failed", extra=self._facts())
             await self._failed("engine_error", "The engine failed at this edit. Nothing was changed; try again.")
 
     async def _tried(self, tasks: TaskGroup) -> None:
@@ -199,7 +201,7 @@ class JobRun:
         raise NanobanaError("Erasing ended without a result. Nothing was changed.", code="erase_failed")
 
     async def _failed(self, code: str, message: str) -> None:
-        log.info("job %s failed: %s", self._spec.job, code)
+        log.info("job failed", extra=self._facts(error_code=code))
         await self._hand_in(
             JobResult(
                 canvas=self._spec.canvas,
@@ -220,7 +222,13 @@ class JobRun:
             self._stopped = order
             return
         await patiently(lambda: hand_in(self._tools.client, result))
-        log.info("job %s handed in after %.0f ms", self._spec.job, (time.perf_counter() - self._began) * 1000)
+        took_ms = round((time.perf_counter() - self._began) * 1000.0, 1)
+        parts = {} if result.timing is None else _rounded(result.timing)
+        log.info("job handed in", extra=self._facts(ms=took_ms, **parts))
+
+    def _facts(self, **more: object) -> dict[str, object]:
+        """Fields of every line about the job; no prompt among them."""
+        return {"trace": trace_of(self._spec.job), "canvas": self._spec.canvas, "job": self._spec.job, **more}
 
     def _timing(self, end: EditFinished, *, read_s: float, patch_s: float) -> Timing:
         total_ms = (time.perf_counter() - self._began) * 1000.0
@@ -233,3 +241,9 @@ class JobRun:
             patch_ms=patch_s * 1000.0,
             total_ms=total_ms,
         )
+
+
+def _rounded(timing: Timing) -> dict[str, float]:
+    """Where the time went, without what is logged as ``ms`` already."""
+    parts = msgspec.structs.asdict(timing)
+    return {name: round(value, 1) for name, value in parts.items() if name != "total_ms"}

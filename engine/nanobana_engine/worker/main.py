@@ -16,13 +16,15 @@ from anyio import CapacityLimiter, to_thread
 
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import FamilyKeys
-from nanobana.protocol.errors import NanobanaError
+from nanobana.logs import configure
+from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana_engine.memory.heap import keep_freed
 from nanobana_engine.worker.arrival import Arrival
 from nanobana_engine.worker.parent import die_with
 from nanobana_engine.worker.settings import WorkerSettings, read
 
 if TYPE_CHECKING:
+    from nanobana.spans import Spans
     from nanobana_engine.engine.residents import Loadable, Residents
     from nanobana_engine.language import Translator
     from nanobana_engine.memory import Memory
@@ -56,7 +58,6 @@ def run(settings: WorkerSettings | None = None, load: Load | None = None) -> Non
     Raises:
         SystemExit: 2 and a sentence on stderr where the settings or the model cannot be used.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("httpx", "httpx2", "huggingface_hub", "diffusers", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries draw progress bars into the log while they load weights
@@ -64,16 +65,37 @@ def run(settings: WorkerSettings | None = None, load: Load | None = None) -> Non
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         settings = settings or read()
+        spans = _spans(settings.otlp)
+        configure("engine", settings.log_level, as_json=settings.log_json, libraries="INFO", told=spans)
         if settings.parent is not None:
             die_with(settings.parent)
         keep_freed()
         anyio.run(serve, settings, load or _from_registry)
+        if spans is not None:
+            spans.close()
     except* NanobanaError as errors:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         sys.stderr.write(f"nanobana engine: {first}\n")
         raise SystemExit(2) from first
+
+
+def _spans(url: str | None) -> Spans | None:
+    """OpenTelemetry where a collector is named.
+
+    Raises:
+        BadInput: ``bad_setting``.
+    """
+    if url is None:
+        return None
+    try:
+        from nanobana.spans import open_spans
+
+        return open_spans("engine", url)
+    except ModuleNotFoundError as error:
+        text = f"NANOBANA_OTLP needs OpenTelemetry (no {error.name}): pip install 'nanobana[otel]'"
+        raise BadInput(text, code="bad_setting") from error
 
 
 async def serve(settings: WorkerSettings, load: Load) -> None:

@@ -36,6 +36,11 @@ class WorkerSettings:
     """Prepare for the masks that members have drawn, while there is nothing else to do (E9)."""
     translator: Path | None = None
     """A folder with a translator of prompts, or with several."""
+    log_level: str = "info"
+    log_json: bool = True
+    """One JSON object a line; False: for people."""
+    otlp: str | None = None
+    """An OpenTelemetry collector that takes OTLP over HTTP; None: no spans."""
     parent: int | None = None
     """Process to die with (J4)."""
     worker: str = field(default_factory=_fresh_id)
@@ -82,6 +87,9 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
         cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),
         ahead=env.get("NANOBANA_AHEAD", "1") != "0",
         translator=_path(env, "NANOBANA_TRANSLATOR"),
+        log_level=env.get("NANOBANA_LOG_LEVEL") or "info",
+        log_json=env.get("NANOBANA_LOG_JSON", "true").lower() not in ("false", "0", "no"),
+        otlp=env.get("NANOBANA_OTLP") or None,
         parent=int(parent) if parent.isdecimal() else None,
     )
 

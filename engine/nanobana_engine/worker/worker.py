@@ -17,6 +17,7 @@ from nanobana.keyspace.client import BLOCK_MS, Client
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana.protocol.jobs import EngineBeat
+from nanobana.protocol.trace import trace_of
 from nanobana_engine.integrity import Integrity
 from nanobana_engine.worker.ahead import Ahead
 from nanobana_engine.worker.facts import Facts
@@ -210,7 +211,7 @@ class Worker:
             for run in runs:
                 try:
                     await run.lease.give_back()
-                    log.info("job %s given back", run.lease.job)
+                    log.info("job given back", extra={"trace": trace_of(run.lease.job), "job": run.lease.job})
                 except NanobanaError:
                     return
 

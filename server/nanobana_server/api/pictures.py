@@ -16,6 +16,7 @@ from nanobana.protocol import codec
 from nanobana.protocol.canvas import Identifier, OpId, Title
 from nanobana.protocol.errors import BadInput, NanobanaError, TooMany
 from nanobana.protocol.messages import ImportProgress
+from nanobana.protocol.trace import name_of, trace_of
 from nanobana.raster.decode import probe
 from nanobana_server.api.bodies import read_query, read_upload
 from nanobana_server.api.edge import Json
@@ -85,7 +86,8 @@ class Pictures:
             )  # fmt: skip
         took = time.monotonic() - began
         self._metrics.import_seconds.observe(took)
-        _log.info("picture imported", canvas=access.canvas, op=op, seq=made.seq, ms=round(took * 1000))
+        name, ms = name_of(op), round(took * 1000)
+        _log.info("picture imported", trace=trace_of(name), canvas=access.canvas, op=name, seq=made.seq, ms=ms)
         return Json({"seq": made.seq, "layer": made.layer, "box": made.box}, 201)
 
     async def _progress(self, access: Access, progress: ImportProgress) -> None:

@@ -86,6 +86,18 @@ async def queue_places(store: Store, family: FamilyKeys | None = None) -> dict[s
     return places
 
 
+async def queue_age_s(store: Store, family: FamilyKeys | None = None) -> float:
+    """How long the oldest ticket waits that no engine has taken yet, in seconds; 0.0 where none does."""
+    keys = family or FamilyKeys()
+    waiting, read = await store.client.pipeline([("ZRANGE", keys.waiting, 0, LOOKED_AT), ("HMGET", keys.desk, *LANES)])
+    sent_ms = [int(member.split(b"/")[2][1:].split(b"-")[0]) for member in waiting]
+    for lane, newest in zip(LANES, read, strict=True):
+        after = f"({newest.decode()}" if newest else "-"
+        first = await store.client.call("XRANGE", keys.stream(lane), after, "+", "COUNT", 1)
+        sent_ms += [int(entry.split("-")[0]) for entry, _ in entries_of(first)]
+    return max(0.0, (await store.now_ms() - min(sent_ms)) / 1000) if sent_ms else 0.0
+
+
 def entries_of(reply: Any) -> Iterator[tuple[str, dict[bytes, bytes]]]:
     """Entries of an XRANGE reply; deleted ones come without fields and are left out."""
     for entry, fields in reply or ():

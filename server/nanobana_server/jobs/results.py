@@ -1,5 +1,6 @@
 """Results: any server takes one and stages it, or refuses it as late or duplicate, then acknowledges (J2, J3)."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from nanobana.keyspace.keys import RESULT_GROUP, RESULTS
 from nanobana.protocol.canvas import Job, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
+from nanobana.protocol.trace import trace_of
 from nanobana_server.jobs import live
 from nanobana_server.jobs.queue import entries_of
 from nanobana_server.jobs.records import KEPT_STATES, read_job
@@ -126,6 +128,7 @@ async def _handle(store: Store, entry: str, fields: dict[bytes, bytes]) -> None:
     except (msgspec.DecodeError, KeyError):
         _log.error("result not understood", entry=entry)
     else:
+        began = time.monotonic()
         try:
             done = await stage(store, result)
         except Unavailable:
@@ -135,9 +138,11 @@ async def _handle(store: Store, entry: str, fields: dict[bytes, bytes]) -> None:
             _log.error("result refused", canvas=result.canvas, job=result.job, reason=str(error))
         _log.info(
             "result staged" if done is not None else "result came too late",
+            trace=trace_of(result.job),
             canvas=result.canvas,
             job=result.job,
             attempt=result.attempt,
+            ms=round((time.monotonic() - began) * 1000, 1),
             seq=done.seq if done is not None else None,
             error_code=result.error_code,
         )

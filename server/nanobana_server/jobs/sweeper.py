@@ -10,6 +10,7 @@ from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys, canvas_index, shard_of
 from nanobana.protocol.canvas import OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
+from nanobana.protocol.trace import trace_of
 from nanobana_server.jobs.decide import carry_out
 from nanobana_server.jobs.queue import UNSENT, is_queued, send
 from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, read_job
@@ -98,10 +99,12 @@ async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: 
     elif entry == UNSENT:
         if silent_ms > UNSENT_MS:
             await send(store, kept.spec, instead_of=entry)
-            _log.info("job sent by the sweeper", canvas=canvas, job=kept.job.id)
+            _log.info("job sent by the sweeper", trace=trace_of(kept.job.id), canvas=canvas, job=kept.job.id)
     elif silent_ms > LOST_MS and not await is_queued(store, kept.spec, entry):
         await send(store, kept.spec, instead_of=entry)
-        _log.warning("lost job sent again", canvas=canvas, job=kept.job.id, attempt=kept.attempt)
+        _log.warning(
+            "lost job sent again", trace=trace_of(kept.job.id), canvas=canvas, job=kept.job.id, attempt=kept.attempt
+        )
 
 
 async def _finish(store: Store, canvas: str, kept: Kept, wanted: Accepting) -> None:
@@ -112,7 +115,7 @@ async def _finish(store: Store, canvas: str, kept: Kept, wanted: Accepting) -> N
         await _discard(store, canvas, kept, "layer_gone", "Its layer was deleted while the result was being laid.")
     except Conflict:  # somebody finished it in this moment
         return
-    _log.warning("acceptance finished by the sweeper", canvas=canvas, job=kept.job.id)
+    _log.warning("acceptance finished by the sweeper", trace=trace_of(kept.job.id), canvas=canvas, job=kept.job.id)
 
 
 async def _expire(store: Store, canvas: str, kept: Kept) -> None:

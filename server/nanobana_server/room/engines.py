@@ -10,6 +10,7 @@ from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import NanobanaError
 from nanobana_server import jobs
+from nanobana_server.metrics import Metrics
 from nanobana_server.room.rooms import Rooms
 from nanobana_server.store import Store
 
@@ -22,7 +23,8 @@ _log = structlog.get_logger("nanobana.engines")
 class EngineWatch:
     """Tells the open rooms what it sees in the store."""
 
-    def __init__(self, store: Store, rooms: Rooms, family: FamilyKeys) -> None:
+    def __init__(self, store: Store, rooms: Rooms, metrics: Metrics, family: FamilyKeys) -> None:
+        self._metrics = metrics
         self._store = store
         self._rooms = rooms
         self._family = family
@@ -45,6 +47,7 @@ class EngineWatch:
 
     async def look(self) -> None:
         """Count the engines that take work, and say what the first one's model can be asked for."""
+        self._metrics.queue_age_seconds.set(await jobs.queue_age_s(self._store, self._family))
         beats = [beat for beat in await engines(self._store.client, self._family) if not beat.draining]
         ready = [beat for beat in beats if not beat.loading]
         first = ready[0] if ready else None

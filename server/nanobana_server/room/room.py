@@ -5,11 +5,13 @@ from typing import Protocol
 
 import anyio
 import msgspec
+import structlog
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import TERMINAL, Change, Manifest, Position
+from nanobana.protocol.canvas import TERMINAL, Change, Job, Manifest, Position
 from nanobana.protocol.jobs import Hint
+from nanobana.protocol.trace import trace_of
 from nanobana_server.metrics import Metrics
 from nanobana_server.room.board import Board
 from nanobana_server.room.cursor import Frames
@@ -23,6 +25,7 @@ RECENTLY_S = 2.0
 MAX_OUTGOING = 512
 """Messages that wait for the relay; while the store is away the oldest are dropped."""
 
+_log = structlog.get_logger("nanobana.room")
 _change = msgspec.msgpack.Decoder(Change)
 
 
@@ -68,6 +71,8 @@ class Room:
         self._metrics = metrics
         self._clock = clock
         self._worked_on: dict[str, float] = {}
+        self._awaited: dict[str, float] = {}
+        """Edits of members here that nothing was seen of yet, and when they were queued."""
         self._readers: dict[str, Reader] = {}
         self._volatile = Volatile()
         self._volatile_at = 0.0
@@ -137,9 +142,19 @@ class Room:
         self.position = Position(change.epoch, seq, change.op)
         if change.job is not None:
             self._follow_job(change.job.id, change.job.state)
+            trace = trace_of(change.job.id)
+            _log.info("job shown", trace=trace, canvas=self.canvas, job=change.job.id, state=change.job.state, seq=seq)
+            self._await_preview(change.job)
             if change.job.state == "staged":
                 self.show()
         self.stir()
+
+    def _await_preview(self, job: Job) -> None:
+        """Time the first look at an edit, on the servers where its author is."""
+        if job.state == "queued" and any(reader.member.user == job.user for reader in self._readers.values()):
+            self._awaited[job.id] = self._clock()
+        elif job.state != "running":
+            self._awaited.pop(job.id, None)
 
     def _follow_job(self, job: str, state: str) -> None:
         if state in TERMINAL or state == "staged":
@@ -163,6 +178,11 @@ class Room:
         match message:
             case m.Preview(job=job, patches=patches):
                 self._worked_on[job] = self._clock()
+                if (message.jpeg is not None or patches) and job in self._awaited:
+                    took = self._clock() - self._awaited.pop(job)
+                    self._metrics.first_preview_seconds.observe(took)
+                    ms = round(took * 1000, 1)
+                    _log.info("first preview", trace=trace_of(job), canvas=self.canvas, job=job, ms=ms)
                 self.board.preview(message, codec.encode(message))
                 if patches:  # at once: staged in this same turn, it would be forgotten and everybody would have to ask
                     self.show()

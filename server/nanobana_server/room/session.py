@@ -13,6 +13,7 @@ from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Manifest
 from nanobana.protocol.errors import NanobanaError, NotFound
+from nanobana.protocol.trace import name_of, trace_of
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.tokens import Access
 from nanobana_server.room.inbox import Expelled, Inbox
@@ -164,21 +165,27 @@ class Session:
         self._worked.set()
 
     async def _do(self, op: m.Op, arrived: float) -> m.Ack | m.Reject:
+        """Whatever is logged meanwhile is of the op's trace; deciding or cancelling an edit is of the edit's."""
+        about = op.job if isinstance(op, m.Decide | m.Cancel) else name_of(op.op)
+        with structlog.contextvars.bound_contextvars(trace=trace_of(about)):
+            return await self._done(op, name_of(op.op), arrived)
+
+    async def _done(self, op: m.Op, name: str, arrived: float) -> m.Ack | m.Reject:
         kind = str(op.__struct_config__.tag)
         try:
             seq = await self._ops.do(op)
         except NanobanaError as error:
             self._count_refusal(error.code)
-            self._log.info("op refused", op=op.op, kind=kind, code=error.code)
+            self._log.info("op refused", op=name, kind=kind, code=error.code, ms=_ms_since(arrived))
             return m.Reject(op=op.op, code=error.code, message=error.message, retry_ms=error.retry_ms)
         except Exception:  # noqa: BLE001 - logged whole; only this op is refused
-            self._log.exception("op failed", op=op.op, kind=kind)
+            self._log.exception("op failed", op=name, kind=kind)
             self._count_refusal("server_error")
             text = "something broke here; your change was not saved"
             return m.Reject(op=op.op, code="server_error", message=text)
         took = time.monotonic() - arrived
         self._metrics.saved_seconds.labels(kind).observe(took)
-        self._log.info("op saved", op=op.op, kind=kind, seq=seq, ms=round(took * 1000, 1))
+        self._log.info("op saved", op=name, kind=kind, seq=seq, ms=round(took * 1000, 1))
         return m.Ack(op=op.op, seq=seq)
 
     def _correct(self, found: m.Diverged) -> None:
@@ -189,6 +196,10 @@ class Session:
 
     def _count_refusal(self, code: str) -> None:
         self._metrics.rejected.labels(code).inc()
+
+
+def _ms_since(moment: float) -> float:
+    return round((time.monotonic() - moment) * 1000, 1)
 
 
 def new_member(access: Access, color: str) -> m.Member:
