@@ -3,12 +3,15 @@
 from nanobana.protocol.canvas import Layer
 from nanobana.protocol.checksum import canvas_sum
 
-LAYERS = [Layer(id="base", name="Base"), Layer(id="sky", name="Sky", visible=False)]
+LAYERS = [
+    Layer(id="base", name="Base"),
+    Layer(id="sky", name="Sky", visible=False, locked=True, blend="multiply", parent="outside"),
+]
 TILES = [("sky", -1, 10, "b" * 32), ("base", 0, 0, "a" * 32), ("base", 2, 0, "")]
 
 
 def test_r9_the_sum_is_the_one_that_the_page_computes() -> None:
-    assert canvas_sum(LAYERS, TILES) == 622895617  # stands in client/web/tests/document.test.ts too
+    assert canvas_sum(LAYERS, TILES) == 1636239691  # stands in client/web/tests/document.test.ts too
 
 
 def test_r9_the_order_of_tiles_does_not_matter_and_everything_else_does() -> None:

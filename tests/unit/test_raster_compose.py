@@ -1,12 +1,16 @@
 """Compositing, flattening, patches, coverage and mip levels."""
 
+from collections.abc import Callable
+
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageChops
 
-from nanobana.protocol.canvas import Layer
+from nanobana.protocol.canvas import Blend, Layer
 from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box, tile_box
 from nanobana.raster import compose, coverage, mips, patches
@@ -58,6 +62,56 @@ def test_over_in_straight_alpha_agrees_with_porter_duff() -> None:
     seen = patch[..., 3] > 0
     assert np.abs(out[..., 3:] - alpha * 255).max() < 0.51
     assert np.abs(out[..., :3] - colour * 255)[seen].max() < 0.51
+
+
+BLENDS: dict[Blend, Callable[[Image.Image, Image.Image], Image.Image]] = {
+    "multiply": ImageChops.multiply,
+    "screen": ImageChops.screen,
+    "overlay": ImageChops.overlay,
+}
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+def test_c1_blend_modes_on_opaque_pixels_are_those_of_another_library(blend: Blend) -> None:
+    base, patch = noise(64, 64, 7), noise(64, 64, 8)
+    base[..., 3] = patch[..., 3] = 255
+    other = np.asarray(BLENDS[blend](Image.fromarray(base), Image.fromarray(patch)), np.int16)
+    assert np.abs(compose.over(base, patch, blend=blend).astype(np.int16) - other).max() <= 1
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+def test_c1_a_blended_layer_over_nothing_is_as_it_is(blend: Blend) -> None:
+    patch = noise(20, 20, 9)
+    seen = patch[..., 3] > 0
+    assert np.array_equal(compose.over(np.zeros_like(patch), patch, blend=blend)[seen], patch[seen])
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+def test_c1_a_blended_layer_over_half_of_something_is_half_blended(blend: Blend) -> None:
+    base, patch = noise(20, 20, 10), noise(20, 20, 11)
+    base[..., 3], patch[..., 3] = 128, 255
+    whole = base.copy()
+    whole[..., 3] = 255
+    blended = compose.over(whole, patch, blend=blend)[..., :3].astype(np.float64)
+    wanted = blended * (128 / 255) + patch[..., :3] * (127 / 255)
+    assert np.abs(compose.over(base, patch, blend=blend)[..., :3] - wanted).max() <= 1.01
+
+
+def test_c1_a_group_is_composited_by_itself_and_laid_down_like_one_layer() -> None:
+    tiles = {(name, 0, 0): noise(256, 256, seed) for seed, name in enumerate("abc")}
+    inside = [Layer(id="b", name="", opacity=0.7), Layer(id="c", name="", blend="overlay")]
+    group = Layer(id="g", name="", group=True, opacity=0.5, blend="multiply")
+    box = Box(0, 0, 256, 256)
+    layers = [Layer(id="a", name=""), *(msgspec.structs.replace(layer, parent="g") for layer in inside), group]
+    alone = compose.flatten(inside, tiles, box)
+    wanted = compose.over(tiles["a", 0, 0], alone, 0.5, "multiply")
+    assert np.array_equal(compose.flatten(layers, tiles, box), wanted)
+
+
+def test_c1_what_is_in_a_hidden_group_does_not_show() -> None:
+    tiles = {("a", 0, 0): noise(256, 256)}
+    layers = [Layer(id="a", name="", parent="g"), Layer(id="g", name="", group=True, visible=False)]
+    assert not compose.flatten(layers, tiles, Box(0, 0, 256, 256)).any()
 
 
 def test_erasing_takes_alpha_only() -> None:

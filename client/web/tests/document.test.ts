@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Document } from '../src/core/document'
 import { mipKey } from '../src/protocol/geometry'
-import { change, job, manifest } from './support'
+import { change, job, layer, manifest } from './support'
 
 test('C4 changes move the position; one that was seen already does nothing', () => {
   const doc = new Document()
@@ -46,11 +46,8 @@ test('C2 a mip key follows its base tiles', () => {
 
 test('R9 the sum is the one that the server computes', () => {
   const doc = new Document()
-  const layers = [
-    { id: 'base', name: 'Base', visible: true, opacity: 1 },
-    { id: 'sky', name: 'Sky', visible: false, opacity: 1 },
-  ]
+  const layers = [layer('base'), layer('sky', { visible: false, locked: true, blend: 'multiply', parent: 'outside' })]
   const tiles: [string, number, number, string][] = [['sky', -1, 10, 'b'.repeat(32)], ['base', 0, 0, 'a'.repeat(32)], ['base', 2, 0, '']]
   doc.load(manifest({ layers, tiles }))
-  expect(doc.sum()).toBe(622895617) // stands in tests/unit/test_protocol_checksum.py too
+  expect(doc.sum()).toBe(1636239691) // stands in tests/unit/test_protocol_checksum.py too
 })

@@ -1,11 +1,15 @@
 // Small builders that the tests share.
-import type { Change, Job, Manifest } from '../src/protocol/types'
+import type { Change, Job, Layer, Manifest } from '../src/protocol/types'
+
+export function layer(id: string, rest: Partial<Layer> = {}): Layer {
+  return { id, name: id.toUpperCase(), visible: true, opacity: 1, blend: 'normal', locked: false, group: false, parent: '', ...rest }
+}
 
 export function manifest(change: Partial<Manifest> = {}): Manifest {
   return {
     position: [1, 10, ['c', 1]],
     canvas: { id: 'x', title: '', width: 1024, height: 1024, used_bytes: 0, budget_bytes: 0 },
-    layers: [{ id: 'a', name: 'A', visible: true, opacity: 1 }],
+    layers: [layer('a')],
     tiles: [],
     jobs: [],
     ...change,

@@ -14,6 +14,7 @@ from nanobana.keyspace.blobs import get_blobs
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.keyspace.snapshot import tile_field
+from nanobana.protocol import stack
 from nanobana.protocol.canvas import Layer
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana.protocol.geometry import Box, tiles_of
@@ -112,23 +113,18 @@ class CanvasReader:
         return await self._at_one_moment(canvas, box, seen, read)
 
     async def _at_one_moment(
-        self, canvas: str, box: Box, seen: Look, read: Callable[[Look, dict[TileKey, str]], Awaitable[T | None]]
+        self, canvas: str, box: Box, before: Look, read: Callable[[Look, dict[TileKey, str]], Awaitable[T | None]]
     ) -> tuple[T, Look]:
         """What `read` makes of a box's layers and tile names, and their look; again where tiles are gone meanwhile."""
         for _ in range(TRIES):
-            keys = [
-                (layer.id, tx, ty)
-                for layer in seen.layers
-                if layer.visible and layer.opacity > 0
-                for tx, ty in tiles_of(box)
-            ]
+            keys = [(layer.id, tx, ty) for layer in stack.seen(before.layers) for tx, ty in tiles_of(box)]
             now = await self.look(canvas, [tile_field(*key) for key in keys])
-            if now.version == seen.version:
+            if now.version == before.version:
                 found = await read(now, dict(zip(keys, now.names, strict=True)))
                 if found is not None:
                     self._remember(canvas, now)
                     return found, now
-            seen = now
+            before = now
         raise Conflict("The canvas changes too fast to be read at the moment. Try again.", code="canvas_busy")
 
     def _remember(self, canvas: str, look: Look) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nanobana.protocol.canvas import Layer
 from nanobana.protocol.geometry import Box, tiles_of
+from nanobana.protocol.stack import seen
 from nanobana.raster.codec import decode_tile
 from nanobana.raster.compose import flatten
 from nanobana.raster.pixels import Rgba, TileKey
@@ -29,7 +30,8 @@ class StoredView:
         self, box: Box, layers: Sequence[Layer], names: Mapping[TileKey, str], data: Mapping[str, bytes]
     ) -> None:
         self._box = box
-        self._layers = [layer for layer in layers if layer.visible and layer.opacity > 0]
+        self._layers = layers
+        self._seen = seen(layers)
         self._names = names
         self._data = data
         self._decoded: OrderedDict[str, Rgba] = OrderedDict()
@@ -47,7 +49,7 @@ class StoredView:
     def read(self, box: Box) -> Rgba:
         """[h, w, 4] of a box in the context's own pixels."""
         there = box.shift(self._box.x0, self._box.y0)
-        keys = [(layer.id, tx, ty) for layer in self._layers for tx, ty in tiles_of(there)]
+        keys = [(layer.id, tx, ty) for layer in self._seen for tx, ty in tiles_of(there)]
         tiles = {key: self._tile(self._names[key]) for key in keys if key in self._names}
         return flatten(self._layers, tiles, there)
 

@@ -1,11 +1,14 @@
 """Deciding an edit: cancel it while it runs, accept or discard its staged result; the first decision wins (J5)."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from nanobana.protocol.canvas import TERMINAL, Job, JobState, Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict, NotAllowed
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import Cancel, Decide
+from nanobana.protocol.stack import around, is_locked, seen
 from nanobana.raster.codec import blob_name
 from nanobana.raster.pixels import Rgba
 from nanobana_server.jobs import live
@@ -55,7 +58,8 @@ async def decide(store: Store, canvas: str, author: Author, message: Decide) -> 
     """Accept one variation onto the canvas, or discard the result.
 
     It is laid on the layer that the edit named where that is the only visible one (or, where it named none, on the
-    only visible one); otherwise, and with `new_layer`, on a new layer right above the visible ones (E5).
+    only visible one); otherwise, where that one is locked, and with `new_layer`, on a new layer right above the visible
+    ones (E5).
 
     Raises:
         WrongState: ``already_decided``.
@@ -208,15 +212,23 @@ async def _lay(
 
 def _target(view: View, job: Job, *, new_layer: bool) -> Layer:
     """The layer to lay on; one that is not in the list yet is to be made."""
-    visible = [layer for layer in view.layers if layer.visible and layer.opacity > 0.0]
     if not new_layer:
         if job.layer is not None and index_of(view.layers, job.layer) is None:
             raise LayerGone(job.layer)
-        alone = visible[0] if len(visible) == 1 and visible[0].opacity >= 1.0 else None
+        alone = _alone(view.layers)
         if alone is not None and job.layer in (None, alone.id):
             return alone
     name = job.prompt.strip()[:LAYER_NAME] or ("Erased" if job.mode == "erase" else "Fill")
     return Layer(id=_own_layer(job), name=name)
+
+
+def _alone(layers: Sequence[Layer]) -> Layer | None:
+    """The layer that is all of the picture, as it is and for everybody to change."""
+    shown = seen(layers)
+    if len(shown) != 1 or is_locked(layers, shown[0]):
+        return None
+    whole = all(layer.opacity >= 1.0 for layer in (shown[0], *around(layers, shown[0].id)))
+    return shown[0] if whole else None
 
 
 def _own_layer(job: Job) -> str:

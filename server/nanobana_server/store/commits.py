@@ -8,7 +8,15 @@ from nanobana.protocol.errors import Conflict, NotFound
 from nanobana_server.store.base import Base
 from nanobana_server.store.blobs import missing
 from nanobana_server.store.request import commit_request
-from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, Refused, WrongState
+from nanobana_server.store.types import (
+    Commit,
+    Committed,
+    LayerGone,
+    LayerLocked,
+    Moved,
+    Refused,
+    WrongState,
+)
 
 
 class Commits(Base):
@@ -25,7 +33,7 @@ class Commits(Base):
             Refused: it was refused before, and stays refused (C6).
             Conflict: ``duplicate`` for an op ID too old to know; ``stale_attempt`` (J2).
             WrongState: ``already_decided`` (J5).
-            LayerGone, NotFound: ``layer_gone``, ``missing_blob``, ``no_canvas``.
+            LayerGone, LayerLocked, NotFound: ``layer_gone``, ``layer_locked``, ``missing_blob``, ``no_canvas``.
             StorageFull: the budget is used up.
         """
         keys, args = commit_request(canvas, commit)
@@ -49,6 +57,8 @@ def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
             return WrongState(facts[0].decode())
         case "layer_gone":
             return LayerGone(facts[0].decode())
+        case "layer_locked":
+            return LayerLocked(facts[0].decode())
         case "missing":
             return missing([name.decode() for name in facts])
         case "full":

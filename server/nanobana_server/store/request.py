@@ -33,6 +33,7 @@ def commit_request(canvas: str, commit: Commit) -> tuple[list[str], list[Word]]:
         "reads": [word for write in commit.tiles for word in (tile_field(*write.key), write.before)],
         "writes": [word for write in commit.tiles for word in (tile_field(*write.key), write.after, write.coverage)],
         "need": commit.need_layers,
+        "open": commit.open_layers,
         "blobs": list(dict.fromkeys(_blobs(commit))),
         "free": commit.over_budget,
         "entries": entries,

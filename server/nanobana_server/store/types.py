@@ -5,8 +5,9 @@ from typing import Literal
 import msgspec
 
 from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId
-from nanobana.protocol.errors import Conflict, NotFound
+from nanobana.protocol.errors import BadInput, Conflict, NotFound
 from nanobana.protocol.jobs import JobSpec
+from nanobana.protocol.stack import is_locked
 from nanobana.raster.codec import blob_name
 from nanobana.raster.pixels import TileKey
 
@@ -101,6 +102,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Version of layers, title and size that this was made from; None where it does not matter."""
     need_layers: tuple[str, ...] = ()
     """Layers that must still exist."""
+    open_layers: tuple[str, ...] = ()
+    """Those of them that nobody may have locked meanwhile, nor a group around them."""
     drop_layers: tuple[str, ...] = ()
     """Layers that go with all their tiles; `tiles` must clear every one. They are not listed in the log entry."""
     canvas: CanvasInfo | None = None
@@ -177,6 +180,20 @@ class LayerGone(NotFound):
         self.layer = layer
 
 
+class LayerLocked(Conflict):
+    """Somebody locked the layer, or a group around it.
+
+    Attributes:
+        layer: its ID.
+    """
+
+    code = "layer_locked"
+
+    def __init__(self, layer: str) -> None:
+        super().__init__("This layer is locked. Unlock it in the list of layers, or choose another one.")
+        self.layer = layer
+
+
 class Gone(Conflict):
     """A reader's position is void; it must start again from the manifest (C4, C8).
 
@@ -214,6 +231,21 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             if found.id == layer:
                 return found
         raise LayerGone(layer)
+
+    def paintable(self, layer: str) -> Layer:
+        """The layer of that ID, if somebody may put pixels on it.
+
+        Raises:
+            LayerGone: there is none.
+            BadInput: ``is_group``.
+            LayerLocked: it is locked, or a group around it.
+        """
+        found = self.layer(layer)
+        if found.group:
+            raise BadInput("This is a group. Choose a layer in it.", code="is_group")
+        if is_locked(self.layers, found):
+            raise LayerLocked(layer)
+        return found
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,8 @@ Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Title = Annotated[str, Meta(max_length=200)]
 Opacity = Annotated[float, Meta(ge=0.0, le=1.0)]
+Blend = Literal["normal", "multiply", "screen", "overlay"]
+"""How a layer's colours meet those beneath it: the separable modes of W3C Compositing and Blending, Level 1."""
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 """The `n` of an op ID; a whole number that JavaScript holds exactly."""
 
@@ -36,12 +38,19 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """One layer; the list of layers runs from bottom to top."""
+    """One layer, or a group of them; the list runs from bottom to top, a group right above all that is in it."""
 
     id: Identifier
     name: Title
     visible: bool = True
     opacity: Opacity = 1.0
+    blend: Blend = "normal"
+    locked: bool = False
+    """Nobody changes it, or what is in it, until somebody unlocks it; showing, hiding and undo go on."""
+    group: bool = False
+    """It holds layers, no pixels: they are composited by themselves, and the outcome like one layer (isolated)."""
+    parent: str = ""
+    """The group that it is in; at the top level where that is empty or there is no such group (any more)."""
 
 
 class TileRef(msgspec.Struct, frozen=True, array_like=True):

@@ -16,6 +16,6 @@ def canvas_sum(layers: Iterable[Layer], tiles: Iterable[tuple[str, int, int, str
         layers: bottom to top.
         tiles: layer, tx, ty, name, in any order; "" (transparent) is left out.
     """
-    rows = [f"{layer.id} {int(layer.visible)}" for layer in layers]
+    rows = [f"{layer.id} {int(layer.visible)}{int(layer.locked)} {layer.blend} {layer.parent}" for layer in layers]
     rows += sorted(f"{layer}/{tx}/{ty} {name}" for layer, tx, ty, name in tiles if name)
     return zlib.crc32("\n".join(rows).encode())

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nanobana.protocol.canvas import Identifier, Number, Opacity, OpId, Position, Side, Title
+from nanobana.protocol.canvas import Blend, Identifier, Number, Opacity, OpId, Position, Side, Title
 from nanobana.protocol.geometry import MAX_SIDE, TILE, Box
 from nanobana.protocol.parameters import BlobName, EditParams
 from nanobana.protocol.wire import INLINE, Wire
@@ -53,6 +53,8 @@ class LayerSet(Wire, frozen=True, tag="layer_set"):
     name: Title | None = None
     visible: bool | None = None
     opacity: Opacity | None = None
+    blend: Blend | None = None
+    locked: bool | None = None
 
 
 class LayerMove(Wire, frozen=True, tag="layer_move"):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Job, Layer, OpId, Position
+from nanobana.protocol.canvas import Blend, Job, Layer, OpId, Position
 from nanobana.protocol.errors import BadInput, NotFound, Unavailable
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, Reference
@@ -106,9 +106,20 @@ class Canvas:
         return layer
 
     async def set_layer(
-        self, layer: str, *, name: str | None = None, visible: bool | None = None, opacity: float | None = None
+        self,
+        layer: str,
+        *,
+        name: str | None = None,
+        visible: bool | None = None,
+        opacity: float | None = None,
+        blend: Blend | None = None,
+        locked: bool | None = None,
     ) -> None:
-        await self._settled(m.LayerSet(op=self.next_op(), layer=layer, name=name, visible=visible, opacity=opacity))
+        """Change what is given; raises NanobanaError ``layer_locked`` where somebody locked it."""
+        set_ = m.LayerSet(
+            op=self.next_op(), layer=layer, name=name, visible=visible, opacity=opacity, blend=blend, locked=locked
+        )
+        await self._settled(set_)
 
     async def move_layer(self, layer: str, index: int) -> None:
         await self._settled(m.LayerMove(op=self.next_op(), layer=layer, index=index))

@@ -1,6 +1,7 @@
 // Draws the picture: checkerboard, layers from cached tiles at the right mip level, provisional strokes, results.
 import { MAX_MIP, TILE, type Box, type Layer } from '../protocol/types'
 import { grow, intersect, isEmpty, overlaps, tileBox, tilesOf } from '../protocol/geometry'
+import { isShown, seen, tree, type Node } from '../protocol/stack'
 import type { Document } from './document'
 import type { Provisional, Provisionals } from './provisional'
 import type { Results, Shown } from './results'
@@ -28,13 +29,16 @@ interface ShownTile {
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
+const BLENDS: Record<Layer['blend'], GlobalCompositeOperation> = { normal: 'source-over', multiply: 'multiply', screen: 'screen', overlay: 'overlay' }
+
 export class Picture {
   live: LiveStroke | null = null
   theme: Theme = { surround: '#1d1c1a', checkA: '#fff', checkB: '#ddd' }
   /** True when the last frame showed every visible tile at its current name. */
   complete = false
   readonly #shown = new Map<string, ShownTile>()
-  #scratch: OffscreenCanvas | null = null
+  /** By how deep in groups they are used. */
+  readonly #sheets: OffscreenCanvas[] = []
   #check: CanvasPattern | null = null
   #checkColors = ''
 
@@ -74,7 +78,7 @@ export class Picture {
     this.#checkerboard(ctx)
     ctx.imageSmoothingEnabled = view.scale * view.dpr < 2
     ctx.imageSmoothingQuality = 'low'
-    for (const layer of document.layers) if (layer.visible && layer.opacity > 0) this.#layer(ctx, layer, visible, level)
+    this.#layers(ctx, visible, level)
     for (const shown of this.results.shown()) {
       if (!overlaps(shown.box, visible)) continue
       this.#result(ctx, shown)
@@ -106,8 +110,7 @@ export class Picture {
     const cy = (visible[1] + visible[3]) / 2
     const wanted: Wanted[] = this.results.wanted(visible, this.view.scale * this.view.dpr).map((url, i) => ({ url, priority: -1000 + i }))
     const ring = intersect(grow(visible, side), bounds)
-    for (const layer of this.document.layers) {
-      if (!layer.visible) continue
+    for (const layer of seen(this.document.layers)) {
       for (const [tx, ty] of tilesOf(ring, level)) {
         const url = this.#url(layer.id, level, tx, ty)
         if (url === '') continue
@@ -128,16 +131,34 @@ export class Picture {
     return mip === undefined ? '' : `${this.base}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
   }
 
-  #layer(ctx: CanvasRenderingContext2D, layer: Layer, visible: Box, level: number): void {
+  /** All layers. Where one is blended they meet on a sheet of their own, so that none is blended with the checkerboard. */
+  #layers(ctx: CanvasRenderingContext2D, visible: Box, level: number): void {
+    const nodes = tree(this.document.layers)
+    if (nodes.every(({ layer }) => layer.blend === 'normal')) {
+      for (const node of nodes) this.#node(ctx, node, visible, level, 0)
+      return
+    }
+    const sheet = this.#sheet(ctx, 0)
+    for (const node of nodes) this.#node(sheet, node, visible, level, 1)
+    ctx.drawImage(sheet.canvas, 0, 0)
+  }
+
+  /** A layer or a group; one that is not just laid over what is there comes by way of a sheet. */
+  #node(ctx: Context, { layer, inside }: Node, visible: Box, level: number, depth: number): void {
+    if (!isShown(layer)) return
     const provisional = this.provisionals.of(layer.id)
     const live = this.live?.layer === layer.id ? this.live : null
-    const grouped = layer.opacity < 1 || live?.mode === 'erase' || provisional.some((item) => item.mode === 'erase')
-    const target = grouped ? this.#group(ctx) : ctx
-    for (const [tx, ty] of tilesOf(visible, level)) this.#slot(target, layer.id, level, tx, ty, provisional)
+    const erased = live?.mode === 'erase' || provisional.some((item) => item.mode === 'erase')
+    const apart = layer.group || erased || layer.opacity < 1 || layer.blend !== 'normal'
+    const target = apart ? this.#sheet(ctx, depth) : ctx
+    if (layer.group) for (const node of inside) this.#node(target, node, visible, level, depth + 1)
+    else for (const [tx, ty] of tilesOf(visible, level)) this.#slot(target, layer.id, level, tx, ty, provisional)
     if (live !== null) this.#live(target, live)
     if (target === ctx) return
     ctx.globalAlpha = layer.opacity
+    ctx.globalCompositeOperation = BLENDS[layer.blend]
     ctx.drawImage(target.canvas, 0, 0)
+    ctx.globalCompositeOperation = 'source-over'
     ctx.globalAlpha = 1
   }
 
@@ -212,24 +233,26 @@ export class Picture {
       if (seq === null) continue
       const waiting = tilesOf(intersect(item.box, visible), level).some(([tx, ty]) => {
         const shown = this.#shown.get(`${item.layer}/${level}/${tx}/${ty}`)
-        return shown === undefined || shown.seq < seq
+        const isIn = this.document.seqAt(item.layer, level, tx, ty) >= seq // a stroke may leave a tile of its box alone
+        return isIn && (shown === undefined || shown.seq < seq)
       })
       if (!waiting) this.provisionals.drop(item.key)
     }
   }
 
-  #group(ctx: CanvasRenderingContext2D): OffscreenCanvasRenderingContext2D {
+  /** An empty canvas of the target's size. */
+  #sheet(ctx: Context, depth: number): OffscreenCanvasRenderingContext2D {
     const { width, height } = ctx.canvas
-    this.#scratch ??= new OffscreenCanvas(width, height)
-    if (this.#scratch.width !== width || this.#scratch.height !== height) {
-      this.#scratch.width = width
-      this.#scratch.height = height
+    const canvas = (this.#sheets[depth] ??= new OffscreenCanvas(width, height))
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width
+      canvas.height = height
     }
-    const group = this.#scratch.getContext('2d')
-    if (group === null) throw new Error('this browser has no 2D canvas')
-    group.clearRect(0, 0, width, height)
-    group.imageSmoothingEnabled = ctx.imageSmoothingEnabled
-    return group
+    const sheet = canvas.getContext('2d')
+    if (sheet === null) throw new Error('this browser has no 2D canvas')
+    sheet.clearRect(0, 0, width, height)
+    sheet.imageSmoothingEnabled = ctx.imageSmoothingEnabled
+    return sheet
   }
 
   #checkerboard(ctx: CanvasRenderingContext2D): void {

@@ -9,7 +9,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 
 /** @param tileNames `layer/tx/ty → name`, transparent ones left out. */
 export function canvasSum(layers: readonly Layer[], tileNames: Readonly<Record<string, string>>): number {
-  const rows = layers.map((layer) => `${layer.id} ${Number(layer.visible)}`)
+  const rows = layers.map((layer) => `${layer.id} ${Number(layer.visible)}${Number(layer.locked)} ${layer.blend} ${layer.parent}`)
   rows.push(...Object.entries(tileNames).map(([place, name]) => `${place} ${name}`).sort())
   let crc = 0xffffffff
   for (const byte of new TextEncoder().encode(rows.join('\n'))) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8)

@@ -1,5 +1,5 @@
 // Generated from nanobana.protocol by `python -m nanobana.protocol.typescript`; do not edit (R1).
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 export const TILE = 256
 export const MAX_SIDE = 16384
 export const MAX_MIP = 6
@@ -48,12 +48,16 @@ export interface CanvasInfo {
   budget_bytes: number
 }
 
-/** One layer; the list of layers runs from bottom to top. */
+/** One layer, or a group of them; the list runs from bottom to top, a group right above all that is in it. */
 export interface Layer {
   id: string
   name: string
   visible: boolean
   opacity: number
+  blend: "multiply" | "normal" | "overlay" | "screen"
+  locked: boolean
+  group: boolean
+  parent: string
 }
 
 /** A tile's place and content name. Wire: ``[layer, tx, ty, name]``; an empty name means transparent again. */
@@ -335,6 +339,8 @@ export interface LayerSet {
   name?: string | null
   visible?: boolean | null
   opacity?: number | null
+  blend?: "multiply" | "normal" | "overlay" | "screen" | null
+  locked?: boolean | null
 }
 
 /** Move to an index of the list without it, 0 = bottom. */

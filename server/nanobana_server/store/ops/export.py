@@ -4,6 +4,7 @@ import numpy as np
 
 from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.protocol.geometry import Box, tile_box
+from nanobana.protocol.stack import seen
 from nanobana.raster.codec import encode_png
 from nanobana.raster.compose import flatten
 from nanobana.raster.pixels import Rgba, Tiles
@@ -38,7 +39,7 @@ async def _flattened(store: Store, canvas: str) -> Rgba:
     info = manifest.canvas
     if info.width == 0 or info.height == 0:
         raise BadInput("This canvas has no size yet.", code="no_size")
-    shown = {layer.id for layer in manifest.layers if layer.visible and layer.opacity > 0.0}
+    shown = {layer.id for layer in seen(manifest.layers)}
     rows: dict[int, dict[tuple[str, int, int], str]] = {}
     for ref in manifest.tiles:
         if ref.layer in shown:

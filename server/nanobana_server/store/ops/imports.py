@@ -10,12 +10,13 @@ import msgspec
 from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict
 from nanobana.protocol.geometry import MAX_MIP, MAX_SIDE, Box, mip_key
+from nanobana.protocol.stack import MAX_LAYERS
 from nanobana.raster import coverage, mips, patches
 from nanobana.raster.codec import encode_tile
 from nanobana.raster.decode import decode_image
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import land
-from nanobana_server.store.ops.layers import MAX_LAYERS, index_of, top_visible
+from nanobana_server.store.ops.layers import index_of, top_visible
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
 from nanobana_server.store.types import Commit, Committed, LayersUndo, Record, TileWrite, UndoWrite, View

@@ -7,6 +7,7 @@ import msgspec
 from nanobana.protocol.canvas import Layer
 from nanobana.protocol.errors import BadInput, Conflict
 from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerSet
+from nanobana.protocol.stack import MAX_LAYERS, is_locked, tree
 from nanobana.raster.coverage import WHOLE
 from nanobana_server.store.ops.landing import land
 from nanobana_server.store.store import Store
@@ -14,6 +15,7 @@ from nanobana_server.store.types import (
     Commit,
     Committed,
     LayerGone,
+    LayerLocked,
     LayersUndo,
     Record,
     TileWrite,
@@ -21,9 +23,10 @@ from nanobana_server.store.types import (
     View,
 )
 
-MAX_LAYERS = 200
-
 LayerOp = LayerAdd | LayerSet | LayerMove | LayerDelete
+
+SET = ("name", "visible", "opacity", "blend", "locked")
+"""What `LayerSet` sets."""
 
 
 async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Committed:
@@ -31,6 +34,7 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
 
     Raises:
         LayerGone: ``layer_gone``.
+        LayerLocked: ``layer_locked``.
         Conflict: ``layer_exists``.
         BadInput: ``too_many_layers``.
     """
@@ -75,16 +79,19 @@ def changed(layers: Sequence[Layer], message: LayerOp) -> tuple[list[Layer], Lay
             raise BadInput(f"A canvas has at most {MAX_LAYERS} layers.", code="too_many_layers")
         above = index_of(new, message.above) if message.above is not None else None
         index = len(new) if above is None else above + 1
-        layer = Layer(id=message.layer, name=message.name)
+        layer = Layer(id=message.layer, name=message.name, parent="" if above is None else new[above].parent)
+        if is_locked([*new, layer], layer):
+            raise LayerLocked(layer.parent)
         new.insert(index, layer)
         return new, LayersUndo(what="add", after=layer, index_after=index)
     if at is None:
         raise LayerGone(message.layer)
     before = new[at]
+    if is_locked(new, before) and not _is_allowed(message):
+        raise LayerLocked(before.id)
     match message:
         case LayerSet():
-            fields = {"name": message.name, "visible": message.visible, "opacity": message.opacity}
-            wanted = {name: value for name, value in fields.items() if value is not None}
+            wanted = {name: value for name in SET if (value := getattr(message, name)) is not None}
             new[at] = msgspec.structs.replace(before, **wanted)
             return new, LayersUndo(what="set", before=before, after=new[at])
         case LayerMove():
@@ -97,14 +104,21 @@ def changed(layers: Sequence[Layer], message: LayerOp) -> tuple[list[Layer], Lay
             return new, LayersUndo(what="delete", before=before, index_before=at)
 
 
+def _is_allowed(message: LayerOp) -> bool:
+    """Whether a locked layer takes it: showing, hiding and unlocking."""
+    free = ("visible", "locked")
+    return isinstance(message, LayerSet) and all(getattr(message, name) is None for name in SET if name not in free)
+
+
 def index_of(layers: Sequence[Layer], layer: str) -> int | None:
     """Where a layer stands in the list, None if it does not."""
     return next((index for index, found in enumerate(layers) if found.id == layer), None)
 
 
 def top_visible(view: View) -> int:
-    """Index right above the top visible layer."""
-    return max((index + 1 for index, layer in enumerate(view.layers) if layer.visible), default=len(view.layers))
+    """Index right above all that shows: above the top visible layer, or the group that it is in."""
+    shown = {node.layer.id for node in tree(view.layers) if node.layer.visible}
+    return max((index + 1 for index, layer in enumerate(view.layers) if layer.id in shown), default=len(view.layers))
 
 
 async def canvas_set(store: Store, canvas: str, user: str, message: CanvasSet) -> Committed:

@@ -18,7 +18,7 @@ async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committ
 
     Raises:
         BadInput: ``bad_patch`` and the codes of `decode_patch`; ``outside`` where it misses the canvas.
-        LayerGone, NotFound, StorageFull.
+        LayerGone, LayerLocked, NotFound, StorageFull.
     """
 
     async def whole() -> Committed:
@@ -60,7 +60,7 @@ async def _one(
 
     async def attempt() -> Committed:
         view = await store.look(canvas, keys)
-        view.layer(message.layer)
+        view.paintable(message.layer)
         tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode, over_budget=over_budget)
         fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
         record = Record(user=user, kind="paint", tiles=fields)
@@ -70,6 +70,7 @@ async def _one(
             kind="paint",
             tiles=tiles,
             need_layers=(message.layer,),
+            open_layers=(message.layer,),
             undo=UndoWrite(record=record, group=group) if tiles else None,
             forget=forget,
             over_budget=over_budget,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from nanobana.protocol.canvas import CanvasInfo, Layer
-from nanobana_server.store.ops.layers import index_of
+from nanobana_server.store.ops.layers import SET, index_of
 from nanobana_server.store.types import LayersUndo
 
 
@@ -74,7 +74,7 @@ def _set(layers: list[Layer], source: Layer, target: Layer) -> None:
     if at is None:
         return
     now = layers[at]
-    fields = [name for name in ("name", "visible", "opacity") if getattr(source, name) != getattr(target, name)]
+    fields = [name for name in (*SET, "parent") if getattr(source, name) != getattr(target, name)]
     wanted = {name: getattr(target, name) for name in fields if getattr(now, name) == getattr(source, name)}
     layers[at] = msgspec.structs.replace(now, **wanted)
 

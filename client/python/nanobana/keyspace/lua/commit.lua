@@ -10,7 +10,7 @@
 --   reads            {field, name, …}: tiles must have these names now ("" = no tile) (C5)
 --   writes           {field, name, coverage, …}: new names
 --   layers, layers_version   ARGV index of the new list; the version that it was made from (also guards title and size)
---   need             layer IDs that must exist
+--   need             layer IDs that must exist;  open: layer IDs that nobody may have locked, nor a group around them
 --   drop             {{layer, count}, …}: layers whose tiles, so many, are all among the writes
 --   title, width, height     new values of the canvas
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
@@ -21,10 +21,12 @@
 --                    group or instead of them
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
---   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id} {"layers"} {"stack"}
+--   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id}
+--   {"layer_locked", id} {"layers"} {"stack"}
 --   {"conflict", field, name now, …} {"missing", name, …} {"full", used, budget}
 
 local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, KEEP_EDITS, JOB_TTL_MS = 2000, 256, 100, 128, 1000, 604800000
+local MOST_LAYERS = 200
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -69,10 +71,17 @@ for e = 1, #entries do
 end
 
 if R.need and #R.need > 0 then
-  local exists = {}
-  for _, layer in ipairs(cmsgpack.unpack(redis.call('GET', LAYERS))) do exists[layer.id] = true end
+  local found = {}
+  for _, layer in ipairs(cmsgpack.unpack(redis.call('GET', LAYERS))) do found[layer.id] = layer end
   for _, id in ipairs(R.need) do
-    if not exists[id] then return {'layer_gone', id} end
+    if not found[id] then return {'layer_gone', id} end
+  end
+  for _, id in ipairs(R.open or {}) do
+    local layer, steps = found[id], 0
+    while layer and steps <= MOST_LAYERS do
+      if layer.locked then return {'layer_locked', id} end
+      layer, steps = found[layer.parent or ''], steps + 1
+    end
   end
 end
 if R.layers_version and R.layers_version ~= layers_version then return {'layers'} end
@@ -89,7 +98,7 @@ if #changed > 1 then return changed end
 if R.drop and #R.drop > 0 then
   local counts = {}
   for _, field in ipairs(redis.call('HKEYS', TILES)) do
-    local layer = string.match(field, '^(.*)/%d+/%d+$')
+    local layer = string.match(field, '^[^/]+')
     counts[layer] = (counts[layer] or 0) + 1
   end
   for _, dropped in ipairs(R.drop) do
