@@ -84,6 +84,8 @@ class Preset:
     few_step: FewStep | None = None
     grow_scale: float = 1.0
     """Scales E1's constants (grow, feather, blend) for small models."""
+    encodes_parts: bool = True
+    """Whether its autoencoder works on the part that changes, where it can (E9); off: on whole pictures, always."""
 
     def with_steps(self, steps: int | None) -> Preset:
         """The preset as an edit wants it that asks for so many steps, whatever its quality."""

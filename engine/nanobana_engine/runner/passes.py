@@ -17,6 +17,7 @@ import torch
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Releases, Request
 from nanobana_engine.models.needs import needs_of
+from nanobana_engine.models.partly import DecodesPart
 from nanobana_engine.runner.noise import stage_noise, step_noise, tile_noise
 from nanobana_engine.runner.short import OutOfMemory, within_memory
 
@@ -39,6 +40,10 @@ class Pass:
     latents: torch.Tensor
     fresh: Callable[[int], torch.Tensor]
     """Unit noise of a step, for samplers that add some."""
+    beneath: Pixels
+    """What stands there now, [h, w, 3]."""
+    changes: Box
+    """Where the result may differ from that, in pixels."""
     clean: torch.Tensor | None = None
     """x0 after the newest step."""
     last: tuple[float, torch.Tensor] | None = None
@@ -170,6 +175,8 @@ class Runner:
             guidance=guidance,
             latents=latents,
             fresh=drawn,
+            beneath=request.pixels,
+            changes=_changes(request.mask),
         )
         made.key = self.adapter.call_key(made.item())
         return made
@@ -269,13 +276,30 @@ class Runner:
 
     @torch.inference_mode()
     def decode(self, one: Pass) -> Pixels:
-        """The finished picture, [h, w, 3] in 0..1.
+        """The finished picture, [h, w, 3] in 0..1; where nothing changes it may be what stands there now.
 
         Raises:
             OutOfMemory: it cannot be decoded at this size.
         """
+        adapter = self.adapter
         with self._timed([one.owner]):
-            return within_memory(lambda: self.adapter.decode(one.latents))
+            if isinstance(adapter, DecodesPart) and not one.changes.is_empty:
+                decodes = adapter.decode_part
+                return within_memory(lambda: decodes(one.latents, one.changes, one.beneath))
+            return within_memory(lambda: adapter.decode(one.latents))
+
+
+MARGIN = 8
+"""Pixels around what changes that are decoded too: resampling looks that far."""
+
+
+def _changes(mask: npt.NDArray[np.float32]) -> Box:
+    """Around where D > 0, with a margin; empty where it nowhere is."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Box(0, 0, 0, 0)
+    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return box.grow(MARGIN).intersect(Box(0, 0, mask.shape[1], mask.shape[0]))
 
 
 def _pooled(mask: npt.NDArray[np.float32], stride: int) -> torch.Tensor:

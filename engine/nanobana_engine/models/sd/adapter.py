@@ -6,9 +6,9 @@ is trained for inpainting and also sees the mask and the picture without what li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
+from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request, Worn
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
+from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.reader import Reader
+from nanobana_engine.models.vae.incremental import IncrementalVae
 
 LEAST_STEPS = 3
 FULL = 0.999
@@ -53,6 +56,10 @@ class SdConditioning:
     loras: tuple[Worn, ...] = ()
 
 
+class GivenUp(Exception):
+    """What was prepared ahead is not wanted any more."""
+
+
 class SdAdapter:
     """Wraps a loaded pipeline of diffusers, of which it uses the components, not the loop."""
 
@@ -72,13 +79,17 @@ class SdAdapter:
             self._vae.to(torch.float32)
         self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
+        self._coder = IncrementalVae(self._vae, preset.latent_stride, is_on=preset.encodes_parts)
         self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
-        self._project = Projection(self._encode, preset.latent_stride)
+        self._project = Projection(lambda pixels: self._encode(pixels, keeps=False), preset.latent_stride)
+        self._memory: Memory | None = None
         self._readers = self._make_readers()
         self._words: Recent[tuple[Tensor, Tensor | None]] = Recent(REMEMBERED)
 
     def remember_in(self, memory: Memory) -> None:
-        """Prompts and latents are remembered there from now on."""
+        """Prompts, latents and the autoencoder's passes are remembered there from now on."""
+        self._memory = memory
+        self._coder.remember_in(memory, self.preset.name)
         for recent in vars(self).values():
             if isinstance(recent, Recent):
                 recent.remember_in(memory, self.preset.name)
@@ -171,22 +182,40 @@ class SdAdapter:
     def _seen(self, request: Request) -> Tensor:
         """[5, h, w]: where D is a half or more the picture is gray to the network and its own to fill."""
         mask = (request.mask >= 0.5).astype(np.float32)
-        kept = request.pixels * (1.0 - mask[..., None]) + 0.5 * mask[..., None]
-        latents = self.encode(kept.astype(np.float32))
+        kept = (request.pixels * (1.0 - mask[..., None]) + 0.5 * mask[..., None]).astype(np.float32)
+        self.encode(request.pixels)  # first, so that of the other only what the mask covers is left to do
+        latents = self._encoded.get(digest(kept), lambda: self._encode(kept, keeps=False))
         cells = F.max_pool2d(torch.from_numpy(mask)[None, None], self.preset.latent_stride)[0]
         return torch.cat([cells.to(latents), latents])
 
     def encode(self, pixels: Pixels) -> Tensor:
         """[H, W, 3] in 0..1 → [4, H/8, W/8] in float32, on the CPU; the newest pictures' are remembered."""
-        return self._encoded.get(digest(pixels), partial(self._encode, pixels))
+        return self._encoded.get(digest(pixels), lambda: self._encode(pixels))
 
-    @torch.inference_mode()
-    def _encode(self, pixels: Pixels) -> Tensor:
-        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
-        latents = self._vae.encode(picture.to(self.device, self._vae.dtype)).latent_dist.mode()[0].float().cpu()
+    def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
+        """What stands there, encoded, and a pass of the decoder that the result will be decoded beside (E9)."""
+        height, width = request.mask.shape
+        if self._memory is not None and not self._memory.device.could_take(needs_of(self, width, height).most):
+            return
+
+        def check() -> None:
+            if not goes_on():
+                raise GivenUp
+
+        with suppress(GivenUp):
+            latents = self._encoded.get(digest(request.pixels), lambda: self._encode(request.pixels, check))
+            self._coder.foresee_decode(self._unscaled(latents), check)
+
+    def _encode(self, pixels: Pixels, check: Callable[[], None] = lambda: None, *, keeps: bool = True) -> Tensor:
+        latents = self._coder.encode(pixels, check, keeps=keeps)
         shift, scale = self._latent_scale()
         scaled: Tensor = (latents - shift) * scale
         return scaled
+
+    def _unscaled(self, latents: Tensor) -> Tensor:
+        """As the autoencoder takes them."""
+        shift, scale = self._latent_scale()
+        return latents / scale.to(latents) + shift.to(latents)
 
     def _latent_scale(self) -> tuple[Tensor, Tensor]:
         """What the VAE's latents are shifted and scaled by, [4, 1, 1] or numbers."""
@@ -271,14 +300,13 @@ class SdAdapter:
         ).to(self.device, self._unet.dtype)
         return embedding
 
-    @torch.inference_mode()
     def decode(self, latents: Tensor) -> Pixels:
         """[4, h, w] → [8h, 8w, 3] in 0..1."""
-        shift, scale = self._latent_scale()
-        scaled = (latents / scale.to(latents) + shift.to(latents))[None].to(self.device, self._vae.dtype)
-        picture = self._vae.decode(scaled, return_dict=False)[0][0].float()
-        pixels: Pixels = (picture / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
-        return pixels
+        return self._coder.decode(self._unscaled(latents))
+
+    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
+        """The same inside a box, in pixels; elsewhere what lies beneath."""
+        return self._coder.decode_part(self._unscaled(latents), box, beneath)
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
         """A pixel a cell, by a projection of the latents; no network runs."""

@@ -1,0 +1,196 @@
+"""An autoencoder that encodes what changed and decodes what is wanted, beside earlier passes that it remembers (E9)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanobana.protocol.geometry import Box
+from nanobana_engine.memory import Memory
+from nanobana_engine.models.base import Pixels
+from nanobana_engine.models.vae.codec import (
+    decode_part,
+    decode_share,
+    decode_whole,
+    encode_part,
+    encode_share,
+    encode_whole,
+)
+from nanobana_engine.models.vae.earlier import Content, Earlier, Pass
+from nanobana_engine.models.vae.gate import Gate, measured
+from nanobana_engine.models.vae.parts import Bools, Part, cells_over, clusters
+from nanobana_engine.models.vae.walk import Unlike
+
+MOST_STALE = 0.25
+"""Of a picture's cells, that may have changed since its statistics were taken."""
+MOST_WORK = 0.6
+"""Of a pass over the whole, that is worth saving the rest."""
+
+Check = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """What was asked for and what was done, each in passes over a whole picture."""
+
+    asked: int = 0
+    done: float = 0.0
+
+    def note(self, done: float) -> None:
+        self.asked += 1
+        self.done += done
+
+
+class IncrementalVae:
+    """Safe to call from several threads, each with other pictures.
+
+    Args:
+        vae: of diffusers.
+        stride: pixels along a side of a latent cell.
+        is_on: False works on whole pictures, and remembers nothing.
+    """
+
+    def __init__(self, vae: Any, stride: int, *, is_on: bool = True) -> None:
+        self._vae = vae
+        self._stride = stride
+        self._gate = None if is_on else Gate()
+        self._lock = threading.Lock()
+        self._pictures = Earlier(stride)
+        self._latents = Earlier(1)
+        self.encoded = Work()
+        self.decoded = Work()
+
+    @property
+    def gate(self) -> Gate:
+        """What may be done in parts; measured when it is first asked for."""
+        with self._lock:
+            if self._gate is None:
+                self._gate = measured(self._vae, self._stride)
+            return self._gate
+
+    def remember_in(self, memory: Memory, model: str) -> None:
+        self._pictures.remember_in(memory, f"{model} encoder")
+        self._latents.remember_in(memory, f"{model} decoder")
+
+    @torch.inference_mode()
+    def encode(self, pixels: Pixels, check: Check = lambda: None, *, keeps: bool = True) -> Tensor:
+        """[H, W, 3] in 0..1 → the latents' mean [c, h, w] in float32, on the host.
+
+        Args:
+            check: called between blocks; may raise, to give up.
+            keeps: remember the pass: for a picture that others will differ little from.
+        """
+        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] * 2.0 - 1.0
+        picture = picture.to(self._device, self._vae.dtype)
+        halo = self.gate.encode
+        if halo is None:
+            return _on_host(self._vae.encode(picture).latent_dist.mode())
+        found = self._pictures.nearest(pixels)
+        made = None if found is None else self._encoded(picture, pixels, *found, halo, check)
+        if made is None:
+            latents, passed = encode_whole(self._vae, picture, check)
+            made = Pass(np.array(pixels), passed, np.zeros(latents.shape[-2:], np.bool_), latents)
+            self._note(self.encoded, 1.0)
+        if keeps:
+            self._pictures.keep(made)
+        assert made.latents is not None
+        return _on_host(made.latents)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, check: Check = lambda: None) -> Pixels:
+        """[c, h, w] as the network takes them → [H, W, 3] in 0..1."""
+        given = latents[None].to(self._device, self._vae.dtype)
+        if self.gate.decode is None:
+            return _pixels(self._vae.decode(given, return_dict=False)[0])
+        picture, passed = decode_whole(self._vae, given, check)
+        self._note(self.decoded, 1.0)
+        content = _content(latents)
+        self._latents.keep(Pass(content, passed, np.zeros(content.shape[:2], np.bool_)))
+        return _pixels(picture)
+
+    @torch.inference_mode()
+    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
+        """The picture where it is wanted, and what lies beneath it elsewhere.
+
+        Args:
+            box: in pixels.
+            beneath: [H, W, 3] in 0..1.
+        """
+        halo = self.gate.decode
+        height, width = latents.shape[-2:]
+        part = Part(cells_over(box, self._stride).intersect(Box(0, 0, width, height)), (width, height))
+        work = 1.0 if halo is None else decode_share(self._vae, part, halo)
+        if halo is None or work > MOST_WORK:
+            return self.decode(latents)
+        found = self._latents.nearest(_content(latents))
+        if found is None or found[1].mean() > MOST_STALE:
+            return self.decode(latents)
+        given = latents[None].to(self._device, self._vae.dtype)
+        try:
+            picture = _pixels(decode_part(self._vae, given, part, halo, found[0].passed))
+        except Unlike:
+            return self.decode(latents)
+        self._note(self.decoded, work)
+        out = np.array(beneath)
+        inside = part.scaled(self._stride)
+        wanted = box.intersect(inside.box)
+        out[wanted.y0 : wanted.y1, wanted.x0 : wanted.x1] = picture[Part(wanted, inside.size).of(inside)]
+        return out
+
+    def foresee_decode(self, latents: Tensor, check: Check = lambda: None) -> None:
+        """Have a pass over the whole ready for parts of pictures that will be much like it."""
+        if self.gate.decode is None:
+            return
+        found = self._latents.nearest(_content(latents))
+        if found is None or found[1].mean() > MOST_STALE / 2:
+            self.decode(latents, check)
+
+    def _encoded(
+        self, picture: Tensor, pixels: Pixels, earlier: Pass, changed: Bools, halo: int, check: Check
+    ) -> Pass | None:
+        """What changed since an earlier pass, encoded; None where that is too much to be told of the rest by it."""
+        assert earlier.latents is not None
+        size = (changed.shape[1], changed.shape[0])
+        stale = earlier.stale | changed
+        parts = [Part(box, size) for box in clusters(changed, 2 * halo)]
+        work = sum(encode_share(part, halo) for part in parts)
+        if stale.mean() > MOST_STALE or work > MOST_WORK:
+            return None
+        latents, passed = earlier.latents, earlier.passed
+        try:
+            for part in parts:
+                latents, passed = encode_part(self._vae, picture, latents, part, halo, passed, check)
+        except Unlike:
+            return None
+        self._note(self.encoded, work)
+        return replace(earlier, content=np.array(pixels), passed=passed, stale=stale, latents=latents)
+
+    def _note(self, work: Work, done: float) -> None:
+        with self._lock:
+            work.note(done)
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = next(self._vae.parameters()).device
+        return device
+
+
+def _content(latents: Tensor) -> Content:
+    """[c, h, w] → [h, w, c]."""
+    content: Content = latents.float().permute(1, 2, 0).contiguous().cpu().numpy()
+    return content
+
+
+def _on_host(latents: Tensor) -> Tensor:
+    return latents[0].float().cpu()
+
+
+def _pixels(picture: Tensor) -> Pixels:
+    pixels: Pixels = (picture[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
+    return pixels
