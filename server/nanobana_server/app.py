@@ -32,9 +32,10 @@ from nanobana_server.api.pages import Pages
 from nanobana_server.api.pictures import Pictures
 from nanobana_server.api.routes import Handlers, routes
 from nanobana_server.api.serving import DrainingServer, config_of, listen
+from nanobana_server.api.sharing import Sharing
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.budgets import Budgets
-from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.standing import StandingWatch
 from nanobana_server.policy.tokens import Signer
 from nanobana_server.room.door import Door
 from nanobana_server.room.engines import EngineWatch
@@ -114,12 +115,12 @@ async def _assemble(
     server = "s" + secrets.token_hex(5)
     clock = time.monotonic
     metrics = Metrics()
-    links = LinkWatch(store, clock)
+    standing = StandingWatch(store, server, clock)
     budgets = Budgets(store, settings, clock, lambda what: metrics.over_budget.labels(what).inc())
     signer = Signer(await store.secret(), time.time)
-    rooms = Rooms(store, server, pace, metrics, links, clock)
+    rooms = Rooms(store, server, pace, metrics, standing, clock)
     door = Door(
-        rooms, store, links, budgets, metrics, allowance, clock,
+        rooms, store, standing, budgets, metrics, allowance, clock,
         seats=settings.room_members, watchers=settings.room_watchers,
     )  # fmt: skip
 
@@ -127,7 +128,7 @@ async def _assemble(
         await websocket.accept()
         await door.serve(SocketWire(websocket), websocket.path_params["canvas"])
 
-    canvases = Canvases(store, server, signer, links, settings, budgets)
+    canvases = Canvases(store, signer, standing, settings, budgets)
     handlers = Handlers(
         pages=Pages(settings.static),
         health=Health(store, rooms, metrics),
@@ -136,6 +137,7 @@ async def _assemble(
         pictures=Pictures(store, settings, metrics, budgets),
         files=Files(store, settings, canvases),
         edits=Edits(store),
+        sharing=Sharing(store, standing),
         socket=accept,
     )
     await tasks.start(rooms.run)
@@ -144,7 +146,7 @@ async def _assemble(
     tasks.start_soon(_forever, "upkeep", partial(jobs.run_upkeep, store, settings.sleep_after_ms))
     tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, metrics, FamilyKeys()).run)
     app.state.rooms = rooms
-    app.router.routes[:] = routes(handlers, Gate(signer, links))
+    app.router.routes[:] = routes(handlers, Gate(signer, standing))
     _log.info("server ready", server=server)
     return rooms
 

@@ -5,39 +5,129 @@ import msgspec
 import pytest
 
 from nanobana.keyspace.keys import CanvasKeys
-from nanobana.protocol.errors import NotFound
+from nanobana.protocol.errors import Conflict, NanobanaError, NotAllowed, NotFound
 from nanobana.protocol.messages import Member
 from nanobana_server.store import Store
+from nanobana_server.store.access import Invitation
 from support.strokes import Easel
 
 
-async def test_a_link_is_found_by_its_secret_until_it_is_revoked(store: Store, easel: Easel) -> None:
-    secrets = await store.create_links(easel.id)
-    assert set(secrets) == {"owner", "editor", "viewer"}
-    found = await store.find_link(easel.id, secrets["viewer"])
-    assert found is not None
-    link, role = found
-    assert role == "viewer"
-    assert await store.link_holds(easel.id, link)
+async def refusal(store: Store, canvas: str, secret: str, user: str) -> str:
+    """The code with which somebody is refused who comes by a link."""
+    with pytest.raises(NotAllowed) as refused:
+        await store.admit(canvas, secret, user)
+    return refused.value.code
+
+
+async def test_a_link_lets_in_until_it_is_revoked(store: Store, easel: Easel) -> None:
+    made = await store.create_links(easel.id)
+    assert set(made) == {"owner", "editor", "commenter", "viewer"}
+    link, secret = made["viewer"]
+    admitted = await store.admit(easel.id, secret, "ana")
+    assert (admitted.link, admitted.role) == (link, "viewer")
     await store.revoke_link(easel.id, link)
-    assert await store.find_link(easel.id, secrets["viewer"]) is None
-    assert not await store.link_holds(easel.id, link)
-    assert await store.find_link(easel.id, "guess") is None
-    assert [(kept.role, kept.revoked) for kept in await store.list_links(easel.id)] == [
-        ("owner", False),
-        ("editor", False),
-        ("viewer", True),
+    assert await refusal(store, easel.id, secret, "ana") == "bad_link"
+    assert await refusal(store, easel.id, "guess", "ana") == "bad_link"
+    assert [(kept.role, kept.state, kept.used) for kept in await store.list_links(easel.id)] == [
+        ("owner", "open", 0),
+        ("editor", "open", 0),
+        ("commenter", "open", 0),
+        ("viewer", "revoked", 1),
     ]
     with pytest.raises(NotFound):
         await store.revoke_link(easel.id, "nobody")
 
 
+async def test_a_link_for_three_people_lets_in_three_of_many_who_come_at_once_and_those_again(
+    store: Store, easel: Easel
+) -> None:
+    link, secret = await store.create_link(easel.id, Invitation(role="editor", max_uses=3))
+    came: dict[str, str] = {}
+
+    async def come(user: str) -> None:
+        try:
+            came[user] = (await store.admit(easel.id, secret, user)).role
+        except NanobanaError as error:
+            came[user] = error.code
+
+    async with anyio.create_task_group() as group:
+        for n in range(12):
+            group.start_soon(come, f"u{n}")
+    inside = [user for user, what in came.items() if what == "editor"]
+    assert len(inside) == 3
+    assert set(came.values()) == {"editor", "link_used_up"}
+    assert (await store.admit(easel.id, secret, inside[0])).link == link
+    (kept,) = await store.list_links(easel.id)
+    assert (kept.state, kept.used, kept.holds) == ("used_up", 3, True)
+    assert [await store.links_of(easel.id, user) for user in (inside[0], "stranger")] == [[link], []]
+
+
+async def test_a_link_ends_when_its_time_is_over_by_the_stores_clock(store: Store, easel: Easel) -> None:
+    now_ms = await store.now_ms()
+    _, late = await store.create_link(easel.id, Invitation(role="editor", expires_ms=now_ms - 1))
+    _, early = await store.create_link(easel.id, Invitation(role="editor", expires_ms=now_ms + 60_000))
+    assert await refusal(store, easel.id, late, "ana") == "link_expired"
+    assert (await store.admit(easel.id, early, "ana")).role == "editor"
+    assert [kept.holds for kept in await store.list_links(easel.id)].count(True) == 1
+
+
+async def test_the_last_link_by_which_an_owner_can_always_come_stays(store: Store, easel: Easel) -> None:
+    last, _ = await store.create_link(easel.id, Invitation(role="owner"))
+    passing = [
+        await store.create_link(easel.id, Invitation(role="owner", max_uses=1)),
+        await store.create_link(easel.id, Invitation(role="owner", expires_ms=await store.now_ms() + 60_000)),
+    ]
+    with pytest.raises(Conflict) as refused:
+        await store.revoke_link(easel.id, last)
+    assert refused.value.code == "last_owner"
+    for link, _ in passing:
+        await store.revoke_link(easel.id, link)
+    another, _ = await store.create_link(easel.id, Invitation(role="owner"))
+    taken: list[str] = []
+
+    async def revoke(link: str) -> None:
+        try:
+            await store.revoke_link(easel.id, link)
+            taken.append(link)
+        except Conflict:
+            pass
+
+    async with anyio.create_task_group() as group:
+        for link in (last, another):
+            group.start_soon(revoke, link)
+    assert len(taken) == 1, "of two owners who revoke each other's link at once one stays"
+
+
+async def test_r7_what_an_owner_decides_about_somebody_is_kept(store: Store, easel: Easel) -> None:
+    _, secret = await store.create_link(easel.id, Invitation(role="editor"))
+    before_ms = await store.now_ms()
+    await store.decide_about(easel.id, "ana", "ben", "role", "commenter")
+    await store.decide_about(easel.id, "ana", "ben", "ban")
+    (ben,) = await store.verdicts(easel.id)
+    assert (ben.user, ben.role, ben.banned) == ("ben", "commenter", True)
+    assert ben.kicked_ms >= before_ms
+    assert await refusal(store, easel.id, secret, "ben") == "banned"
+    await store.decide_about(easel.id, "ana", "ben", "forgive")
+    again = await store.admit(easel.id, secret, "ben")
+    assert (again.link_role, again.role) == ("editor", "commenter")
+
+
+async def test_r7_of_two_owners_who_demote_each_other_the_first_one_stays_owner(store: Store, easel: Easel) -> None:
+    await store.decide_about(easel.id, "ana", "ben", "role", "viewer")
+    with pytest.raises(NotAllowed):
+        await store.decide_about(easel.id, "ben", "ana", "role", "viewer")
+    with pytest.raises(NotAllowed) as refused:
+        await store.decide_about(easel.id, "ana", "ana", "ban")
+    assert refused.value.code == "not_yourself"
+    assert [verdict.user for verdict in await store.verdicts(easel.id)] == ["ben"]
+
+
 async def test_the_store_keeps_no_secret_of_a_link_and_a_link_opens_one_canvas_only(store: Store, easel: Easel) -> None:
     other = await Easel.new(store)
-    secret = (await store.create_links(easel.id))["owner"]
+    _, secret = (await store.create_links(easel.id))["owner"]
     kept = await store.client.call("HGETALL", CanvasKeys(easel.id).links)
     assert secret not in repr(kept)
-    assert await store.find_link(other.id, secret) is None
+    assert await refusal(store, other.id, secret, "ana") == "bad_link"
 
 
 async def test_a_ticket_works_once_for_one_of_many(store: Store) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change
-from nanobana.protocol.errors import NotFound, Unavailable
+from nanobana.protocol.errors import NotAllowed, NotFound, Unavailable
 from nanobana.protocol.geometry import Box
 from nanobana_server.jobs import upkeep
 from nanobana_server.store import Store
@@ -165,11 +165,12 @@ async def test_c8_a_canvas_that_sleeps_leaves_nothing_in_the_store_and_wakes_as_
     left = [key for key in keys.all if await store.client.call("EXISTS", key)]
     assert left == [keys.asleep]
     assert not await store.put_to_sleep(easel.id), "it sleeps already"
-    assert await store.find_link(easel.id, links["owner"]) is None
+    with pytest.raises(NotAllowed):
+        await store.admit(easel.id, links["owner"][1], "ana")
     assert await store.wake(easel.id)
     assert await easel.manifest() == before
     assert await whole(store, easel.id) == history
-    assert await store.find_link(easel.id, links["owner"]) is not None
+    assert (await store.admit(easel.id, links["owner"][1], "ana")).role == "owner"
     assert not await store.wake(easel.id), "it is awake"
     await easel.undo("ana")
     assert (await easel.pixel(20, 20)) == (0, 0, 0, 0)

@@ -30,7 +30,9 @@ async def servers(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator
 
 def at(server: LiveServer, links: Links) -> Links:
     """The same canvas by another server."""
-    return Links(*(replace(link, origin=server.origin) for link in (links.owner, links.edit, links.view)))
+    return Links(
+        *(replace(link, origin=server.origin) for link in (links.owner, links.edit, links.view, links.comment))
+    )
 
 
 def edit(who: RawMember, x: int) -> m.Edit:

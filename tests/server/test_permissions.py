@@ -1,18 +1,22 @@
-"""Every message from every role over a real socket: what the table does not allow is refused, by default (R7)."""
+"""Every row of the table of access for every role: messages over a real socket, routes over HTTP (R7).
+
+What the table does not allow is refused, and what it does not name nobody may do.
+"""
 
 import pytest
+from starlette.routing import Route, WebSocketRoute
 
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import OpId, Position, Role
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
-from nanobana_server.policy.table import OPS
+from nanobana_server.policy.table import OPS, ROLES, ROUTES, TABLE
 from support.bombs import png
-from support.live_server import Links
-from support.members import RawMember, member
+from support.live_server import Links, LiveServer
+from support.members import RawMember, member, ticket_of
 
 BOX = Box(0, 0, 8, 8)
-ROLES: tuple[Role, ...] = ("owner", "editor", "viewer")
+EACH = [pytest.param(kind, role, id=f"{kind.__name__}-{role}") for kind in OPS for role in ROLES]
 
 
 def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
@@ -41,8 +45,11 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
     return {type(message): message for message in made}
 
 
-def test_r7_every_kind_of_message_is_tried() -> None:
-    assert set(messages(OpId("c", 1))) == set(m.ClientMessage.__args__) == set(OPS)
+def test_r7_every_message_and_every_route_is_in_the_table_and_nothing_else(server: LiveServer) -> None:
+    routes = [route.name for route in server.app.routes if isinstance(route, Route | WebSocketRoute)]
+    assert len(routes) == len(server.app.routes)
+    assert set(TABLE) == {*m.ClientMessage.__args__, *routes}
+    assert set(messages(OpId("c", 1))) == set(OPS)
 
 
 async def codes_of(who: RawMember, message: m.ClientMessage) -> set[str]:
@@ -56,19 +63,39 @@ async def codes_of(who: RawMember, message: m.ClientMessage) -> set[str]:
     return {each.code for each in who.seen[seen:] if isinstance(each, m.Reject | m.Problem)}
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("kind", list(OPS), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("kind", "role"), EACH)
 async def test_r7_a_role_may_send_what_the_table_says_and_nothing_else(
     canvas: Links, kind: type[m.ClientMessage], role: Role
 ) -> None:
-    link = {"owner": canvas.owner, "editor": canvas.edit, "viewer": canvas.view}[role]
-    async with member(link) as (who, _):
+    async with member(canvas.by_role[role]) as (who, _):
         codes = await codes_of(who, messages(who.op())[kind])
-    assert ("not_allowed" in codes) == (role not in OPS[kind]), codes
+    assert ("not_allowed" in codes) == (ROLES.index(role) < ROLES.index(OPS[kind].value)), codes
 
 
-async def test_r7_a_viewer_who_tries_everything_changes_nothing(canvas: Links) -> None:
-    async with member(canvas.edit) as (ana, welcome), member(canvas.view) as (ben, _):
+@pytest.mark.parametrize("name", [name for name, need in ROUTES.items() if need.value in ROLES])
+async def test_r7_a_route_lets_in_exactly_the_roles_of_the_table(server: LiveServer, canvas: Links, name: str) -> None:
+    route = next(route for route in server.app.routes if isinstance(route, Route) and route.name == name)
+    path = route.path.replace("{canvas}", canvas.edit.canvas)
+    for part, value in {
+        "{name}": "0" * 32, "{layer}": "l", "{level:int}": "1", "{tx:int}": "0", "{ty:int}": "0", "{key}": "0" * 16,
+        "{link}": "none", "{user}": "somebody",
+    }.items():  # fmt: skip
+        path = path.replace(part, value)
+    method = next(iter(route.methods - {"HEAD"})) if route.methods else "GET"
+    async with server.http() as http:
+        assert (await http.request(method, path)).json()["code"] == "no_access"
+        forged = await http.request(method, path, headers={"authorization": "Bearer e30.e30.x"})
+        assert (forged.status_code, forged.json()["code"]) == (403, "token_invalid")
+        for role in ROLES:
+            access = (await ticket_of(canvas.by_role[role]))["access"]
+            answer = await http.request(method, path, headers={"authorization": f"Bearer {access}"})
+            refused = answer.status_code == 403
+            assert refused == (ROLES.index(role) < ROLES.index(ROUTES[name].value)), (name, role, answer.text)
+
+
+@pytest.mark.parametrize("role", ["viewer", "commenter"])
+async def test_r7_who_may_not_edit_and_tries_everything_changes_nothing(canvas: Links, role: Role) -> None:
+    async with member(canvas.edit) as (ana, welcome), member(canvas.by_role[role]) as (ben, _):
         for kind in OPS:
             if kind is not m.Hello:
                 await codes_of(ben, messages(ben.op())[kind])

@@ -10,6 +10,7 @@ import anyio
 import httpx2 as httpx
 from starlette.applications import Starlette
 
+from nanobana.protocol.canvas import Role
 from nanobana.sdk.link import Link
 from nanobana_server.api.serving import DrainingServer, config_of, listen
 from nanobana_server.app import create_app
@@ -21,11 +22,16 @@ from nanobana_server.settings import Settings
 
 @dataclass(frozen=True)
 class Links:
-    """The three links of one canvas."""
+    """The links of one canvas."""
 
     owner: Link
     edit: Link
     view: Link
+    comment: Link
+
+    @property
+    def by_role(self) -> dict[Role, Link]:
+        return {"viewer": self.view, "commenter": self.comment, "editor": self.edit, "owner": self.owner}
 
 
 class LiveServer:
@@ -51,7 +57,9 @@ class LiveServer:
             answer = await http.post("/api/canvases", json=size)
         assert answer.status_code == 201, answer.text
         made = answer.json()
-        return Links(*(Link(self.origin, made["canvas"], made["links"][role]) for role in ("owner", "edit", "view")))
+        return Links(
+            *(Link(self.origin, made["canvas"], made["links"][role]) for role in ("owner", "edit", "view", "comment"))
+        )
 
     def stop(self) -> None:
         """As SIGTERM would."""

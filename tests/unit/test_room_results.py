@@ -4,9 +4,10 @@ import msgspec
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import CanvasInfo, Change, Job, Manifest, OpId, Position
+from nanobana.protocol.canvas import CanvasInfo, Change, Job, Manifest, OpId, Position, Role
 from nanobana.protocol.geometry import Box
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.tokens import Access
 from nanobana_server.room.pace import Pace
 from nanobana_server.room.room import Room
 
@@ -16,7 +17,7 @@ PATCH = "0" * 32
 class Watcher:
     """A member whose socket takes everything at once."""
 
-    link = ""
+    access = Access(canvas="x", role="editor", link="l", user="ben", name="Ben", expires=0)
     lags = False
 
     def __init__(self, room: Room) -> None:
@@ -30,6 +31,9 @@ class Watcher:
             self._cursor = step.until
             if step.frame:
                 self.heard += codec.read_server(step.frame[4 if step.frame[1] == 126 else 2 :])
+
+    def become(self, role: Role) -> None:
+        raise AssertionError(role)
 
     def end(self, code: int, problem: m.Problem) -> None:
         raise AssertionError(problem)

@@ -1,9 +1,9 @@
-"""Who calls: a request's access by cookie or Bearer token, checked against the link that it came from (design §8)."""
+"""Who calls: a request's access by cookie or Bearer token, checked against what counts now (design §8, R7)."""
 
 from starlette.requests import Request
 
 from nanobana.protocol.errors import NotAllowed, NotFound
-from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.standing import StandingWatch
 from nanobana_server.policy.table import Need, satisfies
 from nanobana_server.policy.tokens import Access, Signer
 
@@ -31,23 +31,24 @@ def canvas_of(request: Request) -> str:
 class Gate:
     """Checks requests against the table of routes."""
 
-    def __init__(self, signer: Signer, links: LinkWatch) -> None:
+    def __init__(self, signer: Signer, standing: StandingWatch) -> None:
         self._signer = signer
-        self._links = links
+        self._standing = standing
 
     async def require(self, request: Request, need: Need) -> Access:
         """The access of a caller that may use a route which needs a role.
 
         Raises:
-            NotAllowed: ``no_access``, ``token_invalid``, ``token_expired``, ``revoked`` or ``not_allowed``.
+            NotAllowed: ``no_access``, ``token_invalid``, ``token_expired``, ``revoked``, ``kicked``, ``banned`` or
+                ``not_allowed``.
         """
         canvas = canvas_of(request)
         access = self._signer.check(self._token(request, canvas))
         if access.canvas != canvas:
             raise NotAllowed("this access is for another canvas", code="no_access")
-        await self._links.require(canvas, access.link)
-        if not satisfies(access.role, need):
-            raise NotAllowed(f"this needs the {need.value}'s link; yours is for a {access.role}")
+        role = await self._standing.role_of(access)
+        if not satisfies(role, need):
+            raise NotAllowed(f"this needs the role of {need.value}; yours is {role}")
         return access
 
     @staticmethod

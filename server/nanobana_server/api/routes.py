@@ -16,6 +16,7 @@ from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
 from nanobana_server.api.pictures import Pictures
+from nanobana_server.api.sharing import Sharing
 from nanobana_server.policy.table import ROUTES, Need
 from nanobana_server.policy.tokens import Access
 
@@ -23,7 +24,7 @@ Open = Callable[[Request], Awaitable[Response]]
 Guarded = Callable[[Request, Access], Awaitable[Response]]
 Socket = Callable[[WebSocket], Awaitable[None]]
 
-_ROLES = frozenset({Need.VIEWER, Need.EDITOR, Need.OWNER})
+_ROLES = frozenset({Need.VIEWER, Need.COMMENTER, Need.EDITOR, Need.OWNER})
 _CANVAS = "/api/canvases/{canvas}"
 
 
@@ -38,6 +39,7 @@ class Handlers:
     pictures: Pictures
     files: Files
     edits: Edits
+    sharing: Sharing
     socket: Socket
 
 
@@ -66,7 +68,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
 
     pages, health, canvases = handlers.pages, handlers.health, handlers.canvases
     blobs, pictures = handlers.blobs, handlers.pictures
-    files = handlers.files
+    files, sharing = handlers.files, handlers.sharing
     assert ROUTES["socket"] is Need.TICKET
     return [
         guarded("get_blob", f"{_CANVAS}/blobs/{{name}}", blobs.get),  # asked for most, so looked at first
@@ -89,9 +91,14 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),
         guarded("save_file", f"{_CANVAS}/file", files.save),
-        guarded("list_links", f"{_CANVAS}/links", canvases.list_links),
-        guarded("create_link", f"{_CANVAS}/links", canvases.create_link, "POST"),
-        guarded("revoke_link", f"{_CANVAS}/links/{{link}}", canvases.revoke_link, "DELETE"),
+        guarded("list_links", f"{_CANVAS}/links", sharing.list_links),
+        guarded("create_link", f"{_CANVAS}/links", sharing.create_link, "POST"),
+        guarded("revoke_link", f"{_CANVAS}/links/{{link}}", sharing.revoke_link, "DELETE"),
+        guarded("list_people", f"{_CANVAS}/people", sharing.list_people),
+        guarded("set_role", f"{_CANVAS}/people/{{user}}/role", sharing.set_role, "PUT"),
+        guarded("kick", f"{_CANVAS}/people/{{user}}/kick", sharing.kick, "POST"),
+        guarded("ban", f"{_CANVAS}/people/{{user}}/ban", sharing.ban, "PUT"),
+        guarded("forgive", f"{_CANVAS}/people/{{user}}/ban", sharing.forgive, "DELETE"),
         guarded("delete_canvas", _CANVAS, canvases.delete, "DELETE"),
         public("asset", "/{path:path}", pages.asset),
     ]

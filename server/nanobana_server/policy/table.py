@@ -1,4 +1,4 @@
-"""The two tables of access: which roles may send which message, and what each HTTP route asks for (R7, design §8)."""
+"""The one table of access: what each message and each HTTP route asks for, deny by default (R7, design §8)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from nanobana.protocol.canvas import Role
 
 
 class Need(StrEnum):
-    """What a route asks of the one who calls it."""
+    """What a message or a route asks of the one who sends it."""
 
     NOTHING = "nothing"
     """Anybody; the route shows no canvas."""
@@ -17,37 +17,33 @@ class Need(StrEnum):
     TICKET = "ticket"
     """A room ticket in the first message of the socket."""
     VIEWER = "viewer"
+    COMMENTER = "commenter"
     EDITOR = "editor"
     OWNER = "owner"
 
 
-_EVERYBODY: frozenset[Role] = frozenset({"owner", "editor", "viewer"})
-_EDITORS: frozenset[Role] = frozenset({"owner", "editor"})
-_NOBODY: frozenset[Role] = frozenset()
+ROLES: tuple[Role, ...] = ("viewer", "commenter", "editor", "owner")
+"""Each may do what those before it may, and more."""
 
-OPS: Mapping[type[m.ClientMessage], frozenset[Role]] = {
-    m.Hello: _EVERYBODY,
-    m.Ping: _EVERYBODY,
-    m.Cursor: _EVERYBODY,
-    m.Diverged: _EVERYBODY,
-    m.Stroke: _EDITORS,
-    m.Mask: _EDITORS,
-    m.Prepare: _EDITORS,
-    m.Paint: _EDITORS,
-    m.LayerAdd: _EDITORS,
-    m.LayerSet: _EDITORS,
-    m.LayerMove: _EDITORS,
-    m.LayerDelete: _EDITORS,
-    m.CanvasSet: _EDITORS,
-    m.Edit: _EDITORS,
-    m.Cancel: _EDITORS,
-    m.Decide: _EDITORS,
-    m.Undo: _EDITORS,
-    m.Redo: _EDITORS,
-}
-"""Roles that may send a message; one that is missing here may be sent by nobody. Whose job it is, `jobs` checks."""
-
-ROUTES: Mapping[str, Need] = {
+TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
+    m.Hello: Need.VIEWER,
+    m.Ping: Need.VIEWER,
+    m.Cursor: Need.VIEWER,
+    m.Diverged: Need.VIEWER,
+    m.Stroke: Need.EDITOR,
+    m.Mask: Need.EDITOR,
+    m.Prepare: Need.EDITOR,
+    m.Paint: Need.EDITOR,
+    m.LayerAdd: Need.EDITOR,
+    m.LayerSet: Need.EDITOR,
+    m.LayerMove: Need.EDITOR,
+    m.LayerDelete: Need.EDITOR,
+    m.CanvasSet: Need.EDITOR,
+    m.Edit: Need.EDITOR,
+    m.Cancel: Need.EDITOR,
+    m.Decide: Need.EDITOR,
+    m.Undo: Need.EDITOR,
+    m.Redo: Need.EDITOR,
     "page": Need.NOTHING,
     "canvas_page": Need.NOTHING,
     "asset": Need.NOTHING,
@@ -72,18 +68,26 @@ ROUTES: Mapping[str, Need] = {
     "list_links": Need.OWNER,
     "create_link": Need.OWNER,
     "revoke_link": Need.OWNER,
+    "list_people": Need.OWNER,
+    "set_role": Need.OWNER,
+    "kick": Need.OWNER,
+    "ban": Need.OWNER,
+    "forgive": Need.OWNER,
     "delete_canvas": Need.OWNER,
 }
-"""What each route, by its name, asks for; the app refuses to start with a route that is missing here."""
+"""Messages by their type, routes by their name; what is missing here nobody may send, and the app refuses to start with
+such a route. Whose job it is, `jobs` checks."""
 
-_RANK: Mapping[str, int] = {"viewer": 1, "editor": 2, "owner": 3}
+OPS: Mapping[type[m.ClientMessage], Need] = {what: need for what, need in TABLE.items() if not isinstance(what, str)}
+ROUTES: Mapping[str, Need] = {what: need for what, need in TABLE.items() if isinstance(what, str)}
 
 
 def may(role: Role, message: type[m.ClientMessage]) -> bool:
     """Whether a member of this role may send such a message; no for everything that the table does not name."""
-    return role in OPS.get(message, _NOBODY)
+    need = OPS.get(message)
+    return need is not None and satisfies(role, need)
 
 
 def satisfies(role: Role, need: Need) -> bool:
-    """Whether a role is enough for a route that needs one; no for needs that are not roles."""
-    return _RANK.get(role, 0) >= _RANK.get(need.value, 99)
+    """Whether a role is enough for what needs one; no for needs that are not roles."""
+    return need.value in ROLES and ROLES.index(need.value) <= ROLES.index(role)

@@ -23,11 +23,16 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     canvas: str
     role: Role
+    """Of the link; what the person is now, `policy.standing` says."""
     link: str
     user: str
     name: str
     color: str = ""
     """The one that the person chose, if any."""
+    watch: bool = False
+    """Came to watch only, whatever the link allows."""
+    issued_ms: int = 0
+    """When, by the store's clock."""
     expires: int
     """Seconds since the epoch."""
 

@@ -9,11 +9,11 @@ import structlog
 
 from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Person
+from nanobana.protocol.canvas import Person, Role
 from nanobana.protocol.errors import BadInput, NanobanaError, NotAllowed, NotFound
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.budgets import Budgets
-from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.standing import CLOSES, StandingWatch
 from nanobana_server.policy.tokens import Access
 from nanobana_server.room.colours import colour_of
 from nanobana_server.room.inbox import Expelled
@@ -40,7 +40,7 @@ class Door:
         self,
         rooms: Rooms,
         store: Store,
-        links: LinkWatch,
+        standing: StandingWatch,
         budgets: Budgets,
         metrics: Metrics,
         allowance: Allowance,
@@ -51,7 +51,7 @@ class Door:
     ) -> None:
         self._rooms = rooms
         self._store = store
-        self._links = links
+        self._standing = standing
         self._budgets = budgets
         self._metrics = metrics
         self._allowance = allowance
@@ -64,9 +64,9 @@ class Door:
         try:
             hello = await self._hello(wire)
             began = time.monotonic()
-            access = await self._access(hello, canvas)
+            access, role = await self._access(hello, canvas)
             async with self._rooms.held(canvas) as room:
-                await self._admit(wire, room, hello, access, began)
+                await self._admit(wire, room, hello, access, role, began)
         except Gone:
             return
         except Expelled as expelled:
@@ -95,7 +95,7 @@ class Door:
             return hello
         raise _expelled(m.CLOSE_SLOW, "hello_timeout", "no hello came in time", retry_ms=1000)
 
-    async def _access(self, hello: m.Hello, canvas: str) -> Access:
+    async def _access(self, hello: m.Hello, canvas: str) -> tuple[Access, Role]:
         claims = await self._store.take_ticket(hello.ticket)
         try:
             access = msgspec.convert(claims, Access)
@@ -103,21 +103,23 @@ class Door:
             access = None
         if access is None or access.canvas != canvas:
             raise _expelled(m.CLOSE_TICKET, "ticket", "this ticket is used up or too old: get another", retry_ms=0)
-        if not (await self._links.links(canvas)).get(access.link, False):
-            raise _expelled(m.CLOSE_REVOKED, "revoked", "the link by which you came was revoked")
+        try:
+            role = await self._standing.role_of(access)
+        except NotAllowed as refused:
+            raise _expelled(CLOSES[refused.code], refused.code, refused.message) from refused
         try:
             await self._store.bind_client(canvas, hello.client, access.user)
         except NotAllowed as error:
             raise _expelled(m.CLOSE_PROTOCOL, error.code, error.message) from error
-        return access
+        return access, role
 
-    async def _admit(self, wire: Wire, room: Room, hello: m.Hello, access: Access, began: float) -> None:
+    async def _admit(self, wire: Wire, room: Room, hello: m.Hello, access: Access, role: Role, began: float) -> None:
         here = max(len(room.presence.everybody), len(room.readers))
-        seats = self._seats + (self._watchers if access.role == "viewer" else 0)
+        seats = self._seats + (self._watchers if role == "viewer" else 0)
         if here >= seats:
-            text = f"this canvas has {here} members already" + ("" if access.role == "viewer" else ": watch instead")
+            text = f"this canvas has {here} members already" + ("" if role == "viewer" else ": watch instead")
             raise _expelled(m.CLOSE_ROOM_FULL, "room_full", text)
-        member = new_member(access, access.color or colour_of(access.user, room.presence.everybody))
+        member = new_member(access, role, access.color or colour_of(access.user, room.presence.everybody))
         session = Session(
             wire, room, member, access, hello.client,
             Ops(self._store, room.canvas, member, access.link, self._budgets),

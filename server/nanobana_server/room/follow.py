@@ -11,6 +11,7 @@ from nanobana.protocol.checksum import canvas_sum
 from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
 from nanobana_server import jobs
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.standing import STANDING_CHANGED
 from nanobana_server.room import relay
 from nanobana_server.room.room import Room
 from nanobana_server.store import Store
@@ -27,17 +28,17 @@ class Follower:
 
     Args:
         server: this server's ID on the volatile channel.
-        links_changed: called when somebody says that a link was revoked.
+        standing_changed: called when somebody says that links or people of the canvas changed.
     """
 
     def __init__(
-        self, room: Room, store: Store, server: str, metrics: Metrics, links_changed: Callable[[], None]
+        self, room: Room, store: Store, server: str, metrics: Metrics, standing_changed: Callable[[], None]
     ) -> None:
         self._room = room
         self._store = store
         self._server = server
         self._metrics = metrics
-        self._links_changed = links_changed
+        self._standing_changed = standing_changed
         self._rung = anyio.Event()
         self._subscribed = anyio.Event()
 
@@ -62,8 +63,8 @@ class Follower:
                     self._rung.set()
 
     def _hear(self, body: bytes) -> None:
-        if body == relay.LINKS_CHANGED:
-            self._links_changed()
+        if body == STANDING_CHANGED:
+            self._standing_changed()
             return
         for message in relay.opened(body):
             self._room.hear(message)

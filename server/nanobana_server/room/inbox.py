@@ -48,6 +48,7 @@ class Inbox:
     """Reads one socket until it closes.
 
     Args:
+        member: whose it is; replaced when an owner gives them another role.
         client: the tab's ID from hello: its ops must carry it (R7).
         ops: where ops go, in order; reading waits when it is full.
     """
@@ -67,7 +68,7 @@ class Inbox:
         self._wire = wire
         self._outlet = outlet
         self._stage = stage
-        self._member = member
+        self.member = member
         self._client = client
         self._limits = limits
         self._ops = ops
@@ -97,7 +98,7 @@ class Inbox:
 
     def _take_at_once(self, data: bytes) -> float | None:
         """A frame of nothing but cursors and strokes that are as they should be: shown without a task switch (R6)."""
-        if len(data) > AT_ONCE_BYTES or not may(self._member.role, m.Stroke):
+        if len(data) > AT_ONCE_BYTES or not may(self.member.role, m.Stroke):
             return None
         try:
             found = codec.read_client(data)
@@ -108,9 +109,9 @@ class Inbox:
         for message in found:
             if self._limits.volatile.wait_for() == 0.0:
                 if isinstance(message, m.Cursor):
-                    self._stage.show_cursor(self._member, message)
+                    self._stage.show_cursor(self.member, message)
                 elif isinstance(message, m.Stroke):
-                    self._stage.show_stroke(self._member, message)
+                    self._stage.show_stroke(self.member, message)
         return self._limits.bytes.debt_of(len(data))
 
     async def _take(self, message: m.ClientMessage | m.Reject | m.Problem) -> None:
@@ -132,22 +133,22 @@ class Inbox:
                 await self._queue(message)
 
     def _show(self, message: m.Ping | m.Cursor | m.Stroke | m.Mask | m.Prepare) -> None:
-        if not may(self._member.role, type(message)):
-            self._outlet.reply(m.Problem(code="not_allowed", message=f"a {self._member.role} cannot do that here"))
+        if not may(self.member.role, type(message)):
+            self._outlet.reply(m.Problem(code="not_allowed", message=f"a {self.member.role} cannot do that here"))
             return
         match message:
             case m.Ping(n=n):
                 self._outlet.reply(m.Pong(n=n))
             case m.Cursor() if _is_light(message):
-                self._stage.show_cursor(self._member, message)
+                self._stage.show_cursor(self.member, message)
             case m.Stroke() if _is_light(message):
-                self._stage.show_stroke(self._member, message)
+                self._stage.show_stroke(self.member, message)
             case m.Prepare():
-                self._stage.foresee(self._member, message)
+                self._stage.foresee(self.member, message)
             case m.Mask(png=None):
-                self._stage.show_mask(self._member, message)
+                self._stage.show_mask(self.member, message)
             case m.Mask(tile=tile, png=png) if tile is not None and png is not None and is_mask_tile(png):
-                self._stage.show_mask(self._member, message)
+                self._stage.show_mask(self.member, message)
             case _:
                 self._bad(m.Problem(code="bad_message", message="this message has impossible numbers or no such mask"))
 
@@ -156,8 +157,8 @@ class Inbox:
         wait = self._limits.ops.wait_for()
         if op.op.client != self._client:
             reject = m.Reject(op=op.op, code="not_yours", message="an op carries the client ID of its own tab")
-        elif not may(self._member.role, type(op)):
-            reject = m.Reject(op=op.op, code="not_allowed", message=f"a {self._member.role} cannot change this canvas")
+        elif not may(self.member.role, type(op)):
+            reject = m.Reject(op=op.op, code="not_allowed", message=f"a {self.member.role} cannot change this canvas")
         elif wait > 0.0:
             message = f"too many changes at once: this one was not saved, try again in {wait:.1f} s"
             reject = m.Reject(op=op.op, code="too_many", message=message, retry_ms=int(wait * 1000) + 1)

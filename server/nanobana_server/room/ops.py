@@ -15,7 +15,8 @@ class Ops:
         self._canvas = canvas
         self._link = link
         self._budgets = budgets
-        self._author = Author(user=member.user, name=member.name, color=member.color, is_owner=member.role == "owner")
+        self.member = member
+        """Replaced when an owner gives them another role."""
 
     async def do(self, op: m.Op) -> int:
         """Do it, durably, once (C6).
@@ -29,7 +30,8 @@ class Ops:
         return (await self._done(op)).seq
 
     async def _done(self, op: m.Op) -> Committed:
-        store, canvas, author = self._store, self._canvas, self._author
+        store, canvas, who = self._store, self._canvas, self.member
+        author = Author(user=who.user, name=who.name, color=who.color, is_owner=who.role == "owner")
         match op:
             case m.Paint():
                 return await ops.paint(store, canvas, author.user, op)

@@ -8,9 +8,6 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput
 
-LINKS_CHANGED = b"\xc1links"
-"""Says that a link was revoked; 0xc1 begins no msgpack, so no message can be mistaken for it."""
-
 
 def packed(messages: Iterable[msgspec.Struct]) -> bytes:
     """Several messages for the channel at once; engines publish single ones without the array."""

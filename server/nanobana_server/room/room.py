@@ -9,10 +9,11 @@ import structlog
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import TERMINAL, Change, Job, Manifest, Position
+from nanobana.protocol.canvas import TERMINAL, Change, Job, Manifest, Position, Role
 from nanobana.protocol.jobs import Hint
 from nanobana.protocol.trace import trace_of
 from nanobana_server.metrics import Metrics
+from nanobana_server.policy.tokens import Access
 from nanobana_server.room.board import Board
 from nanobana_server.room.cursor import Frames
 from nanobana_server.room.pace import Pace
@@ -36,12 +37,16 @@ class Reader(Protocol):
     def member(self) -> m.Member: ...
 
     @property
-    def link(self) -> str:
-        """ID of the link by which it came; revoking that ends the session."""
+    def access(self) -> Access:
+        """How it came; where that does not count any more the session ends."""
         ...
 
     @property
     def lags(self) -> bool: ...
+
+    def become(self, role: Role) -> None:
+        """An owner gave the member another role. Never waits."""
+        ...
 
     def push(self) -> None:
         """The room has something new to show. Never waits, never raises."""
@@ -97,6 +102,11 @@ class Room:
         self.presence.join(reader.member)
         self._tell_others(m.Joined(member=reader.member))
         self.stir()
+
+    def renew(self, reader: Reader) -> None:
+        """A session's member is described anew, e.g. by another role."""
+        if self._readers.get(reader.member.id) is reader:
+            self.add(reader)
 
     def remove(self, reader: Reader) -> None:
         """Take a session's seat away, unless a newer session has it by now."""

@@ -9,9 +9,9 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from nanobana.protocol import messages as m
-from nanobana.protocol.errors import NanobanaError, NotFound, Unavailable
+from nanobana.protocol.errors import NanobanaError, NotAllowed, NotFound, Unavailable
 from nanobana_server.metrics import Metrics
-from nanobana_server.policy.links import LinkWatch
+from nanobana_server.policy.standing import CLOSES, StandingWatch
 from nanobana_server.room.follow import Follower, problem_of
 from nanobana_server.room.pace import Pace
 from nanobana_server.room.room import Room
@@ -42,7 +42,7 @@ class Rooms:
 
     Args:
         server: this server's ID, 16 ASCII characters at most.
-        links: which links of a canvas still hold.
+        standing: who may be on a canvas, and as what.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Rooms:
         server: str,
         pace: Pace,
         metrics: Metrics,
-        links: LinkWatch,
+        standing: StandingWatch,
         clock: Callable[[], float],
     ) -> None:
         self.server = server
         self.pace = pace
         self._store = store
         self._metrics = metrics
-        self._links = links
+        self._standing = standing
         self._clock = clock
         self._slots: dict[str, _Slot] = {}
         self._engines = m.Engines(count=0)
@@ -151,7 +151,7 @@ class Rooms:
     async def _live(self, canvas: str, slot: _Slot) -> None:
         manifest = await self._store.manifest(canvas)
         room = Room(manifest, self.pace, self._metrics, self._clock)
-        follower = Follower(room, self._store, self.server, self._metrics, lambda: self._links.forget(canvas))
+        follower = Follower(room, self._store, self.server, self._metrics, lambda: self._standing.forget(canvas))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follower.listen)
             with anyio.move_on_after(SUBSCRIBE_S):  # without it the log is still polled
@@ -159,7 +159,7 @@ class Rooms:
             for task in (follower.read, follower.relay, follower.keep_presence, follower.sample, room.tick):
                 tasks.start_soon(task)
             tasks.start_soon(follower.foretell)
-            tasks.start_soon(self._watch_links, room)
+            tasks.start_soon(self._watch_standing, room)
             room.engines(self._engines)
             slot.room = room
             self._metrics.rooms.set(len(self._slots))
@@ -182,18 +182,25 @@ class Rooms:
             if slot.holders == 0:
                 return
 
-    async def _watch_links(self, room: Room) -> None:
-        """End sessions whose link was revoked, within a second (R7)."""
-        gone = m.Problem(code="revoked", message="the link by which you came was revoked")
+    async def _watch_standing(self, room: Room) -> None:
+        """Within a second, end the sessions of those who may be here no more, and give others their new role (R7)."""
         while True:
-            await self._links.changed(room.canvas, room.pace.poll)
+            await self._standing.changed(room.canvas, room.pace.poll)
             try:
-                links = await self._links.links(room.canvas) if room.readers else {}
+                standing = await self._standing.of(room.canvas) if room.readers else None
+                if standing is None or not standing.links:  # of a canvas that was deleted the follower says so
+                    continue
+                for reader in room.readers:
+                    try:
+                        role = standing.role_of(reader.access)
+                    except NotAllowed as refused:
+                        reader.end(CLOSES[refused.code], problem_of(refused))
+                        continue
+                    if role != reader.member.role:
+                        reader.become(role)
+                        await self._store.put_member(room.canvas, reader.member)
             except NanobanaError:
                 continue
-            for reader in room.readers:
-                if not links.get(reader.link, True):
-                    reader.end(m.CLOSE_REVOKED, gone)
 
 
 def _first(group: BaseExceptionGroup[NanobanaError]) -> NanobanaError:

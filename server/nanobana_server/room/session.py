@@ -6,12 +6,13 @@ import time
 from collections.abc import Awaitable, Callable
 
 import anyio
+import msgspec
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from nanobana.protocol import PROTOCOL_VERSION, codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Manifest
+from nanobana.protocol.canvas import Manifest, Role
 from nanobana.protocol.errors import NanobanaError, NotFound
 from nanobana.protocol.trace import name_of, trace_of
 from nanobana_server.metrics import Metrics
@@ -56,7 +57,7 @@ class Session:
         snapshot: Callable[[], Awaitable[Manifest]],
     ) -> None:
         self.member = member
-        self.link = access.link
+        self.access = access
         self._wire = wire
         self._room = room
         self._ops = ops
@@ -78,6 +79,13 @@ class Session:
 
     def push(self) -> None:
         self._outlet.push()
+
+    def become(self, role: Role) -> None:
+        """From now on the member may do what the role may, no more and no less (R7)."""
+        self.member = self._inbox.member = self._ops.member = msgspec.structs.replace(self.member, role=role)
+        self._log = self._log.bind(role=role)
+        self._log.info("role changed")
+        self._room.renew(self)
 
     def end(self, code: int, problem: m.Problem) -> None:
         """Say why, close the socket and cancel the session's tasks; the first reason wins."""
@@ -202,6 +210,6 @@ def _ms_since(moment: float) -> float:
     return round((time.monotonic() - moment) * 1000, 1)
 
 
-def new_member(access: Access, color: str) -> m.Member:
+def new_member(access: Access, role: Role, color: str) -> m.Member:
     """A member for a new connection; only the ticket says who it is (R7)."""
-    return m.Member(id=secrets.token_urlsafe(6), user=access.user, name=access.name, color=color, role=access.role)
+    return m.Member(id=secrets.token_urlsafe(6), user=access.user, name=access.name, color=color, role=role)

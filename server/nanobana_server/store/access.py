@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,12 +11,17 @@ from nanobana.keyspace import keys as names
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Role
-from nanobana.protocol.errors import NotAllowed, NotFound
+from nanobana.protocol.errors import Conflict, NotAllowed, NotFound
 from nanobana_server.store.base import Base
 from nanobana_server.store.pool import Pool
 
-ROLES: tuple[Role, ...] = ("owner", "editor", "viewer")
+ROLES: tuple[Role, ...] = ("owner", "editor", "commenter", "viewer")
 TICKET_TTL_S = 60
+
+COUNTED = 1000
+"""People who are counted of a link without a limit."""
+
+LinkState = Literal["open", "used_up", "expired", "revoked"]
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,16 +30,55 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     role: Role
     created_ms: int
-    revoked: bool = False
+    state: LinkState
+    expires_ms: int | None = None
+    max_uses: int | None = None
+    used: int = 0
+    """People who came by it, `COUNTED` at most where there is no limit."""
+
+    @property
+    def holds(self) -> bool:
+        """Who came by it may stay; whether others may come is for `state` to say."""
+        return self.state in ("open", "used_up")
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new link is to be worth."""
+
+    role: Role
+    expires_ms: int | None = None
+    """By the store's clock."""
+    max_uses: int | None = None
+    """How many people may come by it; each may come back."""
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody may come in."""
+
+    link: str
+    link_role: Role
+    role: Role
+    """The link's, or what an owner gave them instead."""
+    now_ms: int
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
     created_ms: int
+    expires_ms: int | None = None
+    max_uses: int | None = None
     revoked: bool = False
 
 
 _kept = msgspec.msgpack.Decoder(_Kept)
+
+_REFUSED = {
+    "none": ("bad_link", "this link is wrong: ask whoever shared it for another"),
+    "revoked": ("bad_link", "this link was revoked: ask whoever shared it for another"),
+    "expired": ("link_expired", "this link has expired: ask whoever shared it for another"),
+    "used_up": ("link_used_up", "as many people as it was made for came by this link: ask for another"),
+    "banned": ("banned", "an owner has removed you from this canvas"),
+}
 
 
 class Access(Base):
@@ -52,48 +96,80 @@ class Access(Base):
         assert self._secret is not None
         return self._secret
 
-    async def create_links(self, canvas: str, roles: Sequence[Role] = ROLES) -> dict[Role, str]:
-        """A new link per role: role → secret. Secrets are shown this once; the store keeps peppered hashes."""
-        created_ms = await self.now_ms()
-        made: dict[Role, str] = {}
-        words: list[str | bytes] = []
-        for role in roles:
-            made[role] = secrets.token_urlsafe(32)
-            kept = _Kept(role=role, created_ms=created_ms)
-            words += [await self._digest(canvas, made[role]), msgspec.msgpack.encode(kept)]
-        await self.client.call("HSET", CanvasKeys(canvas).links, *words)
-        return made
+    async def create_links(self, canvas: str, roles: Sequence[Role] = ROLES) -> dict[Role, tuple[str, str]]:
+        """A new lasting link per role: role → link ID and secret. Secrets are shown this once."""
+        return {role: await self.create_link(canvas, Invitation(role=role)) for role in roles}
 
-    async def find_link(self, canvas: str, secret: str) -> tuple[str, Role] | None:
-        """Link ID and role that a secret stands for; None for an unknown or revoked one."""
-        digest = await self._digest(canvas, secret)
-        data = await self.client.call("HGET", CanvasKeys(canvas).links, digest)
-        if data is None:
-            return None
-        kept = _kept.decode(data)
-        return None if kept.revoked else (digest, kept.role)
+    async def create_link(self, canvas: str, wanted: Invitation) -> tuple[str, str]:
+        """A new link: its ID and its secret, which is shown this once; the store keeps a peppered hash."""
+        secret = secrets.token_urlsafe(32)
+        link = await self.link_id(canvas, secret)
+        kept = _Kept(
+            role=wanted.role,
+            created_ms=await self.now_ms(),
+            expires_ms=wanted.expires_ms,
+            max_uses=wanted.max_uses,
+        )
+        await self.client.call("HSET", CanvasKeys(canvas).links, link, msgspec.msgpack.encode(kept))
+        return link, secret
 
-    async def link_holds(self, canvas: str, link: str) -> bool:
-        """Whether a link exists and is not revoked; sessions that came by it are closed otherwise (R7)."""
-        data = await self.client.call("HGET", CanvasKeys(canvas).links, link)
-        return data is not None and not _kept.decode(data).revoked
+    async def admit(self, canvas: str, secret: str, user: str) -> Admitted:
+        """Somebody comes by a link; who comes for the first time counts as one use, atomically over all servers.
+
+        Raises:
+            NotAllowed: ``bad_link``, ``link_expired``, ``link_used_up`` or ``banned``.
+        """
+        keys = CanvasKeys(canvas)
+        link = await self.link_id(canvas, secret)
+        what, packed, given, now_ms = await self.client.run(
+            "admit", [keys.links, keys.arrivals, keys.verdicts], [link, user, COUNTED]
+        )
+        if what != b"in":
+            code, text = _REFUSED[what.decode()]
+            raise NotAllowed(text, code=code)
+        link_role = _kept.decode(packed).role
+        role = msgspec.convert(given.decode() or link_role, Role)
+        return Admitted(link=link, link_role=link_role, role=role, now_ms=int(now_ms))
+
+    async def has_link(self, canvas: str, link: str) -> bool:
+        """Whether there is a link of that ID here, whatever it is worth."""
+        return bool(await self.client.call("HEXISTS", CanvasKeys(canvas).links, link))
 
     async def revoke_link(self, canvas: str, link: str) -> None:
-        """No new ticket by this link. Raises NotFound ``no_link``."""
-        data = await self.client.call("HGET", CanvasKeys(canvas).links, link)
-        if data is None:
-            raise NotFound("There is no such link.", code="no_link")
-        revoked = msgspec.structs.replace(_kept.decode(data), revoked=True)
-        await self.client.call("HSET", CanvasKeys(canvas).links, link, msgspec.msgpack.encode(revoked))
+        """Nobody comes or stays by this link.
+
+        Raises:
+            NotFound: ``no_link``.
+            Conflict: ``last_owner``: nobody could be sure to manage the canvas any more.
+        """
+        what = await self.client.run("revoke_link", [CanvasKeys(canvas).links], [link])
+        if what == b"none":
+            raise NotFound("there is no such link", code="no_link")
+        if what == b"last_owner":
+            text = "this is the last owner's link that lasts: make another one first"
+            raise Conflict(text, code="last_owner")
 
     async def list_links(self, canvas: str) -> list[Link]:
         """All links, oldest first."""
-        found = await self.client.call("HGETALL", CanvasKeys(canvas).links)
-        links = []
-        for link, data in found.items():
-            kept = _kept.decode(data)
-            links.append(Link(id=link.decode(), role=kept.role, created_ms=kept.created_ms, revoked=kept.revoked))
-        return sorted(links, key=lambda link: (link.created_ms, ROLES.index(link.role)))
+        keys = CanvasKeys(canvas)
+        found = await self.client.call("HGETALL", keys.links)
+        if not found:
+            return []
+        counts = await self.client.call("HMGET", keys.arrivals, *found)
+        now_ms = await self.now_ms()
+        links = [
+            _link(link.decode(), data, int(used or 0), now_ms)
+            for (link, data), used in zip(found.items(), counts, strict=True)
+        ]
+        return sorted(links, key=lambda link: (link.created_ms, ROLES.index(link.role), link.id))
+
+    async def links_of(self, canvas: str, user: str) -> list[str]:
+        """IDs of the links that hold and by which somebody came."""
+        links = [link.id for link in await self.list_links(canvas) if link.holds]
+        if not links:
+            return []
+        came = await self.client.call("HMGET", CanvasKeys(canvas).arrivals, *(f"{link}/{user}" for link in links))
+        return [link for link, at in zip(links, came, strict=True) if at is not None]
 
     async def bind_client(self, canvas: str, client: str, user: str) -> None:
         """A client ID belongs to the first user who comes with it; its op IDs are nobody else's (C6, R7).
@@ -118,9 +194,30 @@ class Access(Base):
         data = await self.client.call("GETDEL", names.room_ticket(_plain_digest(ticket)))
         return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
 
-    async def _digest(self, canvas: str, secret: str) -> str:
+    async def link_id(self, canvas: str, secret: str) -> str:
+        """ID of the link that has this secret, whether there is one or not."""
         pepper = await self.secret()
         return hashlib.blake2b(f"{canvas}:{secret}".encode(), key=pepper, digest_size=16).hexdigest()
+
+
+def _link(link: str, data: bytes, used: int, now_ms: int) -> Link:
+    kept = _kept.decode(data)
+    state: LinkState = "open"
+    if kept.revoked:
+        state = "revoked"
+    elif kept.expires_ms is not None and kept.expires_ms <= now_ms:
+        state = "expired"
+    elif kept.max_uses is not None and used >= kept.max_uses:
+        state = "used_up"
+    return Link(
+        id=link,
+        role=kept.role,
+        created_ms=kept.created_ms,
+        state=state,
+        expires_ms=kept.expires_ms,
+        max_uses=kept.max_uses,
+        used=used,
+    )
 
 
 def _plain_digest(ticket: str) -> str:

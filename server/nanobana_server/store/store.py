@@ -18,12 +18,13 @@ from nanobana_server.store.pool import Pool
 from nanobana_server.store.sleep import Sleep
 from nanobana_server.store.thumbs import Thumbs
 from nanobana_server.store.turns import Turns
+from nanobana_server.store.verdicts import Verdicts
 
 WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, People, Access, Allowances):
+class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, People, Verdicts, Access, Allowances):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

@@ -122,8 +122,18 @@ class CanvasKeys:
 
     @property
     def links(self) -> str:
-        """Hash: link ID → msgpack of role, peppered hash of the secret, revoked, created_ms."""
+        """Hash: link ID (peppered hash of the secret) → msgpack of role, created_ms, expires_ms, max_uses, revoked."""
         return self._key("links")
+
+    @property
+    def arrivals(self) -> str:
+        """Hash: link ID → how many people came by it; ``{link ID}/{user}`` → when that one first did, ms (R7)."""
+        return self._key("arrivals")
+
+    @property
+    def verdicts(self) -> str:
+        """Hash: user → msgpack Verdict: whom an owner gave another role, sent away or banned (R7)."""
+        return self._key("verdicts")
 
     @property
     def members(self) -> str:
@@ -174,8 +184,9 @@ class CanvasKeys:
     @property
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
-        kept = [self.links, self.people, self.members, self.clients, self.mips, self.mip_ages, self.archive]
-        return [key for key in self.of_commit if key != self.bell] + [*kept, self.asleep]
+        kept = [self.links, self.arrivals, self.verdicts, self.people, self.members, self.clients]
+        kept += [self.mips, self.mip_ages, self.archive, self.asleep]
+        return [key for key in self.of_commit if key != self.bell] + kept
 
     @property
     def clients(self) -> str:

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import resources
 
 NAMES = (
+    "admit",
     "adopt_blob",
     "archive_log",
     "bind_client",
@@ -29,6 +30,8 @@ NAMES = (
     "refuse",
     "release_blobs",
     "restore",
+    "revoke_link",
+    "set_verdict",
     "spend",
     "storage",
     "sweep_blobs",

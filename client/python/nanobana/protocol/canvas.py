@@ -8,7 +8,7 @@ from msgspec import Meta
 from nanobana.protocol.geometry import MAX_SIDE, Box
 from nanobana.protocol.parameters import Lora
 
-Role = Literal["owner", "editor", "viewer"]
+Role = Literal["owner", "editor", "commenter", "viewer"]
 Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Title = Annotated[str, Meta(max_length=200)]

@@ -22,6 +22,8 @@ CLOSE_PROTOCOL = 4501
 CLOSE_BAD_FRAME = 4502
 CLOSE_ROOM_FULL = 4503
 CLOSE_GONE = 4504
+CLOSE_KICKED = 4505
+CLOSE_BANNED = 4506
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):

@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import httpx2 as httpx
 import msgspec
 
-from nanobana.protocol.canvas import Manifest, OpId
+from nanobana.protocol.canvas import Manifest, OpId, Role
 from nanobana.protocol.errors import (
     BadInput,
     Conflict,
@@ -45,11 +45,38 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The three links of a new canvas. Give away edit or view; keep owner."""
+    """The links of a new canvas. Give away edit, comment or view; keep owner."""
 
     owner: str
     edit: str
+    comment: str
     view: str
+
+
+class LinkFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A link as its owner sees it; nobody is told its secret again."""
+
+    id: str
+    role: Role
+    state: Literal["open", "used_up", "expired", "revoked"]
+    created_ms: int
+    expires_ms: int | None = None
+    max_uses: int | None = None
+    used: int = 0
+    """People who came by it."""
+    yours: bool = False
+    """The one by which the asker came."""
+
+
+class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an owner decided about somebody."""
+
+    user: str
+    name: str = ""
+    color: str = ""
+    role: Role | None = None
+    """Instead of their link's."""
+    banned: bool = False
 
 
 class CanvasHttp:
@@ -115,6 +142,45 @@ class CanvasHttp:
     async def file(self, *, history: bool) -> bytes:
         """The whole canvas as one file, for `open_canvas_file`."""
         return (await self._call("GET", "/file", params={"history": str(history).lower()}, timeout=600.0)).content
+
+    async def links(self) -> list[LinkFacts]:
+        """Every link of the canvas, for its owner."""
+        return msgspec.json.decode((await self._call("GET", "/links")).content, type=list[LinkFacts])
+
+    async def invite(self, role: Role, *, expires_s: int | None = None, max_uses: int | None = None) -> str:
+        """A new link, for the owner to give away.
+
+        Args:
+            expires_s: seconds until it and everybody who came by it are out; None: it lasts.
+            max_uses: how many people may come by it; each may come back.
+        """
+        body = {"role": role, "expires_s": expires_s, "max_uses": max_uses}
+        answer = await self._call("POST", "/links", json={key: value for key, value in body.items() if value})
+        return str(Link(self.link.origin, self.link.canvas, msgspec.json.decode(answer.content)["secret"]))
+
+    async def revoke(self, link: str) -> None:
+        """Close a link, by its ID, for all who came by it. Raises Conflict ``last_owner``."""
+        await self._call("DELETE", f"/links/{link}")
+
+    async def people(self) -> list[PersonFacts]:
+        """Those whose role an owner changed, who were sent away or banned."""
+        return msgspec.json.decode((await self._call("GET", "/people")).content, type=list[PersonFacts])
+
+    async def set_role(self, user: str, role: Role) -> None:
+        """Give somebody another role than their link's; it counts at once."""
+        await self._call("PUT", f"/people/{user}/role", json={"role": role})
+
+    async def kick(self, user: str) -> None:
+        """End all that somebody has open here; they may come again."""
+        await self._call("POST", f"/people/{user}/kick")
+
+    async def ban(self, user: str, *, links: bool = False) -> None:
+        """End all that somebody has open here for good; with `links`, revoke those by which they came."""
+        await self._call("PUT", f"/people/{user}/ban", json={"links": links})
+
+    async def forgive(self, user: str) -> None:
+        """Let somebody who was banned come again."""
+        await self._call("DELETE", f"/people/{user}/ban")
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -14,7 +14,10 @@ export class ApiError extends Error {
 
 export interface Created {
   canvas: string
-  links: { owner: string; edit: string; view: string }
+  /** Secrets by what they are for: owner, edit, comment, view. */
+  links: Record<string, string>
+  /** Their IDs by the same names. */
+  ids: Record<string, string>
 }
 
 export interface Ticket {
@@ -29,10 +32,24 @@ export interface Ticket {
 export interface Link {
   id: string
   role: Role
-  created_ms?: number
-  revoked?: boolean
+  created_ms: number
+  state: 'open' | 'used_up' | 'expired' | 'revoked'
+  expires_ms: number | null
+  max_uses: number | null
+  /** People who came by it. */
+  used: number
   /** The link that this browser came by. */
-  yours?: boolean
+  yours: boolean
+}
+
+/** What an owner decided about somebody. */
+export interface Decided {
+  user: string
+  name: string
+  color: string
+  /** Instead of their link's. */
+  role: Role | null
+  banned: boolean
 }
 
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
@@ -55,9 +72,11 @@ async function failure(response: Response): Promise<ApiError> {
   }
 }
 
-function post(path: string, body: unknown): Promise<Response> {
-  return request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+function send(method: string, path: string, body: unknown = {}): Promise<Response> {
+  return request(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 }
+
+const post = (path: string, body: unknown): Promise<Response> => send('POST', path, body)
 
 export async function createCanvas(options: { title?: string; width?: number; height?: number } = {}): Promise<Created> {
   return (await post('/api/canvases', options)).json() as Promise<Created>
@@ -94,16 +113,38 @@ export async function putBlob(canvas: string, bytes: Uint8Array | Blob): Promise
 }
 
 export async function links(canvas: string): Promise<Link[]> {
-  const body = (await (await request(`/api/canvases/${canvas}/links`)).json()) as Link[] | { links: Link[] }
-  return Array.isArray(body) ? body : body.links
+  return (await request(`/api/canvases/${canvas}/links`)).json() as Promise<Link[]>
 }
 
-export async function createLink(canvas: string, role: Role): Promise<{ id: string; role: Role; secret: string }> {
-  return (await post(`/api/canvases/${canvas}/links`, { role })).json() as Promise<{ id: string; role: Role; secret: string }>
+export async function createLink(canvas: string, wanted: { role: Role; expires_s?: number; max_uses?: number }): Promise<{ id: string; secret: string }> {
+  return (await post(`/api/canvases/${canvas}/links`, wanted)).json() as Promise<{ id: string; secret: string }>
 }
 
 export async function revokeLink(canvas: string, id: string): Promise<void> {
   await request(`/api/canvases/${canvas}/links/${id}`, { method: 'DELETE' })
+}
+
+/** Everybody about whom an owner decided something. */
+export async function decided(canvas: string): Promise<Decided[]> {
+  return (await request(`/api/canvases/${canvas}/people`)).json() as Promise<Decided[]>
+}
+
+export async function setRole(canvas: string, user: string, role: Role): Promise<void> {
+  await send('PUT', `/api/canvases/${canvas}/people/${user}/role`, { role })
+}
+
+/** Ends all that somebody has open here; they may come again. */
+export async function kick(canvas: string, user: string): Promise<void> {
+  await send('POST', `/api/canvases/${canvas}/people/${user}/kick`)
+}
+
+/** `links`: revoke those by which they came, too. */
+export async function ban(canvas: string, user: string, links: boolean): Promise<void> {
+  await send('PUT', `/api/canvases/${canvas}/people/${user}/ban`, { links })
+}
+
+export async function forgive(canvas: string, user: string): Promise<void> {
+  await send('DELETE', `/api/canvases/${canvas}/people/${user}/ban`)
 }
 
 export async function deleteCanvas(canvas: string): Promise<void> {

@@ -1,5 +1,5 @@
 // The socket: ticket, hello, frames both ways, reconnecting with jitter and resuming by position (R1, R5, R8).
-import { PROTOCOL_VERSION, type ClientMessage, type Position, type Problem, type ServerMessage, type Welcome } from '../protocol/types'
+import { CLOSE_BANNED, PROTOCOL_VERSION, type ClientMessage, type Position, type Problem, type ServerMessage, type Welcome } from '../protocol/types'
 import { frame, readFrame } from '../protocol/codec'
 import { Emitter } from '../core/emitter'
 import { ApiError, type Ticket } from './api'
@@ -135,7 +135,7 @@ export class Connection extends Emitter<Events> {
       ticket = await this.dial.ticket()
     } catch (error) {
       const final = error instanceof ApiError && [401, 403, 404, 410].includes(error.status)
-      if (final) this.#become({ kind: 'ended', code: error.status, reason: error.message })
+      if (final) this.#become({ kind: 'ended', code: error.code === 'banned' ? CLOSE_BANNED : error.status, reason: error.message })
       else this.#later(error instanceof ApiError ? (error.retryMs ?? 0) : 0)
       return
     }

@@ -15,10 +15,12 @@ export const CLOSE_PROTOCOL = 4501
 export const CLOSE_BAD_FRAME = 4502
 export const CLOSE_ROOM_FULL = 4503
 export const CLOSE_GONE = 4504
+export const CLOSE_KICKED = 4505
+export const CLOSE_BANNED = 4506
 
 export type JobState = "queued" | "running" | "staged" | "accepted" | "discarded" | "cancelled" | "superseded" | "failed"
 
-export type Role = "owner" | "editor" | "viewer"
+export type Role = "owner" | "editor" | "commenter" | "viewer"
 
 export type StrokeKind = "paint" | "erase" | "mask-brush" | "mask-rect" | "mask-lasso"
 

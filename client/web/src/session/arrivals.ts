@@ -1,5 +1,5 @@
 // What arrives from the server, and where it goes: replica, previews, presence, imports, answers.
-import type { Change, Checksum, ServerMessage } from '../protocol/types'
+import type { Change, Checksum, Member, Role, ServerMessage } from '../protocol/types'
 import { opKey } from '../protocol/codec'
 import type { Provisional } from '../core/provisional'
 import type { Session } from './session'
@@ -45,6 +45,10 @@ export function receive(session: Session, message: ServerMessage): void {
       session.facts = message.facts ?? null
       session.loading = message.loading ?? ''
       break
+    case 'joined':
+      presence.receive(message)
+      if (message.member.id === presence.you?.id) becomes(session, message.member)
+      break
     case 'problem':
       if (message.code !== 'not_allowed') session.emit('said', message.message)
       break
@@ -53,6 +57,22 @@ export function receive(session: Session, message: ServerMessage): void {
       return
   }
   session.emit('state', null)
+}
+
+const NOW: Record<Role, string> = {
+  owner: 'You are an owner of this canvas now.',
+  editor: 'You may change this canvas now.',
+  commenter: 'You may comment here now, and change nothing.',
+  viewer: 'You are watching now, and change nothing.',
+}
+
+/** An owner gave this person another role (R7). */
+function becomes(session: Session, { role }: Member): void {
+  if (session.role === role) return
+  session.role = role
+  session.showing.silent = session.readOnly
+  if (session.readOnly) session.live.toggle(false)
+  session.emit('toast', { tone: 'info', text: NOW[role] })
 }
 
 function applyChange(session: Session, change: Change): void {

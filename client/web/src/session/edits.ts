@@ -147,7 +147,7 @@ export class Edits {
 
   mayDecide(job: Job): boolean {
     const me = this.me()
-    return me !== null && me.role !== 'viewer' && (job.user === me.user || me.role === 'owner')
+    return me !== null && (me.role === 'editor' || me.role === 'owner') && (job.user === me.user || me.role === 'owner')
   }
 
   /** The staged result that the keyboard means: my newest. */

@@ -57,6 +57,7 @@ export class Presence extends Emitter<Events> {
       case 'joined':
         if (message.member.id !== this.you?.id && !this.members.has(message.member.id)) this.emit('said', `${message.member.name} joined`)
         this.members.set(message.member.id, message.member)
+        if (message.member.id === this.you?.id) this.you = message.member
         this.emit('members', this.people())
         break
       case 'left':

@@ -159,7 +159,7 @@ export class Session extends Emitter<Events> {
   }
 
   get readOnly(): boolean {
-    return this.role === 'viewer'
+    return this.role === 'viewer' || this.role === 'commenter'
   }
 
   get hasSize(): boolean {

@@ -4,7 +4,7 @@ import { around, isLocked } from '../protocol/stack'
 import type { Session } from './session'
 
 export function whyNot(session: Session, tool: ToolName): string | null {
-  if (session.readOnly) return 'You are watching: this link does not let you change the canvas.'
+  if (session.readOnly) return `You are ${session.role === 'commenter' ? 'here to comment' : 'watching'}: this link does not let you change the canvas.`
   if (!session.hasSize) return 'The canvas has no size yet: add a picture or start a blank one.'
   if (tool !== 'paint' && tool !== 'erase') return null
   if (session.document.layers.length === 0 && tool === 'paint') session.addLayer('Paint')

@@ -93,6 +93,12 @@ export class CanvasState {
     return this.session.role
   }
 
+  /** May look (and perhaps comment), but change nothing. */
+  get readOnly(): boolean {
+    void this.#rev
+    return this.session.readOnly
+  }
+
   get you(): Member | null {
     void this.#rev
     return this.session.presence.you
@@ -169,7 +175,7 @@ export class CanvasState {
       if (this.#now - connection.since < BANNER_MS) return this.unsaved > 0 ? 'saving' : 'live'
       return navigator.onLine ? 'reconnecting' : 'offline'
     }
-    if (this.role === 'viewer') return 'readonly'
+    if (this.readOnly) return 'readonly'
     if (this.unsaved > 0) return 'saving'
     return this.#now < this.#savedUntil ? 'saved' : 'live'
   }
