@@ -164,3 +164,18 @@ def test_e9_activations_may_be_kept_in_half_the_bytes() -> None:
     assert small.nbytes < 0.6 * large.nbytes
     (ours,) = half.sparse([Sparse(row=row, shape=half.shape(active), record=small)])
     assert apart(ours[:, active], theirs[:, active]) < 2e-3
+
+
+@pytest.mark.parametrize("make", BOTH)
+def test_e9_nothing_that_was_recorded_of_an_active_cell_is_read_however_poisoned(make: Make) -> None:
+    unet = make()
+    executor = Executor(unet)
+    row, shape = row_of(unet, 1), executor.shape(cells((5, 5, 12, 10)))
+    theirs, record = recorded(executor, row)
+    active_of = {level.height * level.width: level.cells for level in shape.levels}
+    for planes in (record.planes, record.keys, record.values):
+        for plane in planes.values():
+            plane[active_of[len(plane)]] = torch.nan
+    record.output[:, shape.active] = torch.nan
+    (ours,) = executor.sparse([Sparse(row=row, shape=shape, record=record)])
+    assert apart(ours, theirs) < CLOSE

@@ -205,6 +205,7 @@ class StageRun:
             mask=shown.mask,
             user_mask=shown.user_mask,
             mask_box=(x0 - tile.x0, y0 - tile.y0, x1 - tile.x0, y1 - tile.y0),
+            room=source.canvas,
             prompt=edit.prompt,
             negative=edit.negative,
             loras=source.loras,

@@ -50,6 +50,19 @@ class Memory:
             self._caches[name] = Cache[Hashable, Any](self.host, name, int(share * self.cache_bytes))
         return self._caches[name]
 
+    def device_cache(self, name: str, share: float) -> Cache[Any, Any]:
+        """The same beside the models, for what they compute with.
+
+        Args:
+            share: of `cache_bytes` where the models are in the host's memory too; a device of its own gives what it
+                has left, for caches push nothing out. Where `cache_bytes` is 0 nothing is remembered there either.
+        """
+        if self.device is self.host or not self.cache_bytes:
+            return self.cache(name, share)
+        if name not in self._caches:
+            self._caches[name] = Cache[Hashable, Any](self.device, name, self.device.budget_bytes)
+        return self._caches[name]
+
     @property
     def caches(self) -> tuple[Cache[Any, Any], ...]:
         return tuple(self._caches.values())

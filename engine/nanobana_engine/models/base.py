@@ -53,6 +53,8 @@ class Request:
     mask_box: tuple[float, float, float, float] | None = None
     """x0, y0, x1, y1 of that box in this picture's pixels; for a tile of a larger picture it may reach beyond it.
     None: the box of `user_mask`."""
+    room: str = ""
+    """The canvas: what is reused of one is never seen in another."""
     prompt: str
     negative: str = ""
     loras: tuple[Worn, ...] = ()

@@ -13,6 +13,8 @@ SEE_CARD = "see the model card"
 """The licence of a model of which nothing certain is known here."""
 
 Tensors: TypeAlias = Literal["float32", "bfloat16", "float16"]
+ReusePart: TypeAlias = Literal["halo", "keys", "norms", "prompts", "writes", "packs"]
+"""As in `nanobana_engine.sparse.call.Parts`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,11 @@ class Preset:
     """Where an edit asks for none."""
     takes: frozenset[Ability] = frozenset()
     few_step: FewStep | None = None
+    reuses: bool = False
+    """Denoising computes what an edit changes and little more, in windows of `native` that edits of one place share
+    (E9); where the network is none that this is known for it changes the windows only."""
+    reuse_without: tuple[ReusePart, ...] = ()
+    """Parts of that which are switched off, to see what they are worth."""
     grow_scale: float = 1.0
     """Scales E1's constants (grow, feather, blend) for small models."""
     encodes_parts: bool = True

@@ -17,6 +17,9 @@ LATTICE = 64
 SMALLEST_SQUARE = 64
 """A square frame has at least this side: a mask of a few pixels still sees what it stands in."""
 
+COARSE = (2, 4, 8)
+"""Parts of the native side that windows for reuse snap to, the coarsest that holds an edit."""
+
 FLATTEST = 4.0
 """Longest to shortest side of a context rectangle, at the most."""
 
@@ -26,6 +29,8 @@ def context_box(mask_box: Box, reach: Reach, canvas: tuple[int, int], preset: Pr
 
     It is shifted inside the canvas rather than padded; where the canvas is smaller, the canvas is the frame.
     """
+    if preset.reuses and (window := _window(mask_box, reach, canvas, preset)) is not None:
+        return window
     if preset.mask_share is not None:
         width, height = _square(mask_box, reach, preset)
         lattice = 1
@@ -35,6 +40,34 @@ def context_box(mask_box: Box, reach: Reach, canvas: tuple[int, int], preset: Pr
     x0, x1 = _place(mask_box.x0, mask_box.x1, reach.pixels, width, canvas[0], lattice, preset.multiple)
     y0, y1 = _place(mask_box.y0, mask_box.y1, reach.pixels, height, canvas[1], lattice, preset.multiple)
     return Box(x0, y0, x1, y1)
+
+
+def _window(mask_box: Box, reach: Reach, canvas: tuple[int, int], preset: Preset) -> Box | None:
+    """A square of the model's native side on as coarse a lattice as the edit allows, or None if it is too large for it.
+
+    The coarser the lattice, the more edits of one place see the very same pixels, and reuse what was computed of them.
+    """
+    margin = max(reach.pixels, preset.native // 8)
+    spans = []
+    for low, high, limit in ((mask_box.x0, mask_box.x1, canvas[0]), (mask_box.y0, mask_box.y1, canvas[1])):
+        lattices = (preset.native // part for part in COARSE)
+        tried = (_snapped(low, high, preset.native, limit, lattice) for lattice in lattices)
+        first, last = max(0, low - margin), min(limit, high + margin)
+        span = next((each for each in tried if each[0] <= first and last <= each[1]), None)
+        if span is None:
+            return None
+        spans.append(span)
+    (x0, x1), (y0, y1) = spans
+    return Box(x0, y0, x1, y1)
+
+
+def _snapped(low: int, high: int, length: int, limit: int, lattice: int) -> tuple[int, int]:
+    """One axis: the span of this length on the lattice whose middle is nearest to that of low..high."""
+    if length >= limit:
+        return 0, limit
+    start = round((low + high - length) / 2 / lattice) * lattice
+    start = min(max(0, start), limit - length)
+    return start, start + length
 
 
 def _square(mask_box: Box, reach: Reach, preset: Preset) -> tuple[int, int]:

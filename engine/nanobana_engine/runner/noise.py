@@ -9,6 +9,9 @@ from nanobana.protocol.geometry import Box
 STAGE_STRIDE = 1_000_003
 """Separates the generators of an edit's stages."""
 
+AROUND = 2**41
+"""Instead of a seed: what lies around an edit has the same noise for all edits, so that passes over it are alike."""
+
 BLOCK, ROW = 64, 1 << 20
 """Latent cells along the blocks in which the noise of a stage in tiles is drawn, and what separates their rows."""
 

@@ -18,7 +18,7 @@ from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Releases, Request
 from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.partly import DecodesPart
-from nanobana_engine.runner.noise import stage_noise, step_noise, tile_noise
+from nanobana_engine.runner.noise import AROUND, stage_noise, step_noise, tile_noise
 from nanobana_engine.runner.short import OutOfMemory, within_memory
 
 
@@ -150,26 +150,26 @@ class Runner:
         height, width = request.mask.shape
         sigmas = self.adapter.sigmas(steps, request.strength, (width, height))
 
-        def drawn(step: int | None = None) -> torch.Tensor:
+        depth = _pooled(request.mask, stride).to(known)
+
+        def drawn(step: int | None = None, seed: int = request.seed, stage: int = stage) -> torch.Tensor:
             channels, rows, columns = known.shape
             if (tile.width, tile.height) != frame:
-                return tile_noise(request.seed, stage, channels, tile, stride, step=step).to(known)
+                return tile_noise(seed, stage, channels, tile, stride, step=step).to(known)
             shape = (channels, rows, columns)
-            whole = (
-                stage_noise(request.seed, stage, shape)
-                if step is None
-                else step_noise(request.seed, stage, step, shape)
-            )
+            whole = stage_noise(seed, stage, shape) if step is None else step_noise(seed, stage, step, shape)
             return whole.to(known)
 
         noise = drawn()
+        if self.adapter.preset.reuses:
+            noise = torch.where(depth > 0, noise, drawn(seed=AROUND, stage=0))
         with self._timed([owner]):
             latents = within_memory(lambda: self.adapter.begin(request, known, noise, sigmas[0]))
         made = Pass(
             owner=owner,
             known=known,
             noise=noise,
-            depth=_pooled(request.mask, stride).to(known),
+            depth=depth,
             sigmas=sigmas,
             conditioning=conditioning,
             guidance=guidance,

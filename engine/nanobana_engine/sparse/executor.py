@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,37 +67,24 @@ class Executor:
         """The geometry of an edit, from the cells [h, w] that are to be computed."""
         return Shape(active.to(self._unet.device), self.levels)
 
-    def dense(self, rows: Sequence[Row], *, records: bool = True) -> list[tuple[Tensor, Record | None]]:
-        """The network's own pass for pictures of one size and prompts of one length.
-
-        Returns:
-            By row the answer [channels, h, w], and what was recorded.
-        """
-
-        def run() -> Tensor:
-            embedded = [row.told for row in rows]
-            told = None
-            if embedded[0] is not None:
-                told = {
-                    name: torch.stack([each[name] for each in embedded if each is not None]) for name in embedded[0]
-                }
-            answer: Tensor = self._unet(
-                torch.stack([row.sample for row in rows]),
-                torch.tensor([row.timestep for row in rows], device=self._unet.device),
-                encoder_hidden_states=torch.stack([row.prompt.tokens for row in rows]),
-                timestep_cond=_stacked([row.guidance for row in rows]),
-                added_cond_kwargs=told,
-                return_dict=False,
-            )[0]
-            return answer
-
-        if not records:
-            return [(answer, None) for answer in run()]
-        with self._recorder.listening(len(rows)) as made:
-            answers = run()
-        for record, answer in zip(made, answers, strict=True):
+    def record(self, rows: Sequence[Row]) -> list[tuple[Tensor, Record]]:
+        """The network's own pass for pictures of one size: by row the answer [channels, h, w], and the record of it."""
+        with self._recorder.listening(len(rows)) as records:
+            answers = dense(self._unet, rows)
+        for record, answer in zip(records, answers, strict=True):
             record.output = answer.float().contiguous()
-        return list(zip(answers, made, strict=True))
+        return list(zip(answers, records, strict=True))
+
+    def error(self, row: Row, record: Record) -> float:
+        """What a sparse pass over a few cells of the recorded picture differs by from the recorded answer, over the
+        largest value: it would be nothing, were nothing lost in recording and every block what its walker thinks."""
+        some = torch.zeros(row.sample.shape[1:], dtype=torch.bool)
+        some[:2, :2] = True
+        middle = tuple(slice(side // 2 - 1, side // 2 + 2) for side in some.shape)
+        some[middle] = True
+        at = self.shape(some)
+        ours = self._sparse([Sparse(row=row, shape=at, record=record)], replace(self.parts, writes=False))[0]
+        return float((ours - record.output)[:, at.active].abs().max() / record.output.abs().max())
 
     def sparse(self, given: Sequence[Sparse]) -> list[Tensor]:
         """One call for all, whatever their sizes, timesteps, prompts and active cells.
@@ -107,24 +94,29 @@ class Executor:
         Returns:
             By row the answer [channels, h, w]; cells that are not active are as recorded.
         """
-        if not self.parts.packs and len(given) > 1:
-            return [answer for one in given for answer in self.sparse([one])]
+        if self.parts.packs:
+            return self._sparse(given, self.parts)
+        return [answer for one in given for answer in self._sparse([one], self.parts)]
+
+    def _sparse(self, given: Sequence[Sparse], parts: Parts) -> list[Tensor]:
         pack = Pack([each.shape for each in given])
         call = Call(
             pack=pack,
             records=[each.record for each in given],
             embedding=F.silu(self._embedding([each.row for each in given])),
             prompts=[each.row.prompt for each in given],
-            parts=self.parts,
+            parts=parts,
         )
         cells = [each.shape.levels[0].cells for each in given]
         shown = [each.row.sample.flatten(1).t() for each in given]
         made = self._walk(torch.cat([rows[at] for rows, at in zip(shown, cells, strict=True)]), call)
         answers = []
         for each, at, span in zip(given, cells, pack.spans(0), strict=True):
-            answer = each.record.output if self.parts.writes else each.record.output.clone()
+            answer = each.record.output.clone()
             answer.flatten(1).index_copy_(1, at, made[span].t().float())
-            answers.append(answer.clone() if self.parts.writes else answer)
+            answers.append(answer)
+            if parts.writes:
+                each.record.output = answer.clone()
         return answers
 
     def _embedding(self, rows: Sequence[Row]) -> Tensor:
@@ -135,13 +127,28 @@ class Executor:
         embedding: Tensor = unet.time_embedding(
             unet.get_time_embed(samples, timesteps), _stacked([row.guidance for row in rows])
         )
-        if rows[0].told is None:
-            return embedding
-        told = {name: torch.stack([row.told[name] for row in rows if row.told]) for name in rows[0].told}
-        more: Tensor | None = unet.get_aug_embed(embedding, None, told)
+        more: Tensor | None = unet.get_aug_embed(embedding, None, _told(rows))
         return embedding if more is None else embedding + more
+
+
+def dense(unet: Any, rows: Sequence[Row]) -> list[Tensor]:
+    """The network's own forward pass for pictures of one size and prompts of one length, [channels, h, w] each."""
+    answer: Tensor = unet(
+        torch.stack([row.sample for row in rows]),
+        torch.tensor([row.timestep for row in rows], device=unet.device),
+        encoder_hidden_states=torch.stack([row.prompt.tokens for row in rows]),
+        timestep_cond=_stacked([row.guidance for row in rows]),
+        added_cond_kwargs=_told(rows),
+        return_dict=False,
+    )[0]
+    return list(answer)
 
 
 def _stacked(given: Sequence[Tensor | None]) -> Tensor | None:
     found = [each for each in given if each is not None]
     return torch.stack(found) if found else None
+
+
+def _told(rows: Sequence[Row]) -> dict[str, Tensor] | None:
+    told = [row.told for row in rows if row.told is not None]
+    return {name: torch.stack([each[name] for each in told]) for name in told[0]} if told else None

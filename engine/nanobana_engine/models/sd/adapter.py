@@ -29,7 +29,10 @@ from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.reader import Reader
+from nanobana_engine.models.sd.reuse import Asked, Reuse, kind_of
+from nanobana_engine.models.sd.scene import Scene, scene_of
 from nanobana_engine.models.vae.incremental import IncrementalVae
+from nanobana_engine.sparse.executor import Row
 
 LEAST_STEPS = 3
 FULL = 0.999
@@ -53,6 +56,8 @@ class SdConditioning:
     negative_pooled: Tensor | None = None
     seen: Tensor | None = None
     """[1 + 4, h, w] for a UNet of 9 channels: the mask, and the latents of the picture without what it covers."""
+    scene: Scene | None = None
+    """By which is decided what is computed; None where everything is."""
     loras: tuple[Worn, ...] = ()
 
 
@@ -80,6 +85,7 @@ class SdAdapter:
         self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
         self._coder = IncrementalVae(self._vae, preset.latent_stride, is_on=preset.encodes_parts)
+        self._reuse = Reuse(self._unet, self.preset)
         self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
         self._project = Projection(lambda pixels: self._encode(pixels, keeps=False), preset.latent_stride)
         self._memory: Memory | None = None
@@ -87,9 +93,10 @@ class SdAdapter:
         self._words: Recent[tuple[Tensor, Tensor | None]] = Recent(REMEMBERED)
 
     def remember_in(self, memory: Memory) -> None:
-        """Prompts, latents and the autoencoder's passes are remembered there from now on."""
+        """Prompts, latents and passes of the networks are remembered there from now on."""
         self._memory = memory
         self._coder.remember_in(memory, self.preset.name)
+        self._reuse.remember_in(memory)
         for recent in vars(self).values():
             if isinstance(recent, Recent):
                 recent.remember_in(memory, self.preset.name)
@@ -146,6 +153,15 @@ class SdAdapter:
         return [Component(name, part) for name in names if (part := getattr(self._pipeline, name, None)) is not None]
 
     @property
+    def unet(self) -> Any:
+        return self._unet
+
+    @property
+    def computed_cells(self) -> int:
+        """In sparse passes so far."""
+        return self._reuse.computed
+
+    @property
     def _sees_mask(self) -> bool:
         return bool(self._unet.config.in_channels == 9)
 
@@ -159,7 +175,10 @@ class SdAdapter:
         prompt, pooled = self._embed(request.prompt, pieces, False, request.loras)
         negative, negative_pooled = self._embed(request.negative, pieces, True, request.loras)
         seen = self._seen(request) if self._sees_mask else None
-        return SdConditioning(prompt, negative, pooled, negative_pooled, seen, request.loras)
+        scene = None
+        if self.preset.reuses and request.previous is None:  # what is refined is not what stands there
+            scene = scene_of(request.room, request.pixels, request.mask, self.preset.latent_stride)
+        return SdConditioning(prompt, negative, pooled, negative_pooled, seen, scene, request.loras)
 
     def _embed(
         self, words: str, pieces: int, is_negative: bool, loras: tuple[Worn, ...]
@@ -245,37 +264,30 @@ class SdAdapter:
         return self._levels.sigmas(whole, whole - count)
 
     def call_key(self, item: Item) -> tuple[object, ...]:
-        """Pictures of one size whose prompts take as many tokens, with the same LoRAs."""
+        """Pictures with the same LoRAs; without reuse of one size, whose prompts take as many tokens, too."""
         given = item.conditioning
+        if self.preset.reuses:
+            return (self.preset.name, given.loras)
         return (self.preset.name, *item.latents.shape[-2:], len(given.prompt), given.loras)
 
     def cost(self, item: Item) -> float:
-        """Area in native pictures, twice with guidance."""
+        """Area in native pictures, as far as it would be computed now, twice with guidance."""
         cells = (self.preset.native / self.preset.latent_stride) ** 2
         area = item.latents.shape[-2] * item.latents.shape[-1] / cells
-        return float(area * (2.0 if self._is_guided(item) else 1.0))
+        channels = item.latents.shape[0] + (0 if item.conditioning.seen is None else len(item.conditioning.seen))
+        share = self._reuse.share(
+            item.conditioning.scene,
+            kind_of((channels, *item.latents.shape[1:]), item.sigma, loras=item.conditioning.loras),
+        )
+        return float(area * share * (2.0 if self._is_guided(item) else 1.0))
 
     @torch.inference_mode()
     def denoise(self, items: Sequence[Item]) -> list[Tensor]:
-        """One call for all items and, where some have guidance, for their negative prompts too."""
+        """One call for all items and, where some have guidance, for their negative prompts too; with reuse one for
+        those that are run sparse, and one for each size and length of prompt of the others."""
         guided = [n for n, item in enumerate(items) if self._is_guided(item)]
-        rows = [*range(len(items)), *guided]
-        given = [item.conditioning for item in items]
-        self.loras.wear(given[0].loras)
-        dtype = self._unet.dtype
-        noisy = [self._levels.inner(item.latents, item.sigma) for item in items]
-        if self._sees_mask:
-            noisy = [torch.cat([shown, one.seen]) for shown, one in zip(noisy, given, strict=True)]
-        words = torch.stack([one.prompt for one in given] + [given[n].negative for n in guided])
-        predicted = self._unet(
-            torch.stack([noisy[n] for n in rows]).to(self.device, dtype),
-            torch.tensor([self._levels.timestep(items[n].sigma) for n in rows], device=self.device),
-            encoder_hidden_states=words.to(self.device, dtype),
-            timestep_cond=self._guidance_embedding([items[n].guidance for n in rows]),
-            added_cond_kwargs=self._added(items, guided),
-            return_dict=False,
-        )[0]
-        outputs = list(predicted.float().cpu())
+        self.loras.wear(items[0].conditioning.loras)
+        outputs = [answer.float().cpu() for answer in self._reuse.run(self._asked(items, guided))]
         for place, n in enumerate(guided):
             without = outputs[len(items) + place]
             outputs[n] = without + items[n].guidance * (outputs[n] - without)
@@ -283,6 +295,29 @@ class SdAdapter:
             self._levels.clean(item.latents, output.to(item.latents), item.sigma)
             for item, output in zip(items, outputs, strict=False)
         ]
+
+    def _asked(self, items: Sequence[Item], guided: Sequence[int]) -> list[Asked]:
+        """Of each item its picture with its prompt, then of each guided one with its negative prompt."""
+        told = self._added(items, guided)
+        order = [(item, False) for item in items] + [(items[n], True) for n in guided]
+        embedded = self._guidance_embedding([item.guidance for item, _ in order])
+        asked = []
+        for place, (item, is_negative) in enumerate(order):
+            given: SdConditioning = item.conditioning
+            shown = self._levels.inner(item.latents, item.sigma)
+            if given.seen is not None:
+                shown = torch.cat([shown, given.seen])
+            row = Row(
+                sample=shown.to(self.device, self._unet.dtype),
+                timestep=self._levels.timestep(item.sigma),
+                prompt=self._reuse.prompt(given.negative if is_negative else given.prompt),
+                told=None if told is None else {name: rows[place] for name, rows in told.items()},
+                guidance=None if embedded is None else embedded[place],
+            )
+            asked.append(
+                Asked(row=row, sigma=item.sigma, is_negative=is_negative, scene=given.scene, loras=given.loras)
+            )
+        return asked
 
     def _added(self, items: Sequence[Item], guided: Sequence[int]) -> dict[str, Tensor] | None:  # noqa: ARG002 - XL's
         return None
