@@ -36,7 +36,7 @@ def situations(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 def patch_of(source: Source, painted: float) -> np.ndarray:
     stage = source.plan.stages[-1]
     picture = np.full((stage.height, stage.width, 3), painted, np.float32)
-    return stitch(source.plan, picture, source.pixels())
+    return stitch(source, picture)
 
 
 @settings(max_examples=60, deadline=None)

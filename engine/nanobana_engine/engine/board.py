@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from nanobana.protocol.geometry import Box
 from nanobana.raster.pixels import Gray
@@ -20,31 +23,62 @@ PREVIEW_SIDE = 512
 
 
 def preview_size(width: float, height: float) -> tuple[int, int]:
-    """Width and height of a preview of so many pixels."""
-    shrink = min(1.0, PREVIEW_SIDE / max(width, height, 1.0))
-    return max(1, round(width * shrink)), max(1, round(height * shrink))
+    """Width and height of a preview of so many pixels: a whole number of them becomes one."""
+    step = _step(width, height)
+    return max(1, math.ceil(width / step)), max(1, math.ceil(height / step))
 
 
-def cut(plan: Plan, stage: Stage, picture: Bytes) -> Bytes:
-    """The result's box out of a picture of the whole stage at any size, at most PREVIEW_SIDE large."""
+def around_result(plan: Plan, stage: Stage, grid: int = 1) -> Box:
+    """The part of a stage, in its pixels, that shows the result's box; on a grid, inside the stage."""
+    x0, y0, x1, y1 = _result(plan, stage)
+    return Box(
+        int(x0) // grid * grid,
+        int(y0) // grid * grid,
+        min(stage.width, math.ceil(x1 / grid) * grid),
+        min(stage.height, math.ceil(y1 / grid) * grid),
+    )
+
+
+def cut(plan: Plan, stage: Stage, picture: Bytes, covers: Box | None = None) -> Bytes:
+    """The result's box out of a picture of a stage at any size, at most PREVIEW_SIDE large.
+
+    Args:
+        covers: the part of the stage, in its pixels, that the picture shows; None: all of it.
+    """
+    of = covers or Box(0, 0, stage.width, stage.height)
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = _result(plan, stage)
-    across, down = width / stage.width, height / stage.height
-    part = (x0 * across, y0 * down, min(float(width), x1 * across), min(float(height), y1 * down))
-    if all(side == int(side) for side in part) and max(part[2] - part[0], part[3] - part[1]) <= PREVIEW_SIDE:
-        return picture[round(part[1]) : round(part[3]), round(part[0]) : round(part[2])]
+    across, down = width / of.width, height / of.height
+    part = (
+        (x0 - of.x0) * across,
+        (y0 - of.y0) * down,
+        min(float(width), (x1 - of.x0) * across),
+        min(float(height), (y1 - of.y0) * down),
+    )
+    if all(side == int(side) for side in part):
+        return _reduced(picture[round(part[1]) : round(part[3]), round(part[0]) : round(part[2])])
     return resize(picture, preview_size(part[2] - part[0], part[3] - part[1]), part)
 
 
 def stencil(plan: Plan) -> Gray:
     """C over the result's box, at a preview's size: what a preview's pictures are cut out with."""
-    size = preview_size(plan.result.width, plan.result.height)
     if not plan.is_large:
-        return resize(plan.window(plan.result_inside).composite, size)
+        return _reduced(plan.window(plan.result_inside).composite)
+    size = preview_size(plan.result.width, plan.result.height)
     shrink = size[0] / plan.result.width
     target = max(1, round(plan.size[0] * shrink)), max(1, round(plan.size[1] * shrink))
     inside = scaled_box(plan.result_inside, plan.size, target)
     return resize(overview(plan, target).composite(plan), size, inside)
+
+
+def _step(width: float, height: float) -> int:
+    return max(1, math.ceil(max(width, height) / PREVIEW_SIDE))
+
+
+def _reduced(picture: Bytes) -> Bytes:
+    """A picture of any size at a preview's, by averages: a fraction of what resampling takes."""
+    step = _step(picture.shape[1], picture.shape[0])
+    return picture if step == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(picture)).reduce(step))
 
 
 class Board:

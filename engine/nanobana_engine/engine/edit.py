@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nanobana.protocol.geometry import Box
-from nanobana_engine.engine.board import cut
+from nanobana_engine.engine.board import around_result, cut
 from nanobana_engine.engine.events import EditFinished, EditProgress
 from nanobana_engine.engine.parts import Part
 from nanobana_engine.engine.shown import Sight, lent
@@ -17,6 +16,7 @@ from nanobana_engine.engine.smaller import smaller
 from nanobana_engine.engine.source import Pixels, Source
 from nanobana_engine.engine.stage import Running, StageRun
 from nanobana_engine.models.base import Request
+from nanobana_engine.planner.resample import to_bytes
 from nanobana_engine.planner.stages import Stage
 from nanobana_engine.runner import Runner
 from nanobana_engine.scheduler import Unit
@@ -60,9 +60,10 @@ class EditRun:
 
     def first_look(self) -> EditProgress:
         """The prefilled hole (E4), at once: everybody sees where something begins while the model still encodes."""
-        stage = self.stage
-        prefilled = self._opened().sight.show(Box(0, 0, stage.width, stage.height)).prefilled
-        return self._told(cut(self.source.plan, stage, np.rint(prefilled * 255.0).astype(np.uint8)))
+        plan, stage = self.source.plan, self.stage
+        part = around_result(plan, stage)
+        prefilled = self._opened().sight.show(part).prefilled
+        return self._told(cut(plan, stage, to_bytes(prefilled), part))
 
     def requests_ahead(self) -> Iterator[Request]:
         """What the first stage will ask of the adapter for a first variation, whatever the prompt will be."""

@@ -55,7 +55,7 @@ class EditFinished:
 
     def patch(self, variation: int) -> Rgba:
         """The RGBA patch of `source.plan.result` for one variation, of an edit that is not large."""
-        return stitch(self.source.plan, self.pictures[variation], self.source.pixels())
+        return stitch(self.source, self.pictures[variation])
 
     def patches(self) -> list[Rgba]:
         """All of them."""

@@ -20,8 +20,20 @@ EPSILON, KAPPA = np.float32(216 / 24389), np.float32(24389 / 27)
 
 def to_lab(pixels: Floats) -> Floats:
     """[..., 3] sRGB in 0..1 to L in 0..100, a and b."""
+    return _lab(_linear(pixels))
+
+
+def lab_of(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """The same of [..., 3] in 0..255."""
+    return _lab(LINEAR[pixels])
+
+
+def _linear(pixels: Floats) -> Floats:
     low = pixels <= 0.04045
-    linear = np.where(low, pixels / 12.92, ((np.maximum(pixels, 0) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(low, pixels / 12.92, ((np.maximum(pixels, 0) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _lab(linear: Floats) -> Floats:
     xyz = (linear @ TO_XYZ.T) / WHITE
     f = np.where(xyz > EPSILON, np.cbrt(xyz), (KAPPA * xyz + 16) / 116)
     lab: Floats = np.stack(
@@ -40,3 +52,7 @@ def from_lab(lab: Floats) -> Floats:
     high = linear > 0.0031308
     pixels = np.where(high, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055, linear * 12.92)
     return np.asarray(pixels, np.float32)
+
+
+LINEAR = _linear(np.arange(256, dtype=np.float32) / np.float32(255.0))
+"""Linear light of each 8-bit value of sRGB."""

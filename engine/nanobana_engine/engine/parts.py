@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobana.protocol.geometry import Box
+from nanobana.raster.compose import with_alpha
 from nanobana.raster.patches import chunks
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine.shown import Sight
@@ -38,9 +39,7 @@ class Part:
         composite = self.source.plan.window(self.box.shift(-context.x0, -context.y0)).composite
         if not composite.any():
             return None
-        patch = np.dstack([self.picture, composite])
-        patch[composite == 0] = 0
-        return patch
+        return with_alpha(self.picture, composite)
 
 
 def part_boxes(source: Source) -> list[Box]:

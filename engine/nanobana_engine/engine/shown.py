@@ -14,7 +14,7 @@ from nanobana_engine.engine.source import Pixels, Source
 from nanobana_engine.planner.detail import LOOK, Detail, borrow
 from nanobana_engine.planner.overview import SEEN, overview
 from nanobana_engine.planner.prefill import prefill
-from nanobana_engine.planner.resample import fit, is_padding, reading, resize, window
+from nanobana_engine.planner.resample import fit, is_padding, reading, resize, to_floats, window
 from nanobana_engine.planner.stages import Stage
 
 Bytes = npt.NDArray[np.uint8]
@@ -81,10 +81,10 @@ class Sight:
         read = reading(sheet)
         there = (sheet.shape[1], sheet.shape[0])
         if not self.is_full_scale:
-            return _floats(window(read, there, self.target, tile))
+            return to_floats(window(read, there, self.target, tile))
 
         def at_canvas_scale(box: Box) -> Pixels:
-            large = _floats(window(read, there, size, box))
+            large = to_floats(window(read, there, size, box))
             lent = self.lent(variation, box)
             return large if lent is None else np.asarray(np.clip(large + lent, 0.0, 1.0), np.float32)
 
@@ -127,7 +127,7 @@ class Sight:
     def _layout(self) -> Shown:
         """A large context at its layout's size: masks and prefill are made there."""
         source, plan, target = self.source, self.source.plan, self.target
-        pixels = _floats(source.laid_out(target, self.check))
+        pixels = to_floats(source.laid_out(target, self.check))
         small = overview(plan, target)
         # a reduced pixel beside the hole has some of its old content: two of them count as hole
         hole = small.away <= 2.0 * small.pixel
@@ -157,7 +157,3 @@ def lent(source: Source, sheets: Sequence[Bytes], check: Callable[[], None] = la
     hole = overview(plan, look).hole(plan)
     scale = width / plan.size[0]
     return [borrow(source.bytes_of, plan.size, resize(sheet, look), hole, scale, check) for sheet in sheets]
-
-
-def _floats(picture: Bytes) -> Pixels:
-    return picture.astype(np.float32) / np.float32(255.0)

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
+from nanobana.raster.compose import colour_of
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine.view import View
 from nanobana_engine.models.preset import Worn
 from nanobana_engine.planner import Plan
 from nanobana_engine.planner.prefill import prefill
-from nanobana_engine.planner.resample import reading, reduced, window
+from nanobana_engine.planner.resample import reading, reduced, to_bytes, to_floats, window
 
 Pixels = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -61,21 +62,18 @@ class Source:
     def window(self, box: Box) -> Pixels:
         """A part of the context in 0..1, [h, w, 3]; what is see-through shows its surroundings, carried in smoothly."""
         part = self.view.read(box)
-        colour = part[..., :3].astype(np.float32) / np.float32(255.0)
+        colour = to_floats(colour_of(part))
         alpha = part[..., 3]
-        if bool((alpha == 255).all()):
+        if alpha.min(initial=255) == 255:
             return colour
         behind = self._carried(box, colour, alpha)
-        share = alpha[..., None].astype(np.float32) / np.float32(255.0)
+        share = to_floats(alpha)[..., None]
         return (colour * share + behind * (1.0 - share)).astype(np.float32)
 
     def bytes_of(self, box: Box) -> Bytes:
         """`window` in 0..255."""
         part = self.view.read(box)
-        if bool((part[..., 3] == 255).all()):
-            return part[..., :3]
-        filled: Bytes = np.rint(self.window(box) * 255.0).astype(np.uint8)
-        return filled
+        return colour_of(part) if part[..., 3].min(initial=255) == 255 else to_bytes(self.window(box))
 
     def laid_out(self, target: tuple[int, int], check: Callable[[], None] = lambda: None) -> Bytes:
         """All of a large context at a smaller size (width, height), [h, w, 3]; read once.
@@ -101,7 +99,7 @@ class Source:
             shrink = min(1.0, BEHIND / max(size))
             target = (max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink)))
             small = reduced(self.view.read, size, target)
-            self._behind.append(_filled(small[..., :3].astype(np.float32) / np.float32(255.0), small[..., 3]))
+            self._behind.append(_filled(to_floats(colour_of(small)), small[..., 3]))
         behind = self._behind[0]
         return window(reading(behind), (behind.shape[1], behind.shape[0]), self.plan.size, box)
 

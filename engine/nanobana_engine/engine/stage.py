@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobana.protocol.geometry import Box
-from nanobana_engine.engine.board import Board, cut
+from nanobana_engine.engine.board import Board, around_result, cut
 from nanobana_engine.engine.colour import match_colour
 from nanobana_engine.engine.parts import Part, make_part, needed, part_boxes
 from nanobana_engine.engine.shown import Shown, Sight
@@ -19,7 +19,7 @@ from nanobana_engine.engine.source import Pixels
 from nanobana_engine.engine.stitch import INWARDS
 from nanobana_engine.engine.tiles import Mosaic, held_to
 from nanobana_engine.models.base import Request
-from nanobana_engine.planner.resample import scaled_box
+from nanobana_engine.planner.resample import scaled_box, to_bytes, to_floats
 from nanobana_engine.runner import Pass, Runner
 
 Bytes = npt.NDArray[np.uint8]
@@ -117,21 +117,23 @@ class StageRun:
 
     def picture(self) -> Bytes:
         """The result's box as the first variation has it now, at a preview's size."""
-        firsts = [part for part in self.running if part.variation == 0]
+        plan, stage = self.sight.source.plan, self.sight.stage
+        firsts = [each for each in self.running if each.variation == 0]
         if not self._is_tiled:
-            return cut(self.sight.source.plan, self.sight.stage, self._runner.preview(firsts[0].one))
+            part = around_result(plan, stage, self._runner.adapter.preset.latent_stride)
+            return cut(plan, stage, self._runner.preview(firsts[0].one, part), part)
         board = self._shown_so_far()
         picture = board.picture.copy()
-        for part in firsts:
-            if part.one.clean is not None:
-                board.paste(part.tile, self._runner.preview(part.one), picture)
+        for each in firsts:
+            if each.one.step:
+                board.paste(each.tile, self._runner.preview(each.one), picture)
         return picture
 
     def pictures(self) -> list[Pixels]:
         """Per variation the finished stage, [h, w, 3] in 0..1."""
         if not self._is_tiled:
             return self._pictures
-        return [sheet.astype(np.float32) / np.float32(255.0) for sheet in self.sheets()]
+        return [to_floats(sheet) for sheet in self.sheets()]
 
     def sheets(self) -> list[Bytes]:
         """Per variation the finished stage, [h, w, 3]; that of a large region with the ring's colours (E6)."""
@@ -144,8 +146,9 @@ class StageRun:
             shown = self.sight.show(whole)
             ring = (shown.mask > 0) & (shown.user_mask == 0)
             diagonal = math.hypot(plan.mask_box.width, plan.mask_box.height) * stage.width / plan.size[0]
-            pictures = [match_colour(each, shown.pixels, ring, far=INWARDS * diagonal) for each in pictures]
-        return [np.rint(np.clip(each, 0.0, 1.0) * 255.0).astype(np.uint8) for each in pictures]
+            original = to_bytes(shown.pixels)
+            pictures = [match_colour(each, original, ring, far=INWARDS * diagonal) for each in pictures]
+        return [to_bytes(each) for each in pictures]
 
     @property
     def _variations(self) -> int:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nanobana.protocol.geometry import Box
+from nanobana_engine.planner.resample import to_bytes
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -34,7 +35,7 @@ class Mosaic:
 
     def add(self, tile: Box, picture: Floats) -> None:
         """A finished tile, [h, w, 3] in 0..1."""
-        self.tiles[tile] = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+        self.tiles[tile] = to_bytes(picture)
 
     def read(self, box: Box) -> Bytes:
         """A part of the picture, averaged by the tiles' weights where they overlap."""

@@ -111,10 +111,10 @@ class FlowSteps:
     def begin(self, request: Request, known: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
         """What stands there, or the stage before, under noise."""
         clean = known if request.previous is None else self.encode(request.previous)
-        return (1.0 - sigma) * clean + sigma * noise
+        return torch.lerp(clean, noise, sigma)
 
     def step(self, move: Move) -> torch.Tensor:
-        return move.clean + (move.after / move.sigma) * (move.latents - move.clean)
+        return torch.lerp(move.clean, move.latents, move.after / move.sigma)
 
     def encode(self, pixels: Pixels) -> torch.Tensor:
         raise NotImplementedError

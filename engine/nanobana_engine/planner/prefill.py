@@ -32,11 +32,17 @@ def prefill(pixels: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
         slice(max(0, int(rows[0]) - RIM), int(rows[-1]) + 1 + RIM),
         slice(max(0, int(columns[0]) - RIM), int(columns[-1]) + 1 + RIM),
     )
-    known = (~hole[part]).astype(np.float32)
-    colours = [np.ascontiguousarray(pixels[part][..., channel]) * known for channel in range(pixels.shape[2])]
-    filled = np.stack(_fill(colours, known), axis=-1)
+    known = np.ascontiguousarray(~hole[part]).astype(np.float32)
+    there = pixels[part]
+    height, width = known.shape
     result = pixels.copy()
-    np.copyto(result[part], filled, where=hole[part][..., None])
+    # what is known here keeps its colour and the rest takes the fill's, so this level is neither weighted nor mixed
+    saturated, gain = _saturated(_halved(known))
+    planes = [there[..., channel] * known for channel in range(3)]
+    below = _fill([_halved(plane) * gain for plane in planes], saturated)
+    unknown = np.float32(1.0) - known
+    for channel, smooth in enumerate(below):
+        result[part][..., channel] = planes[channel] + _enlarged(smooth, width, height) * unknown
     return result
 
 
@@ -46,16 +52,22 @@ def _fill(weighted: list[Floats], weight: Floats) -> list[Floats]:
     here = [np.asarray(plane / np.maximum(weight, 1e-6), np.float32) for plane in weighted]
     if weight.min() >= 1.0 or max(height, width) <= 1:
         return here
-    half = _halved(weight)
-    # a cell with any known pixel counts as known: saturating the weight keeps far colours from washing it out
-    saturated = np.minimum(4.0 * half, 1.0).astype(np.float32)
-    gain = saturated / np.maximum(half, 1e-6)
+    saturated, gain = _saturated(_halved(weight))
     below = _fill([_halved(plane) * gain for plane in weighted], saturated)
     share = np.minimum(weight, 1.0)
     return [
         np.asarray(mine * share + _enlarged(smooth, width, height) * (1.0 - share), np.float32)
         for mine, smooth in zip(here, below, strict=True)
     ]
+
+
+def _saturated(half: Floats) -> tuple[Floats, Floats]:
+    """The weight of the next level, and what its colours are multiplied with.
+
+    A cell with any known pixel counts as known: saturating the weight keeps far colours from washing it out.
+    """
+    saturated = np.minimum(np.float32(4.0) * half, np.float32(1.0))
+    return saturated, saturated / np.maximum(half, np.float32(1e-6))
 
 
 def _halved(plane: Floats) -> Floats:

@@ -19,6 +19,20 @@ PADDED, PADDED_PART = 15, 8
 """A size that is larger by at most these pixels or this part is reached by mirroring the border, not by stretching."""
 
 
+def to_floats(picture: npt.NDArray[np.uint8]) -> Floats:
+    """0..255 to 0..1."""
+    floats = picture.astype(np.float32)
+    floats /= np.float32(255.0)
+    return floats
+
+
+def to_bytes(picture: Floats) -> npt.NDArray[np.uint8]:
+    """0..1, or what lies a little outside, to 0..255, rounded."""
+    scaled = picture * np.float32(255.0)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0.0, 255.0, out=scaled).astype(np.uint8)
+
+
 def is_padding(size: tuple[int, int], target: tuple[int, int]) -> bool:
     """Whether a picture of `size` reaches `target` at scale 1, by a mirrored margin right and below at the most."""
     return all(

@@ -44,10 +44,8 @@ class Pass:
     """What stands there now, [h, w, 3]."""
     changes: Box
     """Where the result may differ from that, in pixels."""
-    clean: torch.Tensor | None = None
-    """x0 after the newest step."""
     last: tuple[float, torch.Tensor] | None = None
-    """Level and predicted x0 of the newest step, as the model gave it."""
+    """Level and predicted x0 of the newest step, as the model gave it; None before the first."""
     step: int = 0
     key: tuple[object, ...] = field(default=())
 
@@ -257,8 +255,7 @@ class Runner:
             )
         )
         owned = one.depth > 1.0 - (step + 1) / one.steps
-        one.latents = torch.where(owned, moved, (1.0 - after) * one.known + after * one.noise)
-        one.clean = torch.where(one.depth > 0, clean, one.known)
+        one.latents = _chosen(owned, moved, torch.lerp(one.known, one.noise, after) if after else one.known)
         one.last = (sigma, clean)
         one.step += 1
 
@@ -268,11 +265,24 @@ class Runner:
             self.adapter.release(one.conditioning)
 
     @torch.inference_mode()
-    def preview(self, one: Pass) -> npt.NDArray[np.uint8]:
-        """The newest x0 as a small picture, [h, w, 3]."""
-        if one.clean is None:
+    def preview(self, one: Pass, part: Box | None = None) -> npt.NDArray[np.uint8]:
+        """The newest x0 as a small picture, [h, w, 3]; where D = 0 what is known.
+
+        Args:
+            part: of the picture, in its pixels, on the grid of its latents; None: all of it.
+        """
+        if one.last is None:
             raise ValueError("a pass has no preview before its first step")
-        return within_memory(partial(self.adapter.preview, one.clean))
+        here: tuple[slice, ...] = ()
+        stride = self.adapter.preset.latent_stride
+        if part is not None:
+            here = (
+                slice(None),
+                slice(part.y0 // stride, part.y1 // stride),
+                slice(part.x0 // stride, part.x1 // stride),
+            )
+        shown = _chosen(one.depth[here] > 0, one.last[1][here], one.known[here])
+        return within_memory(partial(self.adapter.preview, shown))
 
     @torch.inference_mode()
     def decode(self, one: Pass) -> Pixels:
@@ -300,6 +310,11 @@ def _changes(mask: npt.NDArray[np.float32]) -> Box:
         return Box(0, 0, 0, 0)
     box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return box.grow(MARGIN).intersect(Box(0, 0, mask.shape[1], mask.shape[0]))
+
+
+def _chosen(where: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """`torch.where` as a mix by 0 and 1, which gives the very same numbers in a tenth of the time on a processor."""
+    return torch.lerp(others.to(these), these, where.to(these))
 
 
 def _pooled(mask: npt.NDArray[np.float32], stride: int) -> torch.Tensor:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from nanobana.protocol.canvas import Blend, Layer
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.stack import Node, tree
 from nanobana.raster.blend import blended
-from nanobana.raster.pixels import Covered, Rgba, Tiles
+from nanobana.raster.pixels import Covered, Gray, Rgba, Tiles
 
 
 def over(base: Rgba, patch: Rgba, opacity: float = 1.0, blend: Blend = "normal") -> Rgba:
@@ -57,6 +59,20 @@ def erase_into(base: Rgba, patch: Rgba) -> None:
     """Take the patch's alpha away from the base's; colours stay."""
     keep = 255 - patch[..., 3].astype(np.uint16)
     base[..., 3] = (base[..., 3].astype(np.uint16) * keep + 127) // 255
+
+
+def colour_of(pixels: Rgba) -> npt.NDArray[np.uint8]:
+    """[h, w, 3] without the alpha, in one piece; Pillow copies it in a fifth of numpy's time."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB"))
+
+
+def with_alpha(colour: npt.NDArray[np.uint8], alpha: Gray) -> Rgba:
+    """A patch of colour [h, w, 3] and alpha [h, w]; all four bytes are 0 where the alpha is."""
+    image = Image.fromarray(np.ascontiguousarray(colour))
+    image.putalpha(Image.fromarray(np.ascontiguousarray(alpha)))
+    patch = np.array(image)
+    patch.view(np.uint32)[..., 0] *= alpha > 0
+    return patch
 
 
 def touched(patch: Rgba) -> Covered:
