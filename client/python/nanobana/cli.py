@@ -8,9 +8,12 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nanobana import __version__
+
+if TYPE_CHECKING:
+    import typer
 
 MODEL_HELP = (
     "A name (see: nanobana models), a folder, or owner/name on the hub; several times: several.  [env: NANOBANA_MODEL]"
@@ -95,6 +98,14 @@ def _commands() -> Any:
             raise SystemExit(_probe())
         _part("nanobana_engine.worker.main", "The engine", "engine").run()
 
+    _tools(app)
+    return app
+
+
+def _tools(app: typer.Typer) -> None:
+    """The commands that start no part of the product."""
+    import typer
+
     @app.command()
     def models(
         as_json: bool = typer.Option(False, "--json", help="For programs."),
@@ -110,14 +121,31 @@ def _commands() -> Any:
         raise SystemExit(_doctor(as_json=as_json))
 
     @app.command()
+    def record(
+        canvas: str = typer.Argument(help="The canvas's ID, or any link of it."),
+        file: Path = typer.Argument(help="What to write; it must not be there yet."),
+        seconds: float = typer.Option(None, min=0.0, help="For so long; else until Ctrl-C."),
+        redis_url: str = typer.Option(None, help="The store of the servers.  [env: NANOBANA_REDIS_URL]"),
+    ) -> None:
+        """Record what one canvas is asked and what becomes of it, to find out later why."""
+        _export(NANOBANA_REDIS_URL=redis_url)
+        raise SystemExit(_part("nanobana_server.recorder.cli", "The server", "server").record(canvas, file, seconds))
+
+    @app.command()
+    def replay(
+        file: Path = typer.Argument(help="What `nanobana record` wrote."),
+        as_json: bool = typer.Option(False, "--json", help="For programs."),
+    ) -> None:
+        """Do everything in a recording again; say whether the canvas comes out the same, or where it differs first."""
+        raise SystemExit(_part("nanobana_server.recorder.cli", "The server", "server").play(file, as_json=as_json))
+
+    @app.command()
     def assets(
         query: str = typer.Argument(None, help="A prompt in any language: what would be drawn for it."),
         language: str = typer.Option(None, help="List the names in this language instead, e.g. de."),
     ) -> None:
         """Say which pictures the built-in model knows, and in how many languages."""
         raise SystemExit(_part("nanobana_engine.assets.cli", "The engine", "engine").run(query, language))
-
-    return app
 
 
 def _doctor(*, as_json: bool) -> int:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import anyio
+import msgspec
 import structlog
 
+from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.checksum import canvas_sum
@@ -66,6 +68,9 @@ class Follower:
         if body == STANDING_CHANGED:
             self._standing_changed()
             return
+        if body == relay.RECORDER:
+            self._room.tape.wanted()
+            return
         for message in relay.opened(body):
             self._room.hear(message)
 
@@ -126,6 +131,16 @@ class Follower:
                 await self._store.publish(self._room.canvas, self._server, relay.packed(messages))
             except NanobanaError as error:
                 _log.debug("volatile traffic lost", canvas=self._room.canvas, code=error.code)
+
+    async def tape(self) -> None:
+        """Publish what members ask while somebody records it, for ever; lost where the store is away."""
+        channel = CanvasKeys(self._room.canvas).tape
+        while True:
+            asked = await self._room.tape.take()
+            try:
+                await self._store.client.call("SPUBLISH", channel, msgspec.msgpack.encode(asked))
+            except NanobanaError as error:
+                _log.debug("recorder not told", canvas=self._room.canvas, code=error.code)
 
     async def sample(self) -> None:
         """Say from time to time what everybody's copy must look like, as the store has it, for ever (R9)."""

@@ -27,26 +27,32 @@ class Ops:
         Raises:
             NanobanaError: why not; nothing was changed then.
         """
-        return (await self._done(op)).seq
+        if isinstance(op, m.Edit):
+            await self._budgets.edit(self._canvas, self.member.user, self._link)
+        return (await done(self._store, self._canvas, author_of(self.member), op)).seq
 
-    async def _done(self, op: m.Op) -> Committed:
-        store, canvas, who = self._store, self._canvas, self.member
-        author = Author(user=who.user, name=who.name, color=who.color, is_owner=who.role == "owner")
-        match op:
-            case m.Paint():
-                return await ops.paint(store, canvas, author.user, op)
-            case m.LayerAdd() | m.LayerSet() | m.LayerMove() | m.LayerDelete():
-                return await ops.layer_op(store, canvas, author.user, op)
-            case m.CanvasSet():
-                return await ops.canvas_set(store, canvas, author.user, op)
-            case m.Undo():
-                return await ops.undo(store, canvas, author.user, op.op)
-            case m.Redo():
-                return await ops.redo(store, canvas, author.user, op.op)
-            case m.Edit():
-                await self._budgets.edit(canvas, author.user, self._link)
-                return await jobs.submit(store, canvas, author, op)
-            case m.Cancel():
-                return await jobs.cancel(store, canvas, author, op)
-            case m.Decide():
-                return await jobs.decide(store, canvas, author, op)
+
+def author_of(member: m.Member) -> Author:
+    """A member as the author of ops."""
+    return Author(user=member.user, name=member.name, color=member.color, is_owner=member.role == "owner")
+
+
+async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed:
+    """Do an op, durably, once; raises as `Ops.do`."""
+    match op:
+        case m.Paint():
+            return await ops.paint(store, canvas, author.user, op)
+        case m.LayerAdd() | m.LayerSet() | m.LayerMove() | m.LayerDelete():
+            return await ops.layer_op(store, canvas, author.user, op)
+        case m.CanvasSet():
+            return await ops.canvas_set(store, canvas, author.user, op)
+        case m.Undo():
+            return await ops.undo(store, canvas, author.user, op.op)
+        case m.Redo():
+            return await ops.redo(store, canvas, author.user, op.op)
+        case m.Edit():
+            return await jobs.submit(store, canvas, author, op)
+        case m.Cancel():
+            return await jobs.cancel(store, canvas, author, op)
+        case m.Decide():
+            return await jobs.decide(store, canvas, author, op)

@@ -8,6 +8,9 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput
 
+RECORDER = b"\xc1recorder"
+"""Says that a flight recorder wants to know what members ask; 0xc1 begins no msgpack, so it is no message."""
+
 
 def packed(messages: Iterable[msgspec.Struct]) -> bytes:
     """Several messages for the channel at once; engines publish single ones without the array."""

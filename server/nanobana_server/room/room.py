@@ -19,6 +19,7 @@ from nanobana_server.room.cursor import Frames
 from nanobana_server.room.pace import Pace
 from nanobana_server.room.presence import Presence
 from nanobana_server.room.ring import Ring
+from nanobana_server.room.tape import Tape
 from nanobana_server.room.volatile import Volatile
 
 RECENTLY_S = 2.0
@@ -70,6 +71,7 @@ class Room:
         self.position = manifest.position
         self.board = Board()
         self.presence = Presence(self.board)
+        self.tape = Tape(clock)
         self.ring = Ring(manifest.position.seq, max_entries=pace.ring_entries)
         self.frames = Frames(self.ring, self.board, pace, metrics.frame_bytes.observe)
         self.open_jobs = {job.id for job in manifest.jobs if job.state in ("queued", "running")}

@@ -159,6 +159,7 @@ class Rooms:
             for task in (follower.read, follower.relay, follower.keep_presence, follower.sample, room.tick):
                 tasks.start_soon(task)
             tasks.start_soon(follower.foretell)
+            tasks.start_soon(follower.tape)
             tasks.start_soon(self._watch_standing, room)
             room.engines(self._engines)
             slot.room = room

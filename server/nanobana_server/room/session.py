@@ -176,7 +176,9 @@ class Session:
         """Whatever is logged meanwhile is of the op's trace; deciding or cancelling an edit is of the edit's."""
         about = op.job if isinstance(op, m.Decide | m.Cancel) else name_of(op.op)
         with structlog.contextvars.bound_contextvars(trace=trace_of(about)):
-            return await self._done(op, name_of(op.op), arrived)
+            answer = await self._done(op, name_of(op.op), arrived)
+        self._room.tape.note(self.member, op, answer, self._room.position.seq)
+        return answer
 
     async def _done(self, op: m.Op, name: str, arrived: float) -> m.Ack | m.Reject:
         kind = str(op.__struct_config__.tag)

@@ -97,6 +97,11 @@ class Release(History):
         return named
 
 
+def names_in(data: bytes) -> Iterator[bytes]:
+    """Whatever could be a blob's name in encoded bytes."""
+    return (match[1] for match in _NAME.finditer(data))
+
+
 def _found(reply: Any) -> Iterator[bytes]:
     """Whatever could be a blob's name in a reply, however it is nested."""
     if isinstance(reply, bytes):

@@ -199,6 +199,11 @@ class CanvasKeys:
         return self._key("bell")
 
     @property
+    def tape(self) -> str:
+        """Sharded channel: ops of members with their answers, while a flight recorder is there."""
+        return self._key("tape")
+
+    @property
     def volatile(self) -> str:
         """Sharded channel: encoded messages of the latest-only and volatile classes (R3)."""
         return self._key("volatile")

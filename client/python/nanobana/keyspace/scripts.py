@@ -14,6 +14,7 @@ NAMES = (
     "commit",
     "condemn_blobs",
     "create",
+    "dump",
     "engine_beat",
     "engines",
     "fall_asleep",

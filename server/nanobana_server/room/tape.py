@@ -1,0 +1,63 @@
+"""What members ask of a canvas and are answered, for a flight recorder that listens; nothing where none does."""
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import msgspec
+
+from nanobana.protocol import codec
+from nanobana.protocol import messages as m
+
+HEARD_S = 10.0
+"""A recorder says more often than this that it is there."""
+
+WAITING = 1024
+"""Most that waits to be published; a recorder that misses something has the outcome from the log all the same."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, tag="asked"):
+    """One op of a member and its answer."""
+
+    member: m.Member
+    message: bytes
+    """The op as it came, encoded."""
+    after: int
+    """Seq of the log when it was answered, as far as this server had read it."""
+    seq: int | None = None
+    code: str = ""
+    """Why it was refused; then there is no seq."""
+
+
+class Tape:
+    """Of one open canvas.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until = 0.0
+        self._asked: deque[Asked] = deque(maxlen=WAITING)
+        self._filled = anyio.Event()
+
+    def wanted(self) -> None:
+        """A recorder is there."""
+        self._until = self._clock() + HEARD_S
+
+    def note(self, member: m.Member, op: m.Op, answer: m.Ack | m.Reject, after: int) -> None:
+        """An op was answered."""
+        if self._clock() >= self._until:
+            return
+        seq, code = (answer.seq, "") if isinstance(answer, m.Ack) else (None, answer.code)
+        self._asked.append(Asked(member=member, message=codec.encode(op), after=after, seq=seq, code=code))
+        self._filled.set()
+
+    async def take(self) -> list[Asked]:
+        """What was noted since; waits until there is something."""
+        await self._filled.wait()
+        self._filled = anyio.Event()
+        taken = list(self._asked)
+        self._asked.clear()
+        return taken
