@@ -3,81 +3,15 @@
 from __future__ import annotations
 
 import random
-import secrets
 
 import anyio
-import msgspec
 import pytest
 
-from nanobana.keyspace import claims
-from nanobana.keyspace.keys import JOB_GROUP, FamilyKeys
-from nanobana.protocol.jobs import EngineBeat, JobTicket
-from nanobana_engine.worker.intake import LANES, Delivery, Intake
+from nanobana_engine.worker.intake import LANES
 from nanobana_server import jobs
 from nanobana_server.store import Store
-
-SLOTS, MOST = 4, 12
-LONG_MS = 60_000
-
-
-class Desk:
-    """One family's queue, and engines that take from it."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.family = FamilyKeys(f"desk-{secrets.token_hex(4)}")
-        self.hands: dict[str, dict[str, Delivery]] = {}
-        self._intakes: dict[str, Intake] = {}
-
-    async def engine(self, name: str, *, dead_ms: int = LONG_MS, left_ms: int = LONG_MS) -> str:
-        limits = {"slots": SLOTS, "most": MOST, "dead_ms": dead_ms, "left_ms": left_ms}
-        self._intakes[name] = Intake(self.store.client, self.family, name, **limits)
-        self.hands[name] = {}
-        await self.beat(name)
-        return name
-
-    async def beat(self, name: str) -> None:
-        await claims.beat(
-            self.store.client, self.family, EngineBeat(worker=name, model="m", device="cpu", running=0, pid=1, host="h")
-        )
-
-    async def put(self, *jobs_of: str, lane: str = "live", front: bool = False) -> None:
-        """A ticket for each ``user/n``."""
-        for job in jobs_of:
-            ticket = JobTicket(canvas="c", job=job.replace("/", "-"), user=job.split("/")[0], lane=lane, front=front)
-            await self.store.client.call("XADD", self.family.stream(lane), "*", "m", msgspec.msgpack.encode(ticket))
-
-    async def take(self, name: str = "one", *, look: bool = False) -> str | None:
-        """One ticket into the engine's hands; its job."""
-        delivery = await self._intakes[name].take(self.hands[name].values(), look=look)
-        if delivery is None:
-            return None
-        assert delivery.key not in self.hands[name], "a ticket in hand was handed out again"
-        self.hands[name][delivery.key] = delivery
-        return delivery.ticket.job
-
-    async def take_all(self, name: str = "one") -> list[str]:
-        found = []
-        while (job := await self.take(name)) is not None:
-            found.append(job)
-        return found
-
-    async def done(self, job: str, name: str = "one") -> None:
-        delivery = next(each for each in self.hands[name].values() if each.ticket.job == job)
-        await self._intakes[name].acknowledge(delivery)
-        del self.hands[name][delivery.key]
-
-    async def close(self, name: str) -> None:
-        await self._intakes[name].close()
-
-    async def is_empty(self) -> bool:
-        """Nothing is left of any ticket anywhere."""
-        client, family = self.store.client, self.family
-        left = [await client.call("ZCARD", key) for key in (family.waiting, family.turns)]
-        for lane in LANES:
-            left.append(await client.call("XLEN", family.stream(lane)))
-            left.append((await client.call("XPENDING", family.stream(lane), JOB_GROUP))["pending"])
-        return left == [0] * 6
+from support.desk import MOST, SLOTS, Desk, of
+from support.work import numbers
 
 
 @pytest.fixture
@@ -85,10 +19,6 @@ async def desk(store: Store) -> Desk:
     desk = Desk(store)
     await desk.engine("one")
     return desk
-
-
-def of(user: str, count: int) -> list[str]:
-    return [f"{user}/{n}" for n in range(count)]
 
 
 async def test_e7_a_flood_that_fills_every_slot_delays_nobody_elses_ticket(desk: Desk) -> None:
@@ -127,7 +57,7 @@ async def test_e7_a_ticket_in_front_goes_before_its_authors_others_and_nobody_el
     await desk.take_all()
     await desk.put("ben/0")
     await desk.put("ana/urgent", front=True)
-    unread = await jobs.queue_places(desk.store, desk.family)
+    unread = numbers(await jobs.queue_places(desk.store, desk.family))
     assert unread == {"ana-urgent": 1, "ben-0": 2, f"ana-{SLOTS}": 3, f"ana-{SLOTS + 1}": 4}
     assert await desk.take() == "ben-0", "it stays Ben's turn"
     for n in range(2):  # Ben's came on top of what the slots hold
@@ -219,7 +149,7 @@ async def test_e7_places_count_as_the_tickets_will_be_taken(desk: Desk) -> None:
     await desk.put("night/0", lane="batch")
     await desk.take()
     await desk.put("ben/0")  # not read by any engine yet
-    places = await jobs.queue_places(desk.store, desk.family)
+    places = numbers(await jobs.queue_places(desk.store, desk.family))
     assert places == {f"ana-{SLOTS}": 1, "ben-0": 2, f"ana-{SLOTS + 1}": 3, "night-0": 4}
 
 

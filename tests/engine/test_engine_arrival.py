@@ -57,9 +57,8 @@ async def test_j4_an_engine_says_how_far_its_download_is_and_then_what_its_model
             tasks.cancel_scope.cancel()
         await client.aclose()
     assert waiting.loading == "downloading ours: 2.4 of 6.0 GB, 40 %"
-    assert waiting.facts is None
-    assert ready.facts is not None
-    assert (ready.model, ready.facts.takes) == ("test", ["steps"])
+    assert waiting.models == []
+    assert (ready.model, ready.models[0].takes) == ("test", ["steps"])
 
 
 async def test_j4_an_engine_whose_model_cannot_be_loaded_is_not_waited_for() -> None:

@@ -102,7 +102,7 @@ async def test_e4_style_weights_steps_guidance_and_loras_reach_the_model_and_wha
             style = await _ended(store, 3, style="Baroque")
             lora = await _ended(store, 4, loras=[Lora(name="nobody")])
             wrong = await _ended(store, 5, loras=[Lora(name="for-xl")])
-            said = (await engines(store.client, FamilyKeys()))[0].facts
+            said = (await engines(store.client, FamilyKeys()))[0].models[0]
         await store.aclose()
     assert (whole.state, whole.prompt, whole.style, whole.steps) == ("staged", "a (red:1.3) apple", "Snowy", 5)
     assert (whole.guidance, whole.loras) == (2.5, toy)

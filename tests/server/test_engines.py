@@ -57,10 +57,12 @@ def edit(who: RawMember, x: int = 0) -> m.Edit:
 
 async def test_r3_members_hear_of_engines_that_come_and_go(canvas: Links, store: Store) -> None:
     family = FamilyKeys()
-    engine = EngineBeat(worker="w1", model="nano", device="cpu", running=0, pid=1, host="h")
+    nano, sdxl = ModelFacts(name="nano", loaded=True), ModelFacts(name="sdxl", good_for="photographs", seconds=4.0)
+    engine = EngineBeat(worker="w1", model="nano", device="cpu", running=0, pid=1, host="h", models=[nano, sdxl])
     async with member(canvas.view) as (ben, _):
         await beat(store.client, family, engine)
-        assert (await ben.until(m.Engines, lambda engines: engines.count > 0)) == m.Engines(count=1, model="nano")
+        heard = await ben.until(m.Engines, lambda engines: engines.count > 0)
+        assert heard == m.Engines(count=1, models=(nano, sdxl))
         async with member(canvas.view) as (cy, welcome):
             assert welcome.model == "nano"
             assert (await cy.until(m.Engines)).count == 1
@@ -82,10 +84,8 @@ async def test_r3_members_hear_what_an_engine_waits_for_and_then_what_its_model_
             "ready": True, "store": True, "engines": 0, "loading": "downloading sd: 35 %"
         }  # fmt: skip
         assert (await http.get("/readyz?engines=1")).status_code == 503
-        await beat(store.client, family, msgspec.structs.replace(engine, facts=facts))
-        assert await ben.until(m.Engines, lambda engines: engines.count > 0) == m.Engines(
-            count=1, model="sd", facts=facts
-        )
+        await beat(store.client, family, msgspec.structs.replace(engine, models=[facts]))
+        assert await ben.until(m.Engines, lambda engines: engines.count > 0) == m.Engines(count=1, models=(facts,))
 
 
 async def test_j1_everybody_sees_an_edit_queued_with_its_place_and_cancelled(photo: Links) -> None:
@@ -139,10 +139,10 @@ async def test_e9_engines_are_told_of_a_mask_that_is_ready_and_the_room_is_not(c
         member(canvas.edit) as (ana, welcome),
         member(canvas.view) as (ben, _),
     ):
-        await ana.send(m.Prepare(box=box, png=mask()))
+        await ana.send(m.Prepare(box=box, png=mask(), model="sdxl"))
         with anyio.fail_after(5):
             heard = [each["data"] async for each in _first_of(channel)]
-        told = Hint(canvas=canvas.edit.canvas, user=welcome.you.user, box=box, mask_png=mask())
+        told = Hint(canvas=canvas.edit.canvas, user=welcome.you.user, box=box, mask_png=mask(), model="sdxl")
         assert msgspec.msgpack.decode(heard[0], type=Hint) == told
         await ana.send(m.Cursor(x=1.0, y=2.0))
         await ben.until(m.Cursors, lambda _: True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import anyio
 import msgspec
 
@@ -66,3 +68,8 @@ async def states(easel: Easel) -> list[tuple[str, str]]:
 async def tickets(store: Store, lane: str = "live") -> list[JobTicket]:
     entries = await store.client.call("XRANGE", FamilyKeys().stream(lane), "-", "+")
     return [msgspec.msgpack.decode(fields[b"m"], type=JobTicket) for _entry, fields in entries]
+
+
+def numbers(places: Mapping[str, jobs.Place]) -> dict[str, int]:
+    """Of the jobs that wait, their places alone."""
+    return {job: place.number for job, place in places.items()}

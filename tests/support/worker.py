@@ -17,8 +17,8 @@ from nanobana_engine.models.base import ModelAdapter
 from nanobana_engine.models.shelf import Shelf
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.canvas import CanvasReader
-from nanobana_engine.worker.facts import Facts
 from nanobana_engine.worker.job import Tools
+from nanobana_engine.worker.offer import Offer
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_engine.worker.settings import WorkerSettings
 from nanobana_engine.worker.turnstile import Turnstile
@@ -48,15 +48,15 @@ async def working(
         preparer=Preparer(client, reader, threads, adapter.preset, shelf, memory.cache("plans", 0.1)),
         bridge=bridge,
         eraser=Eraser(),
-        interpreter=Interpreter(adapter.preset, translator),
+        interpreter=Interpreter(translator),
+        offer=Offer(bridge.engine.residents, shelf),
         threads=threads,
         turnstile=turnstile,
         readying=Turnstile(1),
         lease_ms=settings.lease_ms,
         beat_s=settings.beat_s,
     )
-    loras = getattr(adapter, "loras", None)
-    worker = Worker(client, settings, tools, Facts(adapter.preset, shelf, loras.check if loras else None), "cpu")
+    worker = Worker(client, settings, tools, "cpu")
     async with anyio.create_task_group() as serving:
         serving.start_soon(jobs.run_results, store, "server")
         async with anyio.create_task_group() as tasks:

@@ -88,7 +88,7 @@ ENGLISH = preset(name="m", languages=("en",), takes=frozenset({"negative"}))
 
 
 def test_a_foreign_prompt_is_translated_and_what_was_understood_is_told() -> None:
-    reading = Interpreter(ENGLISH, Shouting()).read(_edit("ein roter Apfel", negative="der Baum und ein Blatt"))
+    reading = Interpreter(Shouting()).read(_edit("ein roter Apfel", negative="der Baum und ein Blatt"), ENGLISH)
     assert (reading.edit.prompt, reading.understood) == ("EIN ROTER APFEL", "EIN ROTER APFEL")
     assert reading.edit.negative == "DER BAUM UND EIN BLATT"
     assert reading.notice == ""
@@ -98,7 +98,7 @@ def test_a_foreign_prompt_is_translated_and_what_was_understood_is_told() -> Non
 def test_what_the_model_reads_or_nobody_can_name_goes_straight_through(prompt: str) -> None:
     translator = Shouting()
     edit = _edit(prompt)
-    reading = Interpreter(ENGLISH, translator).read(edit)
+    reading = Interpreter(translator).read(edit, ENGLISH)
     assert reading.edit is edit or reading.edit == edit
     assert (reading.understood, reading.notice, translator.calls) == ("", "", [])
 
@@ -106,7 +106,7 @@ def test_what_the_model_reads_or_nobody_can_name_goes_straight_through(prompt: s
 @pytest.mark.parametrize("facts", [{"languages": ("*",)}, {"languages": ("de",)}, {"translates": False}])
 def test_a_model_that_understands_it_or_wants_no_translation_gets_the_prompt_itself(facts: dict[str, Any]) -> None:
     translator = Shouting()
-    reading = Interpreter(preset(**facts), translator).read(_edit("ein roter Apfel"))
+    reading = Interpreter(translator).read(_edit("ein roter Apfel"), preset(**facts))
     assert (reading.edit.prompt, reading.notice, translator.calls) == ("ein roter Apfel", "", [])
 
 
@@ -120,33 +120,42 @@ def test_a_model_that_understands_it_or_wants_no_translation_gets_the_prompt_its
 def test_without_a_translator_the_edit_runs_with_its_own_words_and_says_so(
     translator: Any, prompt: str, said: str
 ) -> None:
-    reading = Interpreter(ENGLISH, translator).read(_edit(prompt))
+    reading = Interpreter(translator).read(_edit(prompt), ENGLISH)
     assert (reading.edit.prompt, reading.understood) == (prompt, "")
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(reading.notice)
 
 
 def test_what_can_be_translated_is_although_the_rest_cannot() -> None:
-    reading = Interpreter(ENGLISH, Shouting()).read(_edit("ein roter Apfel", negative="une pomme rouge sur la table"))
+    reading = Interpreter(Shouting()).read(_edit("ein roter Apfel", negative="une pomme rouge sur la table"), ENGLISH)
     assert (reading.understood, reading.edit.negative) == ("EIN ROTER APFEL", "une pomme rouge sur la table")
     assert "French" in reading.notice
 
 
 def test_a_translator_that_fails_fails_the_edit_with_a_sentence() -> None:
     with pytest.raises(TranslationFailed, match="from German") as failed:
-        Interpreter(ENGLISH, Shouting()).read(_edit("ein kaputter Apfel auf der kaputten Bank"))
+        Interpreter(Shouting()).read(_edit("ein kaputter Apfel auf der kaputten Bank"), ENGLISH)
     assert failed.value.code == "translation_failed"
 
 
 def test_a_prompt_is_translated_once_and_its_weights_stay() -> None:
     translator = Shouting()
-    interpreter = Interpreter(preset(languages=("en",), takes=frozenset({"weights"})), translator)
-    readings = [interpreter.read(_edit("ein (roter:1.3) Apfel auf der Bank")) for _ in range(3)]
+    interpreter, weighs = Interpreter(translator), preset(languages=("en",), takes=frozenset({"weights"}))
+    readings = [interpreter.read(_edit("ein (roter:1.3) Apfel auf der Bank"), weighs) for _ in range(3)]
     assert {reading.understood for reading in readings} == {"EIN (ROTER:1.3) APFEL AUF DER BANK"}
     assert translator.calls == ["ein", "roter", "Apfel auf der Bank"]
 
 
 def test_erasing_reads_no_prompt() -> None:
     translator = Shouting()
-    assert Interpreter(ENGLISH, translator).read(_edit("ein roter Apfel", mode="erase")).understood == ""
+    assert Interpreter(translator).read(_edit("ein roter Apfel", mode="erase"), ENGLISH).understood == ""
     assert translator.calls == []
+
+
+def test_each_edit_is_read_for_the_model_that_it_runs_on() -> None:
+    interpreter, edit = Interpreter(Shouting()), _edit("ein roter Apfel")
+    german, any_ = preset(name="g", languages=("de",)), preset(name="a", languages=("*",))
+    assert interpreter.read(edit, ENGLISH).understood == "EIN ROTER APFEL"
+    assert (interpreter.read(edit, german).understood, interpreter.read(edit, any_).understood) == ("", "")
+    assert interpreter.may_take_long(ENGLISH)
+    assert not interpreter.may_take_long(any_)

@@ -28,6 +28,7 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     user_name: 'Ana',
     color: '#0077bb',
     mode: 'fill',
+    model: '',
     prompt: '',
     negative: '',
     seed: 1,

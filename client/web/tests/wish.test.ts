@@ -1,5 +1,5 @@
 // What goes out with Generate is what the room's model takes, whatever is set in the bar.
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { wish } from '../src/ui/canvas/wish.svelte'
 import { job } from './support'
 
@@ -28,4 +28,26 @@ test('a model that takes nothing is asked for nothing, and what was set stays', 
 test('the settings of an edit are taken over whole', () => {
   wish.reuse(job('j', { prompt: 'a tree', steps: 3, guidance: null, style: null, loras: [{ name: 'toy', weight: 2 }] }), 'all')
   expect(wish.read('fill', null, { ...SD, takes: [...SD.takes] })).toMatchObject({ prompt: 'a tree', steps: 3, guidance: null, style: null, loras: [{ name: 'toy', weight: 2 }] })
+})
+
+test('the model that was picked is asked for while it is served, the usual one meanwhile, and it is remembered', () => {
+  const nano = { name: 'nano' }
+  const kept = new Map<string, string>()
+  vi.stubGlobal('localStorage', { setItem: (key: string, value: string) => kept.set(key, value) })
+  expect(wish.of([])).toBeNull()
+  wish.choose('sd')
+  expect(wish.of([nano, SD as never])?.name).toBe('sd')
+  expect(wish.read('fill', null, wish.of([nano, SD as never])).model).toBe('sd')
+  expect(wish.of([nano])?.name).toBe('nano')
+  expect(wish.read('fill', null, wish.of([nano])).model).toBeNull()
+  expect([...kept]).toEqual([['nanobana.model', 'sd']])
+  vi.unstubAllGlobals()
+})
+
+test('taking over everything of an edit brings its model back, taking over its prompt does not', () => {
+  wish.choose('nano')
+  wish.reuse(job('j', { model: 'sd' }), 'prompt')
+  expect(wish.model).toBe('nano')
+  wish.reuse(job('j', { model: 'sd' }), 'all')
+  expect(wish.model).toBe('sd')
 })

@@ -170,15 +170,15 @@ class Residents:
             self._device = str(getattr(runner.adapter, "device", "cpu"))
         return self._device
 
-    def check_lora(self, path: Path) -> None:
+    def check_lora(self, model: str, path: Path) -> None:
         """
         Raises:
-            NanobanaError: it is not for the first model.
+            NanobanaError: it is not for this model.
             LookupError: that is not in memory now.
         """
-        runner = self._runners.get(self.default)
+        runner = self._runners.get(model)
         if runner is None:
-            raise LookupError(self.default)
+            raise LookupError(model)
         loras = getattr(runner.adapter, "loras", None)
         if loras is not None:
             loras.check(path)

@@ -60,23 +60,21 @@ class Reading:
 
 
 class Interpreter:
-    """Reads edits for one model. Safe to call from several threads if the translator is.
+    """Reads edits for the models that they run on. Safe to call from several threads if the translator is.
 
     Args:
         translator: None: there is none on this machine.
     """
 
-    def __init__(self, preset: Preset, translator: Translator | None = None) -> None:
-        self._preset = preset
+    def __init__(self, translator: Translator | None = None) -> None:
         self._translator = translator
-        known = preset.languages
-        self._reads_all = ANY in known or not preset.translates
-        self.may_take_long = translator is not None and not self._reads_all
-        """Whether `read` may run a network."""
-        self._target = "en" if "en" in known else next((each for each in known if each != ANY), "en")
         self._translated = lru_cache(maxsize=REMEMBERED)(self._translate)
 
-    def read(self, edit: EditParams) -> Reading:
+    def may_take_long(self, preset: Preset) -> bool:
+        """Whether `read` may run a network."""
+        return self._translator is not None and not _reads_all(preset)
+
+    def read(self, edit: EditParams, preset: Preset) -> Reading:
         """The edit with prompt and negative prompt in a language of the model's.
 
         Without a translator the words go to the model as they are, with a notice: models often know a little of a
@@ -85,33 +83,43 @@ class Interpreter:
         Raises:
             TranslationFailed: there is a translator and it failed; what was asked for would be something else.
         """
-        if edit.mode == "erase" or self._reads_all:
+        if edit.mode == "erase" or _reads_all(preset):
             return Reading(edit)
-        prompt, notice = self._told(edit.prompt)
-        negative, also = self._told(edit.negative) if "negative" in self._preset.takes else (edit.negative, "")
+        prompt, notice = self._told(edit.prompt, preset)
+        negative, also = self._told(edit.negative, preset) if "negative" in preset.takes else (edit.negative, "")
         told = msgspec.structs.replace(edit, prompt=prompt, negative=negative)
         return Reading(told, understood=prompt if prompt != edit.prompt else "", notice=notice or also)
 
-    def _told(self, text: str) -> tuple[str, str]:
+    def _told(self, text: str, preset: Preset) -> tuple[str, str]:
         """The words for the model, and a notice where they may be none of its language."""
-        language = detect(text)
-        if language is None or language in self._preset.languages:
+        language, target = detect(text), _target(preset)
+        if language is None or language in preset.languages:
             return text, ""
-        if self._translator is None or not self._translator.reads(language, self._target):
-            return text, self._sorry(language)
-        return self._translated(text, language), ""
+        if self._translator is None or not self._translator.reads(language, target):
+            return text, self._sorry(language, preset)
+        return self._translated(text, language, target, "weights" in preset.takes), ""
 
-    def _translate(self, text: str, language: str) -> str:
+    def _translate(self, text: str, language: str, target: str, has_weights: bool) -> str:
         """Piece by piece where words have weights, which are kept."""
         assert self._translator is not None
-        pieces = weighted(text) if "weights" in self._preset.takes else [Weighted(plain(text))]
+        pieces = weighted(text) if has_weights else [Weighted(plain(text))]
         told = []
         for piece in pieces:
             if words := piece.text.strip():
-                said = self._translator.translate(words, language, self._target)
+                said = self._translator.translate(words, language, target)
                 told.append(said if piece.weight == 1.0 else f"({said}:{piece.weight:g})")
         return " ".join(told)
 
-    def _sorry(self, language: str) -> str:
+    def _sorry(self, language: str, preset: Preset) -> str:
         lacks = "no translator is installed" if self._translator is None else "no installed translator reads it"
-        return f"This looks {NAMES[language]}, which {self._preset.name} may not understand: {lacks}."
+        return f"This looks {NAMES[language]}, which {preset.name} may not understand: {lacks}."
+
+
+def _reads_all(preset: Preset) -> bool:
+    return ANY in preset.languages or not preset.translates
+
+
+def _target(preset: Preset) -> str:
+    """The language that is translated into."""
+    known = preset.languages
+    return "en" if "en" in known else next((each for each in known if each != ANY), "en")

@@ -40,6 +40,8 @@ class Preset:
     """What the planner, the scheduler and the page must know of a model without loading it."""
 
     name: str
+    good_for: str = ""
+    """A few words for people who choose between models."""
     family: str = "default"
     pipeline: str = ""
     """Class of diffusers' pipeline that the weights belong to."""

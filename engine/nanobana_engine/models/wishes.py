@@ -49,6 +49,7 @@ def facts_of(preset: Preset, shelf: Shelf, loras: list[str]) -> ModelFacts:
     """
     return ModelFacts(
         name=preset.name,
+        good_for=preset.good_for,
         licence=preset.licence,
         languages=list(preset.languages),
         takes=sorted(preset.takes),

@@ -120,7 +120,7 @@ class Ahead:
 
     def hear(self, hint: Hint) -> None:
         """Somebody may soon ask for this; replaces what the same user was about to ask for on this canvas."""
-        if hint.box.area > MOST_PIXELS:
+        if hint.box.area > MOST_PIXELS or not self._preparer.serves(hint.model):
             return
         key, region = (hint.canvas, hint.user), Region(hint.canvas, blob_name(hint.mask_png))
         self._foreseen.pop(key, None)

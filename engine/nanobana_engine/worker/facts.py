@@ -1,4 +1,4 @@
-"""What a worker says of its model: with the styles and LoRAs that lie beside it now, without LoRAs that do not fit."""
+"""What a worker says of a model: with the styles and LoRAs that lie beside it now, without LoRAs that do not fit."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Where jobs come from: the fair one of the tickets that wait, and what dead engines left (E7, J1, J2)."""
+"""Where jobs come from: the fair one of the tickets for its models, and what dead engines left (E7, J1, J2)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from nanobana.keyspace.client import Client, Word
-from nanobana.keyspace.keys import JOB_GROUP, FamilyKeys
+from nanobana.keyspace.keys import JOB_GROUP, FamilyKeys, queue_of
 from nanobana.protocol.jobs import JobTicket
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Intake:
     """One engine's place at the desk where tickets are handed out.
 
     Args:
+        models: those that it serves, and whether each is in memory now.
         slots: tickets that it has in hand at the same time; beyond them, up to `most`, it takes live ones of users
             who have less in hand than an equal share of the slots.
         dead_ms: an engine that was silent for so long is dead: its tickets wait again.
@@ -49,11 +50,21 @@ class Intake:
     """
 
     def __init__(
-        self, client: Client, family: FamilyKeys, worker: str, *, slots: int, most: int, dead_ms: int, left_ms: int
+        self,
+        client: Client,
+        family: FamilyKeys,
+        worker: str,
+        models: Callable[[], Mapping[str, bool]],
+        *,
+        slots: int,
+        most: int,
+        dead_ms: int,
+        left_ms: int,
     ) -> None:
         self._client = client
         self._worker = worker
         self._family = family
+        self._models = models
         self._limits: list[Word] = [slots, most, dead_ms, left_ms]
         self._seen = dict.fromkeys(LANES, "0-0")
         """Per lane, the newest entry that was heard of."""
@@ -66,7 +77,10 @@ class Intake:
         """
         family = self._family
         keys = [*map(family.stream, LANES), family.waiting, family.turns, family.desk, family.engine_ages]
-        args: list[Word] = [JOB_GROUP, self._worker, *self._limits, "look" if look else ""]
+        models = self._models()
+        args: list[Word] = [JOB_GROUP, self._worker, *self._limits, "look" if look else "", len(models)]
+        for model, is_loaded in models.items():
+            args += [queue_of(model), int(is_loaded)]
         for each in in_hand:
             args += [each.key, each.ticket.user]
         newest, *found = await self._client.run("take", keys, args)

@@ -25,6 +25,7 @@ from nanobana_engine.language import Interpreter, Reading
 from nanobana_engine.worker.ahead import Region, region_of
 from nanobana_engine.worker.bridge import Bridge
 from nanobana_engine.worker.lease import Lease
+from nanobana_engine.worker.offer import Offer
 from nanobana_engine.worker.outcome import Outcome
 from nanobana_engine.worker.patience import BackOff, patiently
 from nanobana_engine.worker.prepare import Preparer
@@ -49,6 +50,7 @@ class Tools:
     bridge: Bridge
     eraser: Eraser
     interpreter: Interpreter
+    offer: Offer
     threads: CapacityLimiter
     turnstile: Turnstile
     """Before the threads that read and plan."""
@@ -140,6 +142,8 @@ class JobRun:
             tasks.start_soon(self._previews.say_done, name, patch)
 
         variations = await outcome.finish(end, tell)
+        timing = self._timing(end, read_s=read_s, patch_s=outcome.patch_s)
+        self._tools.offer.took(source.model, timing.total_ms / 1000.0)
         await self._hand_in(
             JobResult(
                 canvas=self._spec.canvas,
@@ -148,7 +152,8 @@ class JobRun:
                 worker=self._tools.worker,
                 box=source.plan.result,
                 variations=variations,
-                timing=self._timing(end, read_s=read_s, patch_s=outcome.patch_s),
+                timing=timing,
+                model="" if self._spec.edit.mode == "erase" else source.model,
                 understood=self._reading.understood,
                 notice=self._reading.notice,
             )
@@ -156,10 +161,13 @@ class JobRun:
 
     async def _read(self) -> Reading:
         interpreter, edit = self._tools.interpreter, self._spec.edit
-        if not interpreter.may_take_long:
-            return interpreter.read(edit)
+        preset = self._tools.preparer.preset_of(edit)
+        if not interpreter.may_take_long(preset):
+            return interpreter.read(edit, preset)
         # abandoned where the edit is cancelled: a translation changes nothing but what is remembered (E8)
-        return await to_thread.run_sync(interpreter.read, edit, abandon_on_cancel=True, limiter=self._tools.threads)
+        return await to_thread.run_sync(
+            interpreter.read, edit, preset, abandon_on_cancel=True, limiter=self._tools.threads
+        )
 
     async def _prepared(self) -> Source:
         back_off = BackOff()

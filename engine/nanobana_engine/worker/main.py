@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nanobana_engine.models.base import ModelAdapter
     from nanobana_engine.models.preset import Preset
     from nanobana_engine.worker.bridge import Bridge
+    from nanobana_engine.worker.offer import Offer
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +142,8 @@ async def _with_models(
     from nanobana_engine.worker.ahead import Ahead
     from nanobana_engine.worker.bridge import Bridge
     from nanobana_engine.worker.canvas import CanvasReader
-    from nanobana_engine.worker.facts import Facts
     from nanobana_engine.worker.job import Tools
+    from nanobana_engine.worker.offer import Offer
     from nanobana_engine.worker.prepare import Preparer
     from nanobana_engine.worker.turnstile import Turnstile
     from nanobana_engine.worker.worker import Worker
@@ -155,18 +156,19 @@ async def _with_models(
     preparer = Preparer(client, reader, threads, preset, shelf, plans, residents.presets)
     bridge = Bridge(residents, budget=settings.budget, memory=memory)
     bridge.engine.start()
-    eraser = Eraser()
+    eraser, offer = Eraser(), Offer(residents, shelf)
     try:
         async with anyio.create_task_group() as warming:
             warming.start_soon(eraser.warm_up)
-            warming.start_soon(_warm_up, bridge, preset)
+            warming.start_soon(_warm_up, bridge, preset, offer)
         tools = Tools(
             client=client,
             worker=settings.worker,
             preparer=preparer,
             bridge=bridge,
             eraser=eraser,
-            interpreter=Interpreter(preset, translator),
+            interpreter=Interpreter(translator),
+            offer=offer,
             threads=threads,
             turnstile=Turnstile(THREADS),
             readying=Turnstile(THREADS, each=1),
@@ -174,9 +176,8 @@ async def _with_models(
             beat_s=settings.beat_s,
         )
         log.info("engine %s: ready with %s after %.1f s", settings.worker, preset.name, time.perf_counter() - began)
-        facts = Facts(preset, shelf, residents.check_lora if "loras" in preset.takes else None)
         ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.prepare) if settings.ahead else None
-        worker = Worker(client, settings, tools, facts, residents.device, ahead)
+        worker = Worker(client, settings, tools, residents.device, ahead)
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on, draining, worker.draining)
@@ -204,18 +205,23 @@ def _translator(settings: WorkerSettings) -> Translator | None:
     return installed(settings.translator)
 
 
-async def _warm_up(bridge: Bridge, preset: Preset) -> None:
+async def _warm_up(bridge: Bridge, preset: Preset, offer: Offer) -> None:
+    """The first edits pay for what is made ready once; the last one's time is what the next may take."""
     from nanobana_engine.engine import EditFailed
     from nanobana_engine.worker.warm import PROMPTS, warm_source
 
+    seconds = 0.0
     for prompt in PROMPTS:
         source = await to_thread.run_sync(warm_source, preset, prompt)
+        began = time.perf_counter()
         with bridge.submit(source, lambda _: None, lambda _: None) as ended:
             end = await ended.wait()
         if not isinstance(end, EditFailed):
             await to_thread.run_sync(end.patches)
+            seconds = time.perf_counter() - began
         elif not prompt:
             raise NanobanaError(f"The model {preset.name} fails at its warm-up: {end.message}", code="bad_model")
+    offer.took(preset.name, seconds)
 
 
 async def _listen(draining: anyio.Event) -> None:

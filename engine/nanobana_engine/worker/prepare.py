@@ -57,6 +57,10 @@ class Preparer:
         self._shelf = shelf
         self._plans = plans
 
+    def serves(self, model: str) -> bool:
+        """Whether edits of this model can be prepared here; "" is the one of edits that name none."""
+        return not model or model in self._presets
+
     async def source(self, spec: JobSpec, *, alone: bool) -> Source:
         """The canvas as it is now, planned for this edit.
 
@@ -67,7 +71,7 @@ class Preparer:
         """
         edit = spec.edit
         loras: tuple[Worn, ...] = ()
-        preset = self._preset_of(edit)
+        preset = self.preset_of(edit)
         if edit.mode != "erase":
             edit, loras = understood(edit, preset, self._shelf)
         references: tuple[Rgba, ...] = ()
@@ -98,9 +102,10 @@ class Preparer:
         Raises:
             As `source`.
         """
-        edit = EditParams(box=hint.box, mask_png=hint.mask_png)
+        edit = EditParams(box=hint.box, mask_png=hint.mask_png, model=hint.model or None)
         plan, view = await self._seen(hint.canvas, edit)
-        return Source(id="", canvas=hint.canvas, user=hint.user, edit=edit, plan=plan, view=view)
+        model = self.preset_of(edit).name
+        return Source(id="", canvas=hint.canvas, user=hint.user, edit=edit, plan=plan, model=model, view=view)
 
     async def _seen(self, canvas: str, edit: EditParams) -> tuple[Plan, View]:
         """The plan, and the picture of its context: whole, or a large one decoded by need."""
@@ -120,7 +125,7 @@ class Preparer:
             seen = now
 
     async def _plan(self, canvas: str, edit: EditParams, size: tuple[int, int]) -> Plan:
-        preset = self._preset_of(edit)
+        preset = self.preset_of(edit)
         if edit.mode != "erase":
             preset = preset.with_steps(edit.steps)
         key = _plan_key(edit, size, preset)
@@ -131,8 +136,9 @@ class Preparer:
             self._plans.put(key, plan, plan.nbytes)
         return plan
 
-    def _preset_of(self, edit: EditParams) -> Preset:
-        """
+    def preset_of(self, edit: EditParams) -> Preset:
+        """Of the model that an edit names, or of the one of edits that name none.
+
         Raises:
             BadInput: ``model_away``.
         """
@@ -170,6 +176,7 @@ def _plan_key(edit: EditParams, size: tuple[int, int], preset: Preset) -> bytes:
         "loras": [],
         "references": [],
         "layer": None,
+        "model": None,
     }
     shape = msgspec.structs.replace(edit, mask_png=None, mask_blob=mask, **unplanned)
     return msgspec.msgpack.encode((shape, size, preset.name))

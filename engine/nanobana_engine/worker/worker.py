@@ -20,11 +20,11 @@ from nanobana.protocol.jobs import EngineBeat
 from nanobana.protocol.trace import trace_of
 from nanobana_engine.integrity import Integrity
 from nanobana_engine.worker.ahead import Ahead
-from nanobana_engine.worker.facts import Facts
 from nanobana_engine.worker.intake import Delivery, Intake
 from nanobana_engine.worker.job import JobRun, Tools
 from nanobana_engine.worker.patience import BackOff, patiently
 from nanobana_engine.worker.settings import WorkerSettings
+from nanobana_engine.worker.turnover import Turnover
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +49,12 @@ class Worker:
         client: Client,
         settings: WorkerSettings,
         tools: Tools,
-        facts: Facts,
         device: str,
         ahead: Ahead | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._tools = tools
-        self._facts = facts
         self._device = device
         self._ahead = ahead
         self._family = FamilyKeys(settings.family)
@@ -64,12 +62,14 @@ class Worker:
             client,
             self._family,
             settings.worker,
+            tools.offer.in_memory,
             slots=settings.at_once,
             most=settings.at_most,
             dead_ms=settings.lease_ms,
             left_ms=settings.lease_ms // 2,
         )
         self._in_hand: dict[str, _Held] = {}
+        self._turnover = Turnover(settings.at_once)
         self._look = anyio.Event()
         """Set when there may be a ticket to take: one came, or one was done."""
         self.draining = anyio.Event()
@@ -150,6 +150,7 @@ class Worker:
         except Exception:
             log.exception("ticket %s could not be worked on", delivery.entry)
         finally:
+            self._turnover.ended(len(self._in_hand), anyio.current_time())
             self._in_hand.pop(delivery.key, None)
             self._look.set()
             if not self._in_hand:
@@ -179,16 +180,17 @@ class Worker:
                 log.warning("the store is away; going on")
 
     async def _say_alive(self) -> None:
-        facts = await to_thread.run_sync(self._facts.now)
+        models = await to_thread.run_sync(self._tools.offer.now)
         state = EngineBeat(
             worker=self._settings.worker,
-            model=facts.name,
+            model=models[0].name,
             device=self._device,
             running=len(self._in_hand),
             pid=os.getpid(),
             host=socket.gethostname(),
             draining=self.draining.is_set(),
-            facts=facts,
+            models=models,
+            each_s=self._turnover.each_s,
         )
         await beat(self._client, self._family, state)
 

@@ -92,7 +92,13 @@ async def _write(store: Store, result: JobResult, job: Job, k: int) -> Committed
 
 
 def _staged(job: Job, result: JobResult) -> Job:
-    job = msgspec.structs.replace(job, timing=result.timing, understood=result.understood, notice=result.notice)
+    job = msgspec.structs.replace(
+        job,
+        model=result.model or job.model,
+        timing=result.timing,
+        understood=result.understood,
+        notice=result.notice,
+    )
     if result.error_code or result.box is None or not result.variations:
         code = result.error_code or "no_result"
         return _failed(job, code, result.error or "The engine gave no result. Try again.")

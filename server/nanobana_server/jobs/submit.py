@@ -17,6 +17,7 @@ from nanobana.raster.decode import decode_mask
 from nanobana_server.jobs import live
 from nanobana_server.jobs.queue import announce, send
 from nanobana_server.jobs.records import KEPT_STATES, open_jobs
+from nanobana_server.jobs.served import look
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land
 from nanobana_server.store.types import Author, Commit, Committed, JobWrite, Record, UndoWrite, View
@@ -37,18 +38,19 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
         The op, durable; the ticket is on the engines' stream, or the sweeper will put it there.
 
     Raises:
-        BadInput: ``bad_mask``, ``empty_mask``, ``outside``.
+        BadInput: ``bad_mask``, ``empty_mask``, ``outside``, ``model_away``: no engine serves the model that it names.
         LayerGone: the layer that the edit names is gone.
         NotFound: ``missing_blob``: mask or references were not uploaded.
         TooMany: ``too_many_edits``.
     """
     sent: list[JobSpec] = []
+    routed = (await look(store)).routed(message.edit)
 
     async def attempt() -> Committed:
         view = await store.look(canvas)
         if message.edit.layer is not None:
             view.layer(message.edit.layer)
-        params = live.drafted(await _prepared(store, canvas, view, message.edit))
+        params = live.drafted(await _prepared(store, canvas, view, routed))
         spec, job = _job(canvas, author, message, params)
         others = [other for other in await open_jobs(store, canvas) if other.user == author.user]
         if sum(not live.is_same(other, job) for other in others) >= MAX_OPEN:
@@ -116,6 +118,7 @@ def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tupl
         user_name=author.name,
         color=author.color,
         mode=params.mode,
+        model=params.model or "",
         prompt=params.prompt,
         negative=params.negative,
         seed=params.seed or 0,

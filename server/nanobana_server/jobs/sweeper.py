@@ -1,6 +1,7 @@
-"""The sweeper: sends what was never sent, sends again what was lost, ends what nobody decided (design §3.3, §3.7)."""
+"""The sweeper: sends what was never sent or was lost, ends what nobody decided or can make (design §3.3, §3.7)."""
 
 import time
+from collections.abc import Callable
 
 import anyio
 import msgspec
@@ -8,12 +9,13 @@ import structlog
 
 from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys, canvas_index, shard_of
-from nanobana.protocol.canvas import OpId
+from nanobana.protocol.canvas import JobState, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.trace import trace_of
 from nanobana_server.jobs.decide import carry_out
-from nanobana_server.jobs.queue import UNSENT, is_queued, send
+from nanobana_server.jobs.queue import UNSENT, is_queued, send, withdraw
 from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, read_job
+from nanobana_server.jobs.served import Served, look
 from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, JobWrite, LayerGone, job_client
 
@@ -26,6 +28,9 @@ UNSENT_MS = 1_000
 
 LOST_MS = 5_000
 """So long after a lease ended a job whose ticket is gone is sent again; its result may be under way until then."""
+
+UNSERVED_S = 60.0
+"""A model that no engine has served for so long, while others were there, is not waited for any longer."""
 
 ABANDONED_MS = 5_000
 """An acceptance in several ops that made no step for so long is finished by the sweeper."""
@@ -41,29 +46,54 @@ _TURN = f"{names.PREFIX}:sweeper"
 _log = structlog.get_logger("nanobana.jobs")
 
 
+class Unserved:
+    """Since when nobody serves a model, as this server sees it; while no engine is there at all nobody can say."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._served = Served(())
+
+    def see(self, served: Served) -> None:
+        """The engines that live now."""
+        self._served = served
+        is_known = served.count > 0 and not served.loading
+        self._since = {model: at for model, at in self._since.items() if is_known and model not in served}
+
+    def refusal(self, model: str | None) -> str | None:
+        """Why an edit of this model is not waited for any longer, as a sentence; None: it may wait on."""
+        served = self._served
+        if not model or model in served or not served.count or served.loading:
+            return None
+        now = self._clock()
+        return served.refusal(model) if now - self._since.setdefault(model, now) >= UNSERVED_S else None
+
+
 async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
     """Sweep for ever; of several servers one has the turn at a time."""
     tidied = -TIDY_EVERY_S
+    unserved = Unserved()
     while True:
         try:
             if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
                 if time.monotonic() - tidied >= TIDY_EVERY_S:
                     await tidy(store)
                     tidied = time.monotonic()
-                await sweep(store)
+                unserved.see(await look(store))
+                await sweep(store, unserved)
         except (NanobanaError, msgspec.MsgspecError) as error:
             _log.warning("sweep failed", reason=str(error))
         await anyio.sleep(every_s)
 
 
-async def sweep(store: Store) -> None:
+async def sweep(store: Store, unserved: Unserved) -> None:
     """Look through the outboxes of all canvases on the index once."""
     for shard in range(names.SHARDS):
         for canvas in await store.client.call("SMEMBERS", canvas_index(shard)):
-            await sweep_canvas(store, canvas.decode())
+            await sweep_canvas(store, canvas.decode(), unserved)
 
 
-async def sweep_canvas(store: Store, canvas: str) -> None:
+async def sweep_canvas(store: Store, canvas: str, unserved: Unserved | None = None) -> None:
     """Look through one canvas's outbox; an empty one leaves the index."""
     outbox = await store.client.call("HGETALL", CanvasKeys(canvas).open_jobs)
     if not outbox:
@@ -75,6 +105,12 @@ async def sweep_canvas(store: Store, canvas: str) -> None:
             kept = await read_job(store, canvas, job.decode())
         except NotFound:
             await store.client.call("HDEL", CanvasKeys(canvas).open_jobs, job)
+            continue
+        why = unserved.refusal(kept.spec.edit.model) if unserved else None
+        if why is not None and kept.state in KEPT_STATES and kept.lease_until < now_ms:
+            await _end(store, canvas, kept, "failed", "model_away", why)
+            if entry != UNSENT.encode():
+                await withdraw(store, kept.spec, entry.decode())
             continue
         await _sweep_job(store, canvas, kept, entry.decode(), now_ms)
 
@@ -112,23 +148,26 @@ async def _finish(store: Store, canvas: str, kept: Kept, wanted: Accepting) -> N
     try:
         await carry_out(store, canvas, kept.job, wanted)
     except LayerGone:
-        await _discard(store, canvas, kept, "layer_gone", "Its layer was deleted while the result was being laid.")
+        await _end(
+            store, canvas, kept, "discarded", "layer_gone", "Its layer was deleted while the result was being laid."
+        )
     except Conflict:  # somebody finished it in this moment
         return
     _log.warning("acceptance finished by the sweeper", trace=trace_of(kept.job.id), canvas=canvas, job=kept.job.id)
 
 
 async def _expire(store: Store, canvas: str, kept: Kept) -> None:
-    await _discard(store, canvas, kept, "expired", "Nobody decided this result for a day.")
+    await _end(store, canvas, kept, "discarded", "expired", "Nobody decided this result for a day.")
 
 
-async def _discard(store: Store, canvas: str, kept: Kept, code: str, sentence: str) -> None:
-    ended = msgspec.structs.replace(kept.job, state="discarded", error_code=code, error=sentence)
+async def _end(store: Store, canvas: str, kept: Kept, state: JobState, code: str, sentence: str) -> None:
+    """A job that waits or is staged comes to its end without anybody's doing; one that has left that state stays."""
+    ended = msgspec.structs.replace(kept.job, state=state, error_code=code, error=sentence)
     commit = Commit(
         op=OpId(job_client(kept.job.id), kept.attempt * 10 + 9),
         user=kept.job.user,
         kind="edit",
-        job=JobWrite(job=ended, expect=("staged",)),
+        job=JobWrite(job=ended, expect=(kept.state,), attempt=kept.attempt),
         over_budget=True,
     )
     try:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 import anyio
 import structlog
 
-from nanobana.keyspace.claims import engines
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol import messages as m
 from nanobana.protocol.errors import NanobanaError
@@ -28,7 +27,7 @@ class EngineWatch:
         self._store = store
         self._rooms = rooms
         self._family = family
-        self._places: dict[str, int] = {}
+        self._places: dict[str, jobs.Place] = {}
 
     async def run(self) -> None:
         """Look, for ever; an absent store changes nothing."""
@@ -46,18 +45,11 @@ class EngineWatch:
             await anyio.sleep(seconds)
 
     async def look(self) -> None:
-        """Count the engines that take work, and say what the first one's model can be asked for."""
+        """Count the engines that take work, and say which models they serve and what each can be asked for."""
         self._metrics.queue_age_seconds.set(await jobs.queue_age_s(self._store, self._family))
-        beats = [beat for beat in await engines(self._store.client, self._family) if not beat.draining]
-        ready = [beat for beat in beats if not beat.loading]
-        first = ready[0] if ready else None
+        served = await jobs.look(self._store, self._family)
         self._rooms.set_engines(
-            m.Engines(
-                count=len(ready),
-                model=first.model if first else "",
-                facts=first.facts if first else None,
-                loading=beats[0].loading if beats and not ready else "",
-            )
+            m.Engines(count=served.count, models=tuple(served.models), loading="" if served.count else served.loading)
         )
 
     async def look_at_queue(self) -> None:
@@ -68,7 +60,7 @@ class EngineWatch:
             return
         places = await jobs.queue_places(self._store, self._family)
         for room, job in waiting:
-            place = places.get(job, 0)
-            if place > 0 and self._places.get(job) != place:
-                room.show_place(job, place)
-        self._places = {job: places.get(job, 0) for _, job in waiting}
+            place = places.get(job)
+            if place is not None and self._places.get(job) != place:
+                room.show_place(job, place.number, place.wait_s)
+        self._places = {job: places[job] for _, job in waiting if job in places}

@@ -84,6 +84,8 @@ class Room:
         self._volatile = Volatile()
         self._volatile_at = 0.0
         self._heard_at: float | None = None
+        self._default = ""
+        """Name of the model of edits that name none."""
         self._stirred = anyio.Event()
         self.outgoing: list[msgspec.Struct] = []
         """Volatile messages that other servers need; taken by the relay."""
@@ -135,7 +137,9 @@ class Room:
 
     def foresee(self, member: m.Member, region: m.Prepare) -> None:
         """A member may soon ask for an edit; the newest word of each user counts."""
-        self.foreseen[member.user] = Hint(canvas=self.canvas, user=member.user, box=region.box, mask_png=region.png)
+        model = region.model or self._default
+        hint = Hint(canvas=self.canvas, user=member.user, box=region.box, mask_png=region.png, model=model)
+        self.foreseen[member.user] = hint
         self.foreseen_wanted.set()
 
     # ── what the store says ─────────────────────────────────────────────────────────────────────────────────────
@@ -214,14 +218,15 @@ class Room:
                 return
         self.stir()
 
-    def show_place(self, job: str, place: int) -> None:
+    def show_place(self, job: str, place: int, wait_s: float) -> None:
         """An edit's place in the queue, unless an engine has just been heard to work on it: then this is old news."""
         if self._clock() - self._worked_on.get(job, -RECENTLY_S) >= RECENTLY_S:
-            waiting = m.Preview(job=job, state="queued", place=place)
+            waiting = m.Preview(job=job, state="queued", place=place, wait_s=wait_s)
             self.board.preview(waiting, codec.encode(waiting))
             self.stir()
 
     def engines(self, engines: m.Engines) -> None:
+        self._default = engines.models[0].name if engines.models else ""
         self.board.single("engines", codec.encode(engines))
         self.stir()
 

@@ -125,7 +125,7 @@ class Session:
             canvas=found.canvas,
             members=self._room.presence.everybody,
             manifest=found.manifest,
-            model=engines.model,
+            model=engines.models[0].name if engines.models else "",
         )
         self._outlet.start([codec.encode(welcome), *found.tail], found.cursor)
         self._metrics.joined_seconds.observe(time.monotonic() - began)

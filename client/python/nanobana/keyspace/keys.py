@@ -224,18 +224,20 @@ class FamilyKeys:
 
     @property
     def waiting(self) -> str:
-        """Sorted set, all scores 0: ``{lane}/{user}/{rank}{entry, padded}/{job}`` of every ticket that no engine has;
-        rank 0 for those that their author wants in front, 1 for the others (E7)."""
+        """Sorted set, all scores 0: ``{lane}/{model}/{user}/{rank}{entry, padded}/{job}`` of every ticket that no
+        engine has; rank 0 for those that their author wants in front, 1 for the others (E7). Names of models are
+        written as `queue_of` says."""
         return self._key("waiting")
 
     @property
     def turns(self) -> str:
-        """Sorted set: ``{lane}/{user}`` → turn, of the users who have tickets waiting; the lowest is next."""
+        """Sorted set: ``{lane}/{model}/{user}`` → turn, of each user's queues with tickets; the lowest is next."""
         return self._key("turns")
 
     @property
     def desk(self) -> str:
-        """Hash: ``live`` and ``batch``: the newest entry that was read; ``turn``; ``room/{engine}``: free slots."""
+        """Hash: ``live`` and ``batch``: the newest entry that was read; ``turn``; ``room/{engine}``: its free slots,
+        then ``/{0 or 1}{model}`` of each model that it serves, 1 where it is in memory."""
         return self._key("desk")
 
     @property
@@ -252,6 +254,16 @@ class FamilyKeys:
     def engine_ages(self) -> str:
         """Sorted set: worker ID → last beat, ms by the store's clock."""
         return self._key("engine_ages")
+
+
+def queue_of(model: str) -> str:
+    """A model's name as queues are named by it: without the slash that parts their names; "" is any engine's queue."""
+    return model.replace("%", "%25").replace("/", "%2F")
+
+
+def model_of(queue: str) -> str:
+    """The other way round."""
+    return queue.replace("%2F", "/").replace("%25", "%")
 
 
 SHARDS = 16

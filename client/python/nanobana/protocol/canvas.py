@@ -124,6 +124,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     user_name: str = ""
     color: str = ""
     mode: str = "fill"
+    model: str = ""
+    """That it runs on, or ran; empty while nobody can say, and for erasing."""
     prompt: str = ""
     negative: str = ""
     seed: int = 0

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from nanobana.protocol.canvas import Blend, Identifier, Number, Opacity, OpId, Position, Side, Title
 from nanobana.protocol.geometry import MAX_SIDE, TILE, Box
-from nanobana.protocol.parameters import BlobName, EditParams
+from nanobana.protocol.parameters import BlobName, EditParams, ModelName
 from nanobana.protocol.wire import INLINE, Wire
 
 TileIndex = Annotated[int, Meta(ge=0, lt=MAX_SIDE // TILE)]
@@ -151,6 +151,8 @@ class Prepare(Wire, frozen=True, tag="prepare"):
     box: Box
     png: Annotated[bytes, Meta(max_length=INLINE)]
     """The mask as the edit would carry it."""
+    model: ModelName | None = None
+    """As the edit would name it."""
 
 
 class Diverged(Wire, frozen=True, tag="diverged"):

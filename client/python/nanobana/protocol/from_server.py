@@ -33,7 +33,7 @@ class Welcome(Wire, frozen=True, tag="welcome"):
     members: list[Member]
     manifest: Manifest | None = None
     model: str = ""
-    """Name of the engine's default model, empty while no engine is there."""
+    """Name of the model of edits that name none, empty while no engine is there."""
 
 
 class Resync(Wire, frozen=True, tag="resync"):
@@ -78,6 +78,8 @@ class Preview(Wire, frozen=True, tag="preview"):
     state: Literal["queued", "running"]
     place: int = 0
     """Edits ahead of it in the queue; 0 = it is being worked on."""
+    wait_s: float = 0.0
+    """About how long until an engine takes it; 0 where nobody can say."""
     stage: Literal["", "layout", "rough", "detail", "erase"] = ""
     step: int = 0
     of: int = 0
@@ -133,12 +135,11 @@ class ImportProgress(Wire, frozen=True, tag="import"):
 
 
 class Engines(Wire, frozen=True, tag="engines"):
-    """Volatile: how many engines take work and which model they run; 0 disables Generate with a reason."""
+    """Volatile: how many engines take work and which models they serve; 0 disables Generate with a reason."""
 
     count: int
-    model: str = ""
-    facts: ModelFacts | None = None
-    """What can be asked of the model."""
+    models: tuple[ModelFacts, ...] = ()
+    """What can be asked of each; the model of edits that name none comes first."""
     loading: str = ""
     """While there is none: what the first one waits for, in words."""
 

@@ -16,6 +16,8 @@ class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
     lane: str = "live"
     front: bool = False
     """Ahead of its author's other tickets."""
+    model: str = ""
+    """Only engines that serve it take the ticket; empty: any engine."""
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,8 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     box: Box
     mask_png: bytes
+    model: str = ""
+    """Of the edit that may come; empty: each engine's own default."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,8 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     box: Box | None = None
     variations: list[Variation] = []
     timing: Timing | None = None
+    model: str = ""
+    """That made it; empty where none did."""
     understood: str = ""
     notice: str = ""
     """As in the job."""
@@ -76,4 +82,7 @@ class EngineBeat(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool = False
     loading: str = ""
     """What it waits for before it takes work, e.g. a download, in words; empty once it is ready."""
-    facts: ModelFacts | None = None
+    models: list[ModelFacts] = []
+    """All that it serves, the one of edits that name none first; empty while it takes no work yet."""
+    each_s: float = 0.0
+    """Seconds between two edits that it ended while more waited; 0: never seen."""

@@ -17,6 +17,7 @@ Text = Annotated[str, Meta(max_length=2000)]
 BlobName = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 Pixels = Annotated[float, Meta(ge=0.0, le=256.0)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+ModelName = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
 MAX_STEPS = 100
@@ -34,9 +35,11 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What can be asked of an engine's model; the engine says it of itself, the page offers nothing else."""
+    """What can be asked of a model that engines serve; they say it themselves, the page offers nothing else."""
 
     name: str
+    good_for: str = ""
+    """A few words for people who choose between models."""
     licence: str = ""
     languages: list[str] = []
     """Of prompts; ``*``: any."""
@@ -49,6 +52,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     loras: list[str] = []
     reach: float = 1.0
     """How far its edits reach beyond a mask by themselves: a factor of E1's distances."""
+    seconds: float = 0.0
+    """That an edit of it has taken lately, from an engine's claim to the result; 0: nobody has seen one yet."""
+    loaded: bool = False
+    """Whether it is in memory; otherwise the first edit waits for that."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +79,7 @@ FAULTS = {
     "style": ("unknown_style", "A style has a name of up to 64 characters."),
     "loras": ("bad_loras", "An edit wears up to four LoRAs, each with a name and a weight from -2 to 2."),
     "references": ("bad_references", "An edit follows up to four pictures."),
-    "model": ("model_away", "A model has a name of up to 128 characters."),
+    "model": ("model_away", "A model has a name of 1 to 128 characters."),
 }
 """By field of EditParams, the code and the sentence for a value that cannot be (R10)."""
 
@@ -112,8 +119,8 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     layer: str | None = None
     """Target layer. None: the only visible layer, or else a new one on top."""
     references: Annotated[list[Reference], Meta(max_length=4)] = []
-    model: Annotated[str, Meta(max_length=128)] | None = None
-    """Model name or None for the engine's default."""
+    model: ModelName | None = None
+    """By name, one of those that engines serve; None: what most engines run by default. Erasing needs none."""
     lane: Lane = "live"
     front: bool = False
     """Ahead of its author's other edits that wait; never of other people's (E7)."""

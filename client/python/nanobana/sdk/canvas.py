@@ -14,7 +14,7 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Blend, Job, Layer, OpId, Position
 from nanobana.protocol.errors import BadInput, NotFound, Unavailable
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
-from nanobana.protocol.parameters import EditParams, Reference
+from nanobana.protocol.parameters import EditParams, ModelFacts, Reference
 from nanobana.raster.codec import decode_tile, encode_png
 from nanobana.raster.patches import chunks, crop
 from nanobana.sdk.connection import Connection
@@ -64,6 +64,8 @@ class Canvas:
         self.replica = Replica()
         self.you: m.Member | None = None
         self.members: dict[str, m.Member] = {}
+        self.models: tuple[ModelFacts, ...] = ()
+        """That engines serve, with what can be asked of each; the one of edits that name none first."""
         self._n = 0
         self._streams: set[EventStream] = set()
         self._finished: dict[str, Job] = {}
@@ -193,6 +195,7 @@ class Canvas:
         y: int,
         prompt: str = "",
         *,
+        model: str | None = None,
         references: Sequence[bytes] = (),
         **parameters: object,
     ) -> str:
@@ -200,6 +203,7 @@ class Canvas:
 
         Args:
             mask: [h, w] uint8 placed at (x, y), 255 = regenerate.
+            model: one of `models`, by name; None: the first of them.
             references: pictures to follow (PNG, WebP or JPEG bytes).
             parameters: any other field of `EditParams`, e.g. ``mode="erase"``, ``seed=7``, ``variations=3``,
                 ``style="Ink"``, ``loras=[Lora(name="toy", weight=0.6)]``.
@@ -213,6 +217,7 @@ class Canvas:
             mask_png=None if blob else png,
             mask_blob=blob,
             prompt=prompt,
+            model=model,
             references=named,
             **parameters,  # type: ignore[arg-type]
         )
@@ -288,6 +293,8 @@ class Canvas:
                 self.replica.apply(change)
                 if change.job is not None and change.job.id not in self.replica.jobs:
                     self._finished[change.job.id] = change.job
+            case m.Engines(models=models):
+                self.models = models
             case m.Joined(member=member):
                 self.members[member.id] = member
             case m.Left(id=gone):

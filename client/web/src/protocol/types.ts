@@ -102,6 +102,7 @@ export interface Job {
   user_name: string
   color: string
   mode: string
+  model: string
   prompt: string
   negative: string
   seed: number
@@ -206,6 +207,7 @@ export interface Preview {
   job: string
   state: "queued" | "running"
   place?: number
+  wait_s?: number
   stage?: "" | "detail" | "erase" | "layout" | "rough"
   step?: number
   of?: number
@@ -270,9 +272,10 @@ export interface ImportProgress {
   of: number
 }
 
-/** What can be asked of an engine's model; the engine says it of itself, the page offers nothing else. */
+/** What can be asked of a model that engines serve; they say it themselves, the page offers nothing else. */
 export interface ModelFacts {
   name: string
+  good_for?: string
   licence?: string
   languages?: string[]
   takes?: ("guidance" | "loras" | "negative" | "references" | "steps" | "styles" | "weights")[]
@@ -281,14 +284,15 @@ export interface ModelFacts {
   styles?: string[]
   loras?: string[]
   reach?: number
+  seconds?: number
+  loaded?: boolean
 }
 
-/** Volatile: how many engines take work and which model they run; 0 disables Generate with a reason. */
+/** Volatile: how many engines take work and which models they serve; 0 disables Generate with a reason. */
 export interface Engines {
   t: "engines"
   count: number
-  model?: string
-  facts?: ModelFacts | null
+  models?: ModelFacts[]
   loading?: string
 }
 
@@ -454,6 +458,7 @@ export interface Prepare {
   t: "prepare"
   box: Box
   png: Uint8Array
+  model?: string | null
 }
 
 /** My copy is not what the `Checksum` of this position says; answered with a Resync (R9). */

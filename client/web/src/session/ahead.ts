@@ -14,10 +14,12 @@ export interface Foretelling {
   mask: Mask
   copier: MaskCopier
   silent(): boolean
+  /** Of the edit that may come. */
+  model(): string | null
 }
 
-/** From now on, whenever the mask rests. */
-export function foretell({ connection, tools, mask, copier, silent }: Foretelling): void {
+/** From now on, whenever the mask rests; what it answers is to be called when something else of the wish changed. */
+export function foretell({ connection, tools, mask, copier, silent, model }: Foretelling): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined
   const soon = (ms: number): void => {
     clearTimeout(timer)
@@ -28,8 +30,9 @@ export function foretell({ connection, tools, mask, copier, silent }: Foretellin
     if (copy === null || tools.drawing || silent()) return
     const png = await copy.png
     // what is too large to travel in a message is prepared by nobody; what has changed meanwhile is told anew
-    if (png.length <= INLINE && copy === copier.copy()) connection.sendVolatile({ t: 'prepare', box: copy.coverage.box, png })
+    if (png.length <= INLINE && copy === copier.copy()) connection.sendVolatile({ t: 'prepare', box: copy.coverage.box, png, model: model() })
   }
   tools.on('masked', () => soon(0))
   mask.on('change', () => soon(REST_MS))
+  return () => soon(REST_MS)
 }

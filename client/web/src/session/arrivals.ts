@@ -10,8 +10,7 @@ export function receive(session: Session, message: ServerMessage): void {
     case 'welcome':
       presence.welcome(message.you, message.members)
       session.role = message.you.role
-      session.model = message.model ?? ''
-      session.engines = session.model === '' ? 0 : Math.max(1, session.engines)
+      session.engines = (message.model ?? '') === '' ? 0 : Math.max(1, session.engines)
       session.overlay.maskColor = message.you.color
       session.showing.silent = session.readOnly
       document.canvas = message.canvas
@@ -41,8 +40,7 @@ export function receive(session: Session, message: ServerMessage): void {
       break
     case 'engines':
       session.engines = message.count
-      session.model = message.model ?? session.model
-      session.facts = message.facts ?? null
+      session.models = message.models ?? []
       session.loading = message.loading ?? ''
       break
     case 'joined':

@@ -9,6 +9,8 @@ import type { Sender } from '../net/sender'
 
 export interface Wish {
   mode: 'fill' | 'erase'
+  /** By name; null: whatever is the usual one. */
+  model: string | null
   prompt: string
   negative: string
   seed: number | null
@@ -98,6 +100,7 @@ export class Edits {
       layer: wish.layer,
     }
     if (wish.seed !== null) edit.seed = wish.seed
+    if (wish.model !== null && wish.mode !== 'erase') edit.model = wish.model
     if (live !== null) edit.live = live
     if (wish.reference !== null) edit.references = [{ blob: wish.reference, weight: 1 }]
     this.#asked.set(id, { coverage, wish })

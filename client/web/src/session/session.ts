@@ -70,10 +70,9 @@ export class Session extends Emitter<Events> {
   readonly steps: Steps
   role: Role | null = null
   access = ''
-  model = ''
   engines = 0
-  /** What the room's model takes; null while no engine said so. */
-  facts: ModelFacts | null = null
+  /** What can be asked of each model that engines serve; the one of edits that name none comes first. */
+  models: readonly ModelFacts[] = []
   /** What an engine waits for that takes no work yet. */
   loading = ''
   activeLayer: string | null = null
@@ -116,7 +115,7 @@ export class Session extends Emitter<Events> {
     })
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
-    this.showing = new Showing(this.connection, this.tools, this.mask, this.copier)
+    this.showing = new Showing(this.connection, this.tools, this.mask, this.copier, () => this.live.wish()?.model ?? null)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),

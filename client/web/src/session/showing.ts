@@ -15,16 +15,19 @@ export class Showing {
   #cursor: Point | null = null
   #ticked = 0
   readonly #mask: MaskShow
+  /** What the next edit would ask for has changed. */
+  readonly wished: () => void
 
   constructor(
     private readonly connection: Connection,
     private readonly tools: Tools,
     mask: Mask,
     copier: MaskCopier,
+    model: () => string | null,
   ) {
     tools.on('stroke', (stroke) => !this.silent && connection.sendVolatile(stroke))
     this.#mask = new MaskShow(mask, connection, () => tools.drawing)
-    foretell({ connection, tools, mask, copier, silent: () => this.silent })
+    this.wished = foretell({ connection, tools, mask, copier, silent: () => this.silent, model })
   }
 
   /** The others know nothing of me: a new socket. */

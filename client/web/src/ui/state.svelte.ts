@@ -6,6 +6,7 @@ import type { ToolState } from '../core/tools'
 import type { ImportView } from '../session/imports'
 import type { Session } from '../session/session'
 import { visit } from '../net/identity'
+import { wish } from './canvas/wish.svelte'
 import { Past } from './past.svelte'
 import { Toasts } from './toasts.svelte'
 import { sentence } from './words'
@@ -109,19 +110,19 @@ export class CanvasState {
     return this.session.engines
   }
 
+  /** What can be asked of the model that my next edit runs on; null while no engine said so. */
   get facts(): ModelFacts | null {
+    return wish.of(this.models)
+  }
+
+  get models(): readonly ModelFacts[] {
     void this.#rev
-    return this.session.facts
+    return this.session.models
   }
 
   get loading(): string {
     void this.#rev
     return this.session.loading
-  }
-
-  get model(): string {
-    void this.#rev
-    return this.session.model
   }
 
   get jobs(): Job[] {

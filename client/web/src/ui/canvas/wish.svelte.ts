@@ -5,8 +5,28 @@ import type { Wish } from '../../session/edits'
 type Ability = NonNullable<ModelFacts['takes']>[number]
 
 const KEY = 'nanobana.prompts'
+const MODEL_KEY = 'nanobana.model'
+
+/** Nothing where the browser keeps nothing for this page. */
+function kept(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+function keep(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value)
+  } catch {
+    return // it holds for as long as the page is open
+  }
+}
 
 class WishState {
+  /** By name, as it was picked last; null: the usual one. It stays while nobody serves it. */
+  model = $state<string | null>(kept(MODEL_KEY))
   prompt = $state('')
   negative = $state('')
   seed = $state<number | null>(null)
@@ -26,18 +46,29 @@ class WishState {
 
   constructor() {
     try {
-      this.#prompts = JSON.parse(localStorage.getItem(KEY) ?? '[]') as string[]
+      this.#prompts = JSON.parse(kept(KEY) ?? '[]') as string[]
     } catch {
       this.#prompts = []
     }
   }
 
-  /** As it is set, without what the room's model does not take: that stays here for when another one does. */
+  /** Of the models that are served the one that is picked, else the usual one, which comes first. */
+  of(models: readonly ModelFacts[]): ModelFacts | null {
+    return models.find(({ name }) => name === this.model) ?? models[0] ?? null
+  }
+
+  choose(model: string): void {
+    this.model = model
+    keep(MODEL_KEY, model)
+  }
+
+  /** As it is set, without what that model does not take: that stays here for when another one does. */
   read(mode: Wish['mode'], layer: string | null, facts: ModelFacts | null): Wish {
     const { prompt, seed, variations, strength, quality, feather, grow, exactEdge } = this
     const takes = (what: Ability): boolean => facts?.takes?.includes(what) ?? false
     return {
       mode,
+      model: this.model !== null && facts?.name === this.model ? this.model : null,
       prompt: prompt.trim(),
       negative: takes('negative') ? this.negative : '',
       seed,
@@ -61,7 +92,7 @@ class WishState {
     this.#at = -1
     if (prompt === '') return
     this.#prompts = [prompt, ...this.#prompts.filter((other) => other !== prompt)].slice(0, 40)
-    localStorage.setItem(KEY, JSON.stringify(this.#prompts))
+    keep(KEY, JSON.stringify(this.#prompts))
   }
 
   /** Alt+↑ older, Alt+↓ newer. */
@@ -74,6 +105,7 @@ class WishState {
     if (what !== 'seed') this.prompt = job.prompt
     if (what !== 'prompt') this.seed = job.results[0]?.seed ?? job.seed
     if (what !== 'all') return
+    if (job.model !== '') this.choose(job.model)
     this.negative = job.negative
     this.strength = job.strength
     this.quality = job.quality as Wish['quality']
