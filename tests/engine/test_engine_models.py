@@ -250,7 +250,7 @@ def pixels_of(events: list[EditEvent]) -> dict[str, Pixels]:
 def test_e10_fifty_edits_over_two_models_with_room_for_one_are_right_and_leave_the_same_bytes(
     folders: list[str],
 ) -> None:
-    weights = Library().expected_bytes(folders[0], "cpu")
+    weights = Library().sizes(folders[0], "cpu").all
     adapters = [tiny(each) for each in folders]
     assert weight_bytes(adapters[0].components()) == pytest.approx(weights, rel=0.05)
     sources = [source_of(SMALL, DOT, a.preset, model=a.preset.name, quality="draft") for a in adapters]

@@ -104,6 +104,7 @@ def test_e10_the_engines_side_names_device_memory_models_and_backends() -> None:
     [
         ({"NANOBANA_MEMORY_BUDGET": "much"}, "budgets"),
         ({"NANOBANA_CACHE_BUDGET": "-1"}, "budgets"),
+        ({"NANOBANA_WEIGHTS": "int4"}, "quantization"),
     ],
 )
 def test_a_setting_that_cannot_be_is_a_failure_with_its_reason(environ: dict[str, str], what: str) -> None:

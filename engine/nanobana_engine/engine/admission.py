@@ -42,8 +42,9 @@ class ModelTooLarge(NanobanaError):
 
     def __init__(self, model: str, needs: int, has: int) -> None:
         super().__init__(
-            f"The model {model} has {in_words(needs)} of weights, and this engine may use {in_words(has)}. Nothing was "
-            "changed. Give it more (NANOBANA_MEMORY_BUDGET), or take another model."
+            f"The model {model} needs {in_words(needs)} of weights at once, and this engine may use {in_words(has)}. "
+            "Nothing was changed. Give it more (NANOBANA_MEMORY_BUDGET), keep weights in eight bits "
+            "(NANOBANA_WEIGHTS=int8), or take another model."
         )
 
 
@@ -80,6 +81,8 @@ class Admission:
         self._waiting: deque[Asked] = deque()
         self._running: dict[str, tuple[str, int]] = {}
         """Edit → its model and the bytes of its largest call."""
+        self._booked = 0
+        """Bytes for the largest call of them all."""
 
     def __len__(self) -> int:
         """Edits that wait."""
@@ -129,11 +132,10 @@ class Admission:
 
         What is booked for the largest call is always there; for more, caches are dropped, models are not.
         """
-        booked = max((calls for _, calls in self._running.values()), default=0)
-        more = max(0, min(wanted_bytes - booked, self._ledger.room(Worth.CACHE)))
+        more = max(0, min(wanted_bytes - self._booked, self._ledger.room(Worth.CACHE)))
         self._ledger.book(MORE, more, Worth.CACHE)
         try:
-            yield booked + more
+            yield self._booked + more
         finally:
             self._ledger.give_back(MORE)
 
@@ -155,10 +157,10 @@ class Admission:
 
     def _verdict(self, asked: Asked) -> Verdict:
         model = self._model(asked.source)
+        if self._residents.least(model) > self._ledger.budget_bytes:
+            return ModelTooLarge(model, self._residents.least(model), self._ledger.budget_bytes)
         runner = self._residents.runner(model)
         if runner is None:
-            if self._residents.bytes(model) > self._ledger.budget_bytes:
-                return ModelTooLarge(model, self._residents.bytes(model), self._ledger.budget_bytes)
             is_coming = self._residents.begin_loading(model, self._tell)
             return Wait.LOADING if is_coming else Wait.FULL
         holds, calls = self._sizes(asked, runner)
@@ -188,6 +190,9 @@ class Admission:
 
     def _book_calls(self) -> None:
         most = max((calls for _, calls in self._running.values()), default=0)
+        if most < self._booked:
+            self._residents.lodging.end_loan()
+        self._booked = most
         if not self._running:
             self._ledger.give_back(CALLS)
         elif CALLS in self._ledger:
@@ -214,6 +219,10 @@ def held_bytes(source: Source) -> int:
 
 
 def call_bytes(source: Source, runner: Runner) -> int:
-    """What the largest single call of an edit works in: mostly decoding its largest tile."""
+    """What the largest single call of an edit works in: mostly decoding its largest tile.
+
+    A network that comes for its call is in that room too: an encoder with nothing beside it, the denoising network with
+    whatever is called after it, for it stays until its edits are over or another one comes.
+    """
     sizes = {(tile.width, tile.height) for stage in source.plan.stages for tile in stage.tiles}
-    return max(runner.needs(*size).most for size in sizes)
+    return max(runner.encoder_bytes, runner.network_bytes + max(runner.needs(*size).most for size in sizes))

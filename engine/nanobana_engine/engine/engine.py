@@ -98,7 +98,7 @@ class Engine:
     def prepare(self, source: Source, goes_on: Callable[[], bool]) -> None:
         """Do what an edit of this region will need whatever its prompt, where the model can; from any thread.
 
-        A model that is not in memory is loaded, while nothing runs or waits.
+        A model that is not in memory, or not all of it, is brought there while nothing runs or waits.
 
         Args:
             source: its prompt, references and seed say nothing.
@@ -106,9 +106,9 @@ class Engine:
         """
         model = source.model or self.residents.default
         runner = self.residents.runner(model)
-        if runner is None:
+        if not self.residents.is_whole(model):
             self._inbox.put(Foreseen(model))
-        elif isinstance(runner.adapter, PreparesAhead):
+        if runner is not None and isinstance(runner.adapter, PreparesAhead):
             for request in EditRun(source, runner).requests_ahead():
                 if goes_on():
                     runner.adapter.prepare(request, goes_on)
@@ -149,7 +149,7 @@ class Engine:
                 return False
             if isinstance(message, Foreseen):
                 if self.is_idle:  # below everything else: what is in use, or about to be, is never dropped for a guess
-                    self.residents.begin_loading(message.model, self._inbox.put)
+                    self.residents.foresee(message.model, self._inbox.put)
             elif isinstance(message, Loaded):
                 self._end_loading(message)
             elif isinstance(message, str):
@@ -271,8 +271,9 @@ class Engine:
             passes.setdefault(run.runner, []).append(run.parts[unit.index].one)
         short = []
         for runner, part in passes.items():
-            with self._admission.room(sum(map(runner.call_bytes, part))) as room:
-                short += runner.advance(part, room)
+            beside = runner.network_bytes
+            with self._admission.room(beside + sum(map(runner.call_bytes, part))) as room:
+                short += runner.advance(part, room - beside)
         return short
 
     def _emit(self, run: EditRun) -> None:

@@ -1,4 +1,8 @@
-"""The models that one engine can run: loaded beside the steps when an edit names one, the least used dropped (E10)."""
+"""The models that one engine can run: loaded beside the steps when an edit names one, the least used dropped (E10).
+
+A model is in memory as a whole, or without networks that are brought in when they are called (`models/guests`): text
+encoders always can be, the denoising network where there is no room for it beside everything else.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,10 @@ from typing import TypeAlias
 from nanobana_engine.integrity import Checked
 from nanobana_engine.memory import Memory
 from nanobana_engine.memory.ledger import Key, Worth
+from nanobana_engine.memory.lodging import Lodging
 from nanobana_engine.models.base import ModelAdapter
-from nanobana_engine.models.needs import weight_bytes
+from nanobana_engine.models.guests import NetworkGuest, guests_of, steady_bytes
+from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.recent import Remembers
 from nanobana_engine.runner import Runner
@@ -31,6 +37,8 @@ class Loadable:
     """Called in a thread of its own; what it raises ends the edits that wait for it."""
     bytes: int
     """Of its weights, as far as their files say."""
+    largest: int | None = None
+    """Of its largest network: what must be in at once at the least. None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,10 @@ class Residents:
         self._models = dict(models)
         self._memory = memory
         self._runners: dict[str, Runner] = {}
-        self._bytes = {name: model.bytes for name, model in self._models.items()}
+        self._steady: dict[str, int] = {}
+        """Bytes of the weights that are there as long as a loaded model is."""
+        self._guests: dict[str, list[NetworkGuest]] = {}
+        self.lodging = Lodging(memory.device)
         self._loading: set[str] = set()
         self._device = "cpu"
         self.default = next(iter(self._models))
@@ -84,6 +95,7 @@ class Residents:
         """
         name = adapter.preset.name
         residents = cls({name: Loadable(adapter.preset, again or (lambda: adapter), 0), **(others or {})}, memory)
+        residents.settle(adapter)
         residents.adopt(name, adapter)
         return residents
 
@@ -104,14 +116,32 @@ class Residents:
         return self._runners.get(model)
 
     def bytes(self, model: str) -> int:
-        """Of a model's weights: as they were when it was loaded last, or as their files say."""
-        return self._bytes[model]
+        """Of a loaded model's weights that are there as long as it is."""
+        return self._steady[model]
+
+    def least(self, model: str) -> int:
+        """Bytes of weights that must be there at once when it runs; as its files say, until it was loaded."""
+        if model in self._runners:
+            return self._steady[model] + max((guest.bytes for guest in self._guests[model]), default=0)
+        known = self._models[model]
+        return known.bytes if known.largest is None else known.largest
 
     def pin(self, model: str) -> None:
         self._memory.device.pin(_key(model))
 
     def unpin(self, model: str) -> None:
         self._memory.device.unpin(_key(model))
+
+    def settle(self, adapter: ModelAdapter) -> None:
+        """Bring in for good what has room beside the largest of all else that an edit needs at once; in any thread."""
+        guests = guests_of(adapter.components())
+        networks = [guest for guest in guests if not guest.is_encoder]
+        encoders = max((guest.bytes for guest in guests if guest.is_encoder), default=0)
+        weights = steady_bytes(adapter.components()) + sum(network.bytes for network in networks)
+        works = needs_of(adapter, adapter.preset.native, adapter.preset.native).most
+        if weights + max(encoders, works) <= self._memory.device.budget_bytes:
+            for network in networks:
+                network.stay()
 
     def adopt(self, model: str, adapter: ModelAdapter) -> None:
         """Take a loaded model in; its true size goes into the book, whatever was expected."""
@@ -121,8 +151,18 @@ class Residents:
         if key not in ledger:
             ledger.book(key, 0, Worth.MODEL, lambda: self._drop(model))
         self._runners[model] = Runner(adapter)
-        self._bytes[model] = weight_bytes(adapter.components())
-        ledger.correct(key, self._bytes[model])
+        self._steady[model] = steady_bytes(adapter.components())
+        ledger.correct(key, self._steady[model])
+        self._guests[model] = guests_of(adapter.components())
+        for guest in self._guests[model]:
+            self._book_copy(model, guest)
+            guest.lodge(self.lodging, _guest_key(model, guest))
+
+    def _book_copy(self, model: str, guest: NetworkGuest) -> None:
+        """What waits on the host beside a device of its own."""
+        if self._memory.host is not self._memory.device:
+            self._memory.host.book(_guest_key(model, guest), 0, Worth.WORK)
+            self._memory.host.correct(_guest_key(model, guest), guest.host_bytes)
 
     def begin_loading(self, model: str, tell: Tell) -> bool:
         """Make room and load a model in a thread of its own; True also where that is under way already.
@@ -136,7 +176,8 @@ class Residents:
         if model in self._loading:
             return True
         ledger, key, loadable = self._memory.device, _key(model), self._models[model]
-        if not ledger.book(key, loadable.bytes, Worth.MODEL, lambda: self._drop(model)):
+        wanted = min(loadable.bytes, ledger.budget_bytes)
+        if not ledger.book(key, wanted, Worth.MODEL, lambda: self._drop(model)):
             return False
         ledger.pin(key)
         self._loading.add(model)
@@ -144,7 +185,9 @@ class Residents:
 
         def work() -> None:
             try:
-                tell(Loaded(model, loadable.load()))
+                adapter = loadable.load()
+                self.settle(adapter)
+                tell(Loaded(model, adapter))
             except Exception as error:  # noqa: BLE001 - it belongs to the edits that wait, whatever it is
                 tell(Loaded(model, None, error))
 
@@ -161,6 +204,19 @@ class Residents:
             return
         self.adopt(loaded.model, loaded.adapter)
         log.info("loaded %s", loaded.model)
+
+    def foresee(self, model: str, tell: Tell) -> None:
+        """Somebody may ask for it soon: load it, or bring back what was put aside, if nothing in use is in the way."""
+        if model not in self._runners:
+            self.begin_loading(model, tell)
+            return
+        for guest in self._guests[model]:
+            if not guest.is_in and self.lodging.has_room(guest):
+                guest.enter()
+
+    def is_whole(self, model: str) -> bool:
+        """Whether it is in memory with nothing put aside; from any thread."""
+        return model in self._runners and all(guest.is_in for guest in self._guests.get(model, ()))
 
     @property
     def device(self) -> str:
@@ -189,6 +245,11 @@ class Residents:
         Raises:
             AssertionError: with what disagrees.
         """
+        self.lodging.check_integrity()
+        for name, guests in self._guests.items():
+            for guest in guests:
+                if guest.is_in != (_guest_key(name, guest) in self._memory.device):
+                    raise AssertionError(f"{guest.name} of {name}: in is {guest.is_in}, and the book disagrees")
         for name, runner in self._runners.items():
             if _key(name) not in self._memory.device:
                 raise AssertionError(f"{name} is in memory and not in the book")
@@ -199,7 +260,15 @@ class Residents:
     def _drop(self, model: str) -> None:
         log.info("dropping %s to make room", model)
         self._runners.pop(model, None)
+        for guest in self._guests.pop(model, ()):
+            self.lodging.let_go(_guest_key(model, guest), guest)
+            if self._memory.host is not self._memory.device:
+                self._memory.host.give_back(_guest_key(model, guest))
 
 
 def _key(model: str) -> Key:
     return ("model", model)
+
+
+def _guest_key(model: str, guest: NetworkGuest) -> Key:
+    return ("guest", (model, guest.name))

@@ -28,6 +28,7 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.parameters import Ability
 from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request
 from nanobana_engine.models.folder import components_of, pipeline_of, read_index
+from nanobana_engine.models.guests import placed
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.walk import Walk
@@ -62,7 +63,7 @@ class AnyPipelineAdapter:
 
     def __init__(self, pipeline: Any, preset: Preset, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self._pipeline = pipeline.to(self.device)
+        self._pipeline = placed(pipeline, preset, self.device)
         self._pipeline.set_progress_bar_config(disable=True)
         self._parameters = frozenset(inspect.signature(type(pipeline).__call__).parameters)
         takes = {ability for ability in preset.takes if self._can(ability)}

@@ -26,6 +26,7 @@ from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.folder import pipeline_of
+from nanobana_engine.models.guests import placed
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
@@ -57,7 +58,7 @@ class DitAdapter(FlowSteps, ABC):
         facts = preset or Catalogue.read().defaults[self.family]
         self.preset = replace(facts, latent_stride=stride, multiple=math.lcm(facts.multiple, 2 * stride))
         self.device = torch.device(device)
-        self._pipeline = pipeline.to(self.device)
+        self._pipeline = placed(pipeline, facts, self.device)
         self._transformer = pipeline.transformer.eval()
         self._vae = pipeline.vae.eval()
         self._encoded: Recent[Tensor] = Recent(16, "latents")

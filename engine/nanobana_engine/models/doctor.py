@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import get_args
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -17,6 +18,7 @@ from nanobana_engine.assets.pack import AssetPack
 from nanobana_engine.memory import Memory
 from nanobana_engine.memory.machine import free_bytes, in_words, machine_bytes, parse_bytes
 from nanobana_engine.models.places import models_folder
+from nanobana_engine.models.preset import Weights
 from nanobana_engine.models.registry import Library
 from nanobana_engine.runner.device import SETTING, Gpu, device_bytes, device_of, gpus
 
@@ -25,6 +27,7 @@ LITTLE_BYTES = 2 << 30
 
 DRIVER = "update the GPU's driver, or install the torch that was built for it"
 
+WEIGHTS = "NANOBANA_WEIGHTS"
 MODELS, CACHES = "NANOBANA_MEMORY_BUDGET", "NANOBANA_CACHE_BUDGET"
 
 QUANTIZERS = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "quanto": "optimum.quanto", "gguf": "gguf"}
@@ -61,7 +64,7 @@ def look(environ: Mapping[str, str] | None = None, there: Sequence[Gpu] | None =
     """
     env = os.environ if environ is None else environ
     there = gpus() if there is None else there
-    rest = [_models(env), _pictures(), _quantization(), _packages()]
+    rest = [_models(env), _pictures(), _quantization(env), _packages()]
     try:
         device = device_of(env.get(SETTING), there)
     except NanobanaError as error:
@@ -161,10 +164,16 @@ def _attends(kernel: SDPBackend, device: torch.device) -> bool:
     return True
 
 
-def _quantization() -> Finding:
+def _quantization(env: Mapping[str, str]) -> Finding:
+    said = env.get(WEIGHTS)
+    if said and said not in get_args(Weights):
+        text = f"{WEIGHTS} is {said!r}; it takes {' or '.join(get_args(Weights))}"
+        return Finding(what="quantization", state="fail", text=text)
+    text = "int8 is built in" + (", and used" if said == "int8" else f" ({WEIGHTS}=int8)")
     here = [name for name, module in QUANTIZERS.items() if _is_there(module)]
-    text = f"{', '.join(here)} installed" if here else "none installed: weights run as they are stored"
-    return Finding(what="quantization", text=text)
+    return Finding(
+        what="quantization", text=text + (f"; for folders that need them: {', '.join(here)}" if here else "")
+    )
 
 
 def _is_there(module: str) -> bool:

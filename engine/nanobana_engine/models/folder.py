@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,16 +71,20 @@ def variant_of(folder: Path, wanted: str | None) -> str | None:
     return min(found)
 
 
-def numbers_in(folder: Path, variant: str | None = None) -> int:
-    """How many numbers the weights of a folder are, in the files that would be loaded."""
+def shapes_in(folder: Path, variant: str | None = None) -> dict[str, list[tuple[int, ...]]]:
+    """By part of a folder, the shapes of its weights, in the files that would be loaded."""
     wanted = variant_of(folder, variant)
-    return sum(_numbers(path) for path in folder.glob(f"*/*{WEIGHTS}") if _variant(path.name) == wanted)
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for path in folder.glob(f"*/*{WEIGHTS}"):
+        if _variant(path.name) == wanted:
+            found.setdefault(path.parent.name, []).extend(_shapes(path))
+    return found
 
 
-def _numbers(path: Path) -> int:
+def _shapes(path: Path) -> list[tuple[int, ...]]:
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return [tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
 
 
 def read_index(folder: Path) -> dict[str, Any]:

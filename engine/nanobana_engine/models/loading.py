@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import torch
 from nanobana.protocol.errors import NotFound
 from nanobana_engine.models.folder import variant_of
 from nanobana_engine.models.preset import Preset
+
+BUILDING = threading.RLock()
+"""Held by whoever has a library build networks. While diffusers and transformers do, they put functions of their own
+into torch's classes, for the whole process: what another thread builds meanwhile has no weights, and two at once leave
+torch changed for good."""
 
 
 def dtype_of(preset: Preset, device: torch.device | str) -> torch.dtype:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput
+from nanobana_engine.models.loading import BUILDING
 from nanobana_engine.models.preset import Worn
 
 MOST_LOADED = 8
@@ -103,7 +104,7 @@ class Loras:
         self.check(path)
         self._count += 1
         name = f"lora_{self._count}"
-        with _explained(path):
+        with BUILDING, _explained(path):
             self._pipeline.load_lora_weights(str(path), adapter_name=name)
         self._loaded[path] = name
         return name

@@ -15,6 +15,7 @@ SEE_CARD = "see the model card"
 Tensors: TypeAlias = Literal["float32", "bfloat16", "float16"]
 ReusePart: TypeAlias = Literal["halo", "keys", "norms", "prompts", "writes", "packs"]
 """As in `nanobana_engine.sparse.call.Parts`."""
+Weights: TypeAlias = Literal["stored", "int8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class Preset:
     """Which files of the repository: ``fp16`` for ``….fp16.safetensors``."""
     dtype: Tensors = "bfloat16"
     """Of the weights on a GPU; on a CPU everything is float32."""
+    weights: Weights = "stored"
+    """How the networks' weights are kept; ``int8``: in eight bits, each row with a scale (the VAE's stay)."""
     licence: str = SEE_CARD
     vram_gb: float = 0.0
     """Gigabytes of GPU memory that it runs well in, its text encoder included; 0: needs no GPU."""

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from nanobana.protocol.errors import NanobanaError, NotFound
 from nanobana_engine.models.catalogue import Catalogue
-from nanobana_engine.models.folder import INDEX, check, components_of, numbers_in, pipeline_of, read_index
+from nanobana_engine.models.folder import INDEX, check, components_of, pipeline_of, read_index, shapes_in
 from nanobana_engine.models.hub import Hub, Tell, patterns_of
-from nanobana_engine.models.preset import Family, Preset
+from nanobana_engine.models.preset import Family, Preset, Weights
+from nanobana_engine.models.sizes import Sizes, sizes_of
 
 if TYPE_CHECKING:
     from nanobana_engine.models.base import ModelAdapter
 
 DEFAULT = "nano"
-ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BUILT_IN: Mapping[str, Path] = {"nano": Path(__file__).parent / "nano" / "weights"}
 OWN_PRESETS = "presets.toml"
 
@@ -40,10 +40,12 @@ class Library:
     Args:
         models: a team's folder of models in diffusers format, with its own ``presets.toml``; None: there is none.
         hub: where the others come from.
+        weights: how every model's are kept; None: as its preset says.
     """
 
-    def __init__(self, models: Path | None = None, hub: Hub | None = None) -> None:
+    def __init__(self, models: Path | None = None, hub: Hub | None = None, weights: Weights | None = None) -> None:
         self.models = models
+        self.weights = weights
         self.hub = hub or Hub()
         self.catalogue = Catalogue.read(models / OWN_PRESETS if models else None)
 
@@ -86,7 +88,7 @@ class Library:
             NanobanaError: as `Hub.fetch`.
         """
         chosen = self.choose(model)
-        preset = chosen.preset
+        preset = self._kept_as(chosen.preset)
         folder = self._fetched(chosen, tell)
         check(folder, chosen.family, preset.variant)
         more: dict[str, Any] = {}
@@ -95,16 +97,21 @@ class Library:
         import torch
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        adapter: ModelAdapter = _class_of(chosen.family).from_folder(folder, preset, device, **more)
+        from nanobana_engine.models.loading import BUILDING
+
+        with BUILDING:
+            adapter: ModelAdapter = _class_of(chosen.family).from_folder(folder, preset, device, **more)
         return adapter
 
-    def expected_bytes(self, model: str | None, device: str) -> int:
-        """Of its weights in memory, as far as the files on this machine say; 0 where it is not here yet."""
+    def sizes(self, model: str | None, device: str) -> Sizes:
+        """Of its weights in memory, as far as the files on this machine say; of nothing where it is not here yet."""
         chosen = self.choose(model)
-        preset = chosen.preset
+        preset = self._kept_as(chosen.preset)
         folder = chosen.folder or self._cached(preset, chosen.family)
-        dtype = "float32" if device == "cpu" else preset.dtype
-        return 0 if folder is None else numbers_in(folder, preset.variant) * ITEM_BYTES[dtype]
+        return sizes_of({} if folder is None else shapes_in(folder, preset.variant), preset, device)
+
+    def _kept_as(self, preset: Preset) -> Preset:
+        return preset if self.weights is None else replace(preset, weights=self.weights)
 
     def installed(self, preset: Preset) -> Path | None:
         """Where a preset's weights are on this machine; None if they are not, or not whole."""

@@ -16,6 +16,7 @@ import torch
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, ModelAdapter, Move, Pixels, Releases, Request
+from nanobana_engine.models.guests import guests_of
 from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.partly import DecodesPart
 from nanobana_engine.runner.noise import AROUND, stage_noise, step_noise, tile_noise
@@ -90,6 +91,12 @@ class Runner:
         """By key, how many items a call may have since one with more ran out of memory (E10)."""
         self.needs = lru_cache(maxsize=MOST_KEYS)(partial(needs_of, adapter))
         """Bytes that calls for a picture of (width, height) work in."""
+        guests = guests_of(adapter.components())
+        self._networks = [guest for guest in guests if not guest.is_encoder]
+        self.encoder_bytes = max((guest.bytes for guest in guests if guest.is_encoder), default=0)
+        """Of the largest text encoder that comes for its calls only."""
+        self.network_bytes = max((network.bytes for network in self._networks), default=0)
+        """The same of the denoising networks; 0 where they are always there."""
 
     def take_spent(self, owner: str) -> Spent:
         """The time in the adapter's calls for this edit, which is forgotten here."""
@@ -221,7 +228,7 @@ class Runner:
             items = [one.item() for one in part]
             try:
                 with self._timed(one.owner for one in part):
-                    predicted = within_memory(partial(self.adapter.denoise, items), tries=2 if len(part) == 1 else 1)
+                    predicted = within_memory(partial(self._denoise, items), tries=2 if len(part) == 1 else 1)
             except OutOfMemory:
                 if len(part) > 1:
                     self._most.pop(key, None)
@@ -235,6 +242,12 @@ class Runner:
                     self._move(one, clean)
             left = left[len(part) :]
         return short
+
+    def _denoise(self, items: Sequence[Item]) -> list[torch.Tensor]:
+        """The adapter's call, with its network there: it may read the weights without calling it."""
+        if len(self._networks) == 1:
+            self._networks[0].enter()
+        return self.adapter.denoise(items)
 
     def _move(self, one: Pass, clean: torch.Tensor) -> None:
         """The adapter's step, then the soft mask.

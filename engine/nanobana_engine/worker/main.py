@@ -241,7 +241,7 @@ async def _pass_on(first: anyio.Event, second: anyio.Event) -> None:
 def _from_registry(settings: WorkerSettings, tell: Tell) -> ModelAdapter:
     from nanobana_engine.models.registry import Library
 
-    return Library(settings.models).load(settings.named[0], _device(settings), tell)
+    return Library(settings.models, weights=settings.weights).load(settings.named[0], _device(settings), tell)
 
 
 def _device(settings: WorkerSettings) -> str:
@@ -279,10 +279,11 @@ def _others(settings: WorkerSettings) -> dict[str, Loadable]:
     from nanobana_engine.engine.residents import Loadable
     from nanobana_engine.models.registry import Library
 
-    library, device = Library(settings.models), _device(settings)
+    library, device = Library(settings.models, weights=settings.weights), _device(settings)
     others = {}
     for name in settings.named[1:]:
         preset = library.choose(name).preset
         load = partial(library.load, name, device)
-        others[preset.name] = Loadable(preset, load, library.expected_bytes(name, device))
+        sizes = library.sizes(name, device)
+        others[preset.name] = Loadable(preset, load, sizes.all, sizes.largest)
     return others

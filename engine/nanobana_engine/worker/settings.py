@@ -7,10 +7,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast, get_args
 
 from nanobana.protocol.errors import BadInput
 from nanobana_engine.memory.machine import parse_bytes
 from nanobana_engine.models.places import models_folder
+from nanobana_engine.models.preset import Weights
 
 
 def _fresh_id() -> str:
@@ -28,6 +30,8 @@ class WorkerSettings:
     models: Path | None = None
     """A team's folder of models, presets, styles and LoRAs."""
     device: str | None = None
+    weights: Weights | None = None
+    """How the weights of every model are kept; None: as its preset says (E10)."""
     memory_bytes: int | None = None
     """For models and what they work in, on their device; None for a part of what it has (E10)."""
     cache_bytes: int | None = None
@@ -83,6 +87,7 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
         model=env.get("NANOBANA_MODEL") or None,
         models=models_folder(env),
         device=env.get("NANOBANA_DEVICE") or None,
+        weights=_weights(env),
         memory_bytes=_bytes(env, "NANOBANA_MEMORY_BUDGET"),
         cache_bytes=_bytes(env, "NANOBANA_CACHE_BUDGET"),
         ahead=env.get("NANOBANA_AHEAD", "1") != "0",
@@ -97,6 +102,13 @@ def read(environ: Mapping[str, str] | None = None) -> WorkerSettings:
 def _path(env: Mapping[str, str], setting: str) -> Path | None:
     named = env.get(setting)
     return Path(named).expanduser() if named else None
+
+
+def _weights(env: Mapping[str, str]) -> Weights | None:
+    said = env.get("NANOBANA_WEIGHTS")
+    if said in get_args(Weights) or not said:
+        return cast("Weights", said or None)
+    raise BadInput(f"NANOBANA_WEIGHTS is {said!r}; it takes int8 or stored.", code="bad_setting")
 
 
 def _bytes(env: Mapping[str, str], setting: str) -> int | None:

@@ -22,6 +22,7 @@ from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request, Worn
+from nanobana_engine.models.guests import placed
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.needs import needs_of
@@ -77,7 +78,7 @@ class SdAdapter:
     def __init__(self, pipeline: Any, preset: Preset, device: torch.device | str = "cpu") -> None:
         self.preset = suited(preset, pipeline.scheduler)
         self.device = torch.device(device)
-        self._pipeline = pipeline.to(self.device)
+        self._pipeline = placed(pipeline, preset, self.device)
         self._unet = pipeline.unet.eval()
         self._vae = pipeline.vae.eval()
         if self.vae_overflows and self._vae.dtype == torch.float16:

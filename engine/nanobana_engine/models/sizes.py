@@ -1,0 +1,51 @@
+"""How large a model's weights will be in memory, from the shapes that its files name; nothing is loaded. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nanobana_engine.models.preset import Preset
+
+ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+SMALL_FROM = 1 << 14
+"""Numbers of a weight that is kept in eight bits, where weights are (`int8`)."""
+ENCODER, NETWORK = "text_encoder", ("unet", "transformer")
+"""How pipelines begin the names of their large parts; the others are small, and stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of weights."""
+
+    parts: Mapping[str, int]
+    """By part, e.g. ``text_encoder``."""
+
+    @property
+    def all(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def largest(self) -> int:
+        """What must be there at once at the least: one part, while it is called."""
+        return max(self.parts.values(), default=0)
+
+
+def sizes_of(shapes: Mapping[str, Sequence[tuple[int, ...]]], preset: Preset, device: str) -> Sizes:
+    """Of a model whose parts have weights of these shapes, on a device."""
+    item = ITEM_BYTES["float32" if device == "cpu" else preset.dtype]
+    is_small = preset.weights == "int8"
+    return Sizes(
+        {
+            part: sum(_bytes(shape, item, is_small and part.startswith((ENCODER, *NETWORK))) for shape in each)
+            for part, each in shapes.items()
+        }
+    )
+
+
+def _bytes(shape: tuple[int, ...], item: int, is_small: bool) -> int:
+    numbers = math.prod(shape)
+    if is_small and len(shape) >= 2 and numbers >= SMALL_FROM:
+        return numbers + 4 * shape[0]
+    return numbers * item
