@@ -60,7 +60,7 @@ def test_r7_a_role_that_the_owner_changes_counts_at_once_in_the_other_browser(in
     ana.wait(f"nb.position[1] >= {ben.seq}")
     row.get_by_test_id("person-role").select_option("commenter")
     ben.wait("nb.role === 'commenter'")
-    assert ben.see("connection").inner_text() == "Comments only"
+    assert ben.see("connection").inner_text() == "Comments"
     assert not ben.shows("tool-mask")
 
 

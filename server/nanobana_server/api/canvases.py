@@ -137,6 +137,12 @@ class Canvases:
         """What the canvas and its store have used of their budgets (C12)."""
         return Json(await self._store.storage(access.canvas))
 
+    async def comments(self, _request: Request, access: Access) -> Response:
+        """Every thread of comments, with the seq up to which changes are in it at least."""
+        position = await self._store.position(access.canvas)
+        threads = await self._store.threads(access.canvas)
+        return Json({"seq": position.seq, "threads": threads}, headers={"cache-control": "no-store"})
+
     async def delete(self, _request: Request, access: Access) -> Response:
         """Delete the canvas with everything in it; its sockets are closed with CLOSE_GONE."""
         await self._store.delete_canvas(access.canvas)

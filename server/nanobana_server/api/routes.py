@@ -87,6 +87,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("get_manifest", f"{_CANVAS}/manifest", pictures.manifest),
         guarded("get_edits", f"{_CANVAS}/edits", handlers.edits.page),
         guarded("get_thumb", f"{_CANVAS}/thumbs/{{name}}", handlers.edits.thumb),
+        guarded("get_comments", f"{_CANVAS}/comments", canvases.comments),
         guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),

@@ -50,6 +50,8 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await ops.undo(store, canvas, author.user, op.op)
         case m.Redo():
             return await ops.redo(store, canvas, author.user, op.op)
+        case m.CommentAdd() | m.CommentDelete() | m.ThreadResolve():
+            return await ops.comment_op(store, canvas, author, op)
         case m.Edit():
             return await jobs.submit(store, canvas, author, op)
         case m.Cancel():

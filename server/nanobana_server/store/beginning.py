@@ -6,7 +6,7 @@ import msgspec
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.keyspace.snapshot import tile_field
-from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Layer, OpId, TileRef
+from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Layer, OpId, Thread, TileRef
 from nanobana.protocol.errors import Conflict
 from nanobana_server.store.contents import Kind, Value, put_values, read_value
 from nanobana_server.store.history import CHAPTER, History, packed
@@ -21,12 +21,19 @@ class Beginning(History):
     """The part of the store that fills a canvas at its beginning."""
 
     async def begin_with(
-        self, canvas: str, info: CanvasInfo, layers: Sequence[Layer], tiles: Sequence[TileRef], past: Sequence[Change]
+        self,
+        canvas: str,
+        info: CanvasInfo,
+        layers: Sequence[Layer],
+        tiles: Sequence[TileRef],
+        past: Sequence[Change],
+        threads: Sequence[Thread] = (),
     ) -> None:
         """Give an empty canvas its title, size, layers and tiles, whose blobs are there, and its history as chapters.
 
         Args:
             past: every change, seq 1 first; empty: one change makes it what it is.
+            threads: its comments.
 
         Raises:
             Conflict: ``canvas_exists``: something happened in it already.
@@ -49,6 +56,9 @@ class Beginning(History):
         if tiles:
             words = [word for tile in tiles for word in (tile_field(*_place(tile)).encode(), tile.name.encode())]
             values.append(_value(keys, keys.tiles, "hash", words))
+        if threads:
+            words = [word for thread in threads for word in (thread.id.encode(), _pack(thread))]
+            values.append(_value(keys, keys.comments, "hash", words))
         ended = [change for change in past if change.job is not None and change.job.state in TERMINAL][-KEPT_EDITS:]
         if ended:
             words = [word for change in ended for word in (f"{change.seq}-0".encode(), b"m", _pack(change.job))]

@@ -51,8 +51,8 @@ def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
         case "conflict":
             refs = [tile_ref(facts[i], facts[i + 1]) for i in range(0, len(facts), 2)]
             return Moved("tiles", {(ref.layer, ref.tx, ref.ty): ref.name for ref in refs})
-        case "layers" | "stack":
-            return Moved("layers" if outcome == "layers" else "stack")
+        case "layers" | "stack" | "thread" as what:
+            return Moved(what)
         case "state":
             return WrongState(facts[0].decode())
         case "layer_gone":

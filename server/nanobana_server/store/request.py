@@ -90,6 +90,11 @@ class _Call:
             found["drop"] = [[layer, held[layer]] for layer in commit.drop_layers]
         if commit.canvas is not None:
             found |= {"title": commit.canvas.title, "width": commit.canvas.width, "height": commit.canvas.height}
+        if commit.thread is not None:
+            write = commit.thread
+            found["thread"] = {"id": write.after.id, "before": self.part(write.before)}
+            if write.after.comments:
+                found["thread"]["after"] = self.part(_pack(write.after))
         if commit.undo is not None:
             record = commit.undo.record
             found["undo"] = {
@@ -115,6 +120,7 @@ def _change(commit: Commit) -> dict[str, Any]:
         "canvas": commit.canvas,
         "job": commit.job.job if commit.job is not None else None,
         "undoes": commit.undoes,
+        "thread": commit.thread.after if commit.thread is not None else None,
     }
     change: dict[str, Any] = {"op": commit.op, "user": commit.user, "kind": commit.kind}
     return change | {name: value for name, value in optional.items() if value is not None}

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId
+from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Thread
 from nanobana.protocol.errors import BadInput, Conflict, NotFound
 from nanobana.protocol.jobs import JobSpec
 from nanobana.protocol.stack import is_locked
@@ -89,6 +89,15 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
     """Lay it on the other stack; False: it is gone for good (an edit that was cancelled by undo)."""
 
 
+class ThreadWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """A thread of comments becomes another, on condition that it still is what was read."""
+
+    before: bytes
+    """Its bytes in the store, b"" for a new one."""
+    after: Thread
+    """Without comments it goes."""
+
+
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """One op, whole or not at all."""
 
@@ -110,6 +119,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     job: JobWrite | None = None
     also: tuple[JobWrite, ...] = ()
     """Jobs that change state with this op, as log entries of their own before it (superseded edits)."""
+    thread: ThreadWrite | None = None
     undo: UndoWrite | None = None
     flip: Flip | None = None
     undoes: int | None = None
@@ -139,7 +149,9 @@ class Moved(Conflict):
 
     code = "moved"
 
-    def __init__(self, what: Literal["tiles", "layers", "stack"], tiles: dict[TileKey, str] | None = None) -> None:
+    def __init__(
+        self, what: Literal["tiles", "layers", "stack", "thread"], tiles: dict[TileKey, str] | None = None
+    ) -> None:
         super().__init__(f"The canvas's {what} changed meanwhile; nothing was written.", retry_ms=0)
         self.what = what
         self.tiles = tiles or {}

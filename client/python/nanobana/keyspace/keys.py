@@ -131,6 +131,11 @@ class CanvasKeys:
         return self._key("arrivals")
 
     @property
+    def comments(self) -> str:
+        """Hash: thread → msgpack Thread, of every thread that has comments."""
+        return self._key("comments")
+
+    @property
     def verdicts(self) -> str:
         """Hash: user → msgpack Verdict: whom an owner gave another role, sent away or banned (R7)."""
         return self._key("verdicts")
@@ -179,6 +184,7 @@ class CanvasKeys:
             self.blob_ages,
             self.bell,
             self.edits,
+            self.comments,
         ]
 
     @property

@@ -12,6 +12,9 @@ Role = Literal["owner", "editor", "commenter", "viewer"]
 Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Title = Annotated[str, Meta(max_length=200)]
+MAX_COMMENTS = 100
+"""In one thread."""
+CommentText = Annotated[str, Meta(min_length=1, max_length=1000)]
 Opacity = Annotated[float, Meta(ge=0.0, le=1.0)]
 Blend = Literal["normal", "multiply", "screen", "overlay"]
 """How a layer's colours meet those beneath it: the separable modes of W3C Compositing and Blending, Level 1."""
@@ -167,7 +170,30 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     color: str = ""
 
 
-ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo"]
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody said in a thread; the server writes who and when (R7)."""
+
+    id: str
+    """``{client}-{n}`` of the op that said it."""
+    user: str
+    name: str
+    color: str = ""
+    text: CommentText
+    time_ms: int
+
+
+class Thread(msgspec.Struct, frozen=True, kw_only=True):
+    """Comments pinned to a point of the canvas, oldest first; without any the thread is gone."""
+
+    id: Identifier
+    x: float
+    """Canvas pixels."""
+    y: float
+    comments: Annotated[list[Comment], Meta(max_length=MAX_COMMENTS)] = []
+    resolved: bool = False
+
+
+ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo", "comment"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +212,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     job: Job | None = None
     undoes: int | None = None
     """For undo and redo: the seq of the op concerned."""
+    thread: Thread | None = None
+    """As it is now; without comments it is gone."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nanobana.protocol.canvas import Blend, Identifier, Number, Opacity, OpId, Position, Side, Title
+from nanobana.protocol.canvas import Blend, CommentText, Identifier, Number, Opacity, OpId, Position, Side, Title
 from nanobana.protocol.geometry import MAX_SIDE, TILE, Box
 from nanobana.protocol.parameters import BlobName, EditParams, ModelName
 from nanobana.protocol.wire import INLINE, Wire
@@ -112,6 +112,34 @@ class Redo(Wire, frozen=True, tag="redo"):
     op: OpId
 
 
+class CommentAdd(Wire, frozen=True, tag="comment_add"):
+    """Pin a new thread at (x, y), or reply to one that is there, which opens it again."""
+
+    op: OpId
+    thread: Identifier
+    """Made by the client for a new one."""
+    text: CommentText
+    x: float | None = None
+    """Canvas pixels; None: a reply."""
+    y: float | None = None
+
+
+class CommentDelete(Wire, frozen=True, tag="comment_delete"):
+    """Take back a comment of mine (an owner: anybody's). A thread goes with its last one."""
+
+    op: OpId
+    thread: Identifier
+    comment: Annotated[str, Meta(max_length=128)]
+
+
+class ThreadResolve(Wire, frozen=True, tag="thread_resolve"):
+    """Say that a thread is dealt with, or that it is not."""
+
+    op: OpId
+    thread: Identifier
+    resolved: bool
+
+
 class Cursor(Wire, frozen=True, tag="cursor"):
     """Volatile. Canvas pixels; None when the pointer left the canvas."""
 
@@ -167,7 +195,22 @@ class Ping(Wire, frozen=True, tag="ping"):
     n: int = 0
 
 
-Op = Paint | LayerAdd | LayerSet | LayerMove | LayerDelete | CanvasSet | Edit | Cancel | Decide | Undo | Redo
+Op = (
+    Paint
+    | LayerAdd
+    | LayerSet
+    | LayerMove
+    | LayerDelete
+    | CanvasSet
+    | Edit
+    | Cancel
+    | Decide
+    | Undo
+    | Redo
+    | CommentAdd
+    | CommentDelete
+    | ThreadResolve
+)
 ClientMessage = (
     Hello
     | Paint
@@ -181,6 +224,9 @@ ClientMessage = (
     | Decide
     | Undo
     | Redo
+    | CommentAdd
+    | CommentDelete
+    | ThreadResolve
     | Cursor
     | Stroke
     | Mask

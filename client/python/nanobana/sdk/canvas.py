@@ -17,6 +17,7 @@ from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, ModelFacts, Reference
 from nanobana.raster.codec import decode_tile, encode_png
 from nanobana.raster.patches import chunks, crop
+from nanobana.sdk.comments import Comments
 from nanobana.sdk.connection import Connection
 from nanobana.sdk.http import CanvasHttp
 from nanobana.sdk.link import Link
@@ -66,6 +67,7 @@ class Canvas:
         self.members: dict[str, m.Member] = {}
         self.models: tuple[ModelFacts, ...] = ()
         """That engines serve, with what can be asked of each; the one of edits that name none first."""
+        self.comments = Comments(http, self.next_op, self._settled)
         self._n = 0
         self._streams: set[EventStream] = set()
         self._finished: dict[str, Job] = {}

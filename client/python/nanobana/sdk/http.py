@@ -8,7 +8,7 @@ from typing import Any, Literal
 import httpx2 as httpx
 import msgspec
 
-from nanobana.protocol.canvas import Manifest, OpId, Role
+from nanobana.protocol.canvas import Manifest, OpId, Role, Thread
 from nanobana.protocol.errors import (
     BadInput,
     Conflict,
@@ -142,6 +142,11 @@ class CanvasHttp:
     async def file(self, *, history: bool) -> bytes:
         """The whole canvas as one file, for `open_canvas_file`."""
         return (await self._call("GET", "/file", params={"history": str(history).lower()}, timeout=600.0)).content
+
+    async def threads(self) -> list[Thread]:
+        """Every thread of comments, the oldest first."""
+        data = (await self._call("GET", "/comments")).content
+        return msgspec.convert(msgspec.json.decode(data)["threads"], list[Thread])
 
     async def links(self) -> list[LinkFacts]:
         """Every link of the canvas, for its owner."""

@@ -1,5 +1,5 @@
 // The HTTP side: canvases, tickets, blobs, pictures, links, export.
-import type { Job, Role } from '../protocol/types'
+import type { Job, Role, Thread } from '../protocol/types'
 
 export class ApiError extends Error {
   constructor(
@@ -145,6 +145,11 @@ export async function ban(canvas: string, user: string, links: boolean): Promise
 
 export async function forgive(canvas: string, user: string): Promise<void> {
   await send('DELETE', `/api/canvases/${canvas}/people/${user}/ban`)
+}
+
+/** Every thread of comments; changes up to `seq` are in it. */
+export async function comments(canvas: string): Promise<{ seq: number; threads: Thread[] }> {
+  return (await request(`/api/canvases/${canvas}/comments`)).json() as Promise<{ seq: number; threads: Thread[] }>
 }
 
 export async function deleteCanvas(canvas: string): Promise<void> {

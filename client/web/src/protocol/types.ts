@@ -24,7 +24,7 @@ export type Role = "owner" | "editor" | "commenter" | "viewer"
 
 export type StrokeKind = "paint" | "erase" | "mask-brush" | "mask-rect" | "mask-lasso"
 
-export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo"
+export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo" | "comment"
 
 /** One connection. `user` is the person behind it (stable over reconnects), `id` the connection. */
 export interface Member {
@@ -180,6 +180,25 @@ export interface Reject {
   retry_ms?: number | null
 }
 
+/** What somebody said in a thread; the server writes who and when (R7). */
+export interface Comment {
+  id: string
+  user: string
+  name: string
+  color: string
+  text: string
+  time_ms: number
+}
+
+/** Comments pinned to a point of the canvas, oldest first; without any the thread is gone. */
+export interface Thread {
+  id: string
+  x: number
+  y: number
+  comments: Comment[]
+  resolved: boolean
+}
+
 /** One entry of the log: what an op changed. Fields that an op did not touch are None or empty. */
 export interface Change {
   seq: number
@@ -193,6 +212,7 @@ export interface Change {
   canvas: CanvasInfo | null
   job: Job | null
   undoes: number | null
+  thread: Thread | null
 }
 
 /** Durable: one log entry, in order of seq. */
@@ -439,6 +459,32 @@ export interface Redo {
   op: OpId
 }
 
+/** Pin a new thread at (x, y), or reply to one that is there, which opens it again. */
+export interface CommentAdd {
+  t: "comment_add"
+  op: OpId
+  thread: string
+  text: string
+  x?: number | null
+  y?: number | null
+}
+
+/** Take back a comment of mine (an owner: anybody's). A thread goes with its last one. */
+export interface CommentDelete {
+  t: "comment_delete"
+  op: OpId
+  thread: string
+  comment: string
+}
+
+/** Say that a thread is dealt with, or that it is not. */
+export interface ThreadResolve {
+  t: "thread_resolve"
+  op: OpId
+  thread: string
+  resolved: boolean
+}
+
 /** Volatile. Canvas pixels; None when the pointer left the canvas. */
 export interface Cursor {
   t: "cursor"
@@ -486,6 +532,9 @@ export type ClientMessage =
   | Decide
   | Undo
   | Redo
+  | CommentAdd
+  | CommentDelete
+  | ThreadResolve
   | Cursor
   | Stroke
   | Mask
@@ -505,6 +554,9 @@ export type Op =
   | Decide
   | Undo
   | Redo
+  | CommentAdd
+  | CommentDelete
+  | ThreadResolve
 
 export type ServerMessage =
   | Welcome

@@ -79,6 +79,7 @@ function applyChange(session: Session, change: Change): void {
   const before = job === null ? undefined : document.jobs.get(job.id)?.state
   const accepted = job?.state === 'accepted' ? lastLook(session, change) : []
   if (!document.apply(change)) return
+  if (change.thread !== null) session.threads.apply(change.thread, change.seq)
   provisionals.settle(opKey(change.op), change.seq)
   for (const look of accepted) provisionals.add(look)
   presence.painted(change.user)

@@ -30,6 +30,7 @@ import { Painting } from './painting'
 import { Presence } from './presence'
 import { Showing } from './showing'
 import { type Step, Steps } from './steps'
+import { Threads } from './threads'
 import { whyNot } from './why'
 
 export type Tone = 'info' | 'error'
@@ -68,6 +69,7 @@ export class Session extends Emitter<Events> {
   readonly imports: Imports
   readonly showing: Showing
   readonly steps: Steps
+  readonly threads: Threads
   role: Role | null = null
   access = ''
   engines = 0
@@ -108,6 +110,7 @@ export class Session extends Emitter<Events> {
       position: () => (this.document.position[0] === 0 ? null : this.document.position),
     })
     this.sender = new Sender(outbox, this.connection, (bytes) => putBlob(id, bytes))
+    this.threads = new Threads(id, this.sender)
     this.edits = new Edits(this.document, this.mask, this.copier, this.results, this.sender, () => this.presence.you)
     this.live = new Live(this.document, this.mask, this.edits, {
       ready: () => this.connection.live && this.engines > 0 && !this.readOnly,
@@ -159,6 +162,11 @@ export class Session extends Emitter<Events> {
 
   get readOnly(): boolean {
     return this.role === 'viewer' || this.role === 'commenter'
+  }
+
+  /** May say something: in comments and at the cursor. */
+  get maySay(): boolean {
+    return this.role !== null && this.role !== 'viewer'
   }
 
   get hasSize(): boolean {
@@ -320,6 +328,7 @@ export class Session extends Emitter<Events> {
   }
 
   #onReset(): void {
+    void this.threads.load()
     for (const item of this.provisionals.all()) if (!this.outbox.pending().some((p) => opKey(p.op.op) === item.key)) this.provisionals.drop(item.key)
     this.chooseLayer()
     this.fitOnce()

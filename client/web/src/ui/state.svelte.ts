@@ -1,5 +1,6 @@
 // The session as Svelte sees it: counters that tick when something changed, and getters that read the truth.
-import type { Job, Layer, Member, ModelFacts } from '../protocol/types'
+import type { Point } from '../protocol/geometry'
+import type { Job, Layer, Member, ModelFacts, Thread } from '../protocol/types'
 import { TERMINAL } from '../core/document'
 import type { ConnectionState } from '../net/connection'
 import type { ToolState } from '../core/tools'
@@ -29,6 +30,12 @@ export class CanvasState {
   /** The field for one's name is open. */
   naming = $state(false)
   comparing = $state(false)
+  /** A click on the canvas pins a comment. */
+  commenting = $state(false)
+  /** Where a comment is being written that is not said yet. */
+  draft = $state.raw<Point | null>(null)
+  /** The thread that is open on the canvas. */
+  openThread = $state<string | null>(null)
   said = $state('')
   ready = $state(false)
   readonly past: Past
@@ -37,6 +44,7 @@ export class CanvasState {
   #rev = $state(0)
   #view = $state(0)
   #mask = $state(0)
+  #threads = $state(0)
   #cursors = $state(0)
   #now = $state(Date.now())
   #savedUntil = $state(0)
@@ -71,6 +79,8 @@ export class CanvasState {
       imports.on('failed', (text) => this.toasts.show(text, 'error')),
       view.on('change', () => this.#view++),
       mask.on('change', () => this.#mask++),
+      session.threads.on('change', () => this.#threads++),
+      session.threads.on('failed', (text) => this.toasts.show(text, 'error')),
       doc.on('reset', () => this.#reset()),
     )
   }
@@ -98,6 +108,18 @@ export class CanvasState {
   get readOnly(): boolean {
     void this.#rev
     return this.session.readOnly
+  }
+
+  /** May comment and chat. */
+  get maySay(): boolean {
+    void this.#rev
+    return this.session.maySay
+  }
+
+  /** Threads of comments, the oldest first. */
+  get threads(): Thread[] {
+    void this.#threads
+    return this.session.threads.all
   }
 
   get you(): Member | null {
@@ -183,6 +205,29 @@ export class CanvasState {
 
   get retryIn(): number {
     return this.connection.kind === 'waiting' ? Math.max(0, Math.ceil((this.connection.until - this.#now) / 1000)) : 0
+  }
+
+  /** Begins to pin a comment: the next click on the canvas says where. */
+  comment(): void {
+    if (!this.maySay || !this.session.hasSize) return
+    this.commenting = !this.commenting
+    this.draft = null
+    this.openThread = null
+  }
+
+  /** Opens a thread and brings it into view; null closes. */
+  showThread(thread: Thread | null): void {
+    this.commenting = false
+    this.draft = null
+    this.openThread = thread?.id ?? null
+    if (thread === null) return
+    const { view } = this.session
+    const at = view.toScreen(thread)
+    const { left, right, top, bottom } = view.insets
+    if (at.x < left || at.y < top || at.x > view.screenWidth - right || at.y > view.screenHeight - bottom) {
+      const centre = view.centre()
+      view.pan(centre.x - at.x, centre.y - at.y)
+    }
   }
 
   toggleMask(): void {

@@ -1,6 +1,7 @@
 """The ops that need pixels or several reads, each a loop until its commit lands; the store is their first argument."""
 
 from nanobana_server.store.ops.canvas_file import read_canvas_file, write_canvas_file
+from nanobana_server.store.ops.comments import comment_op
 from nanobana_server.store.ops.export import export_png
 from nanobana_server.store.ops.imports import Imported, import_image
 from nanobana_server.store.ops.layers import canvas_set, layer_op
@@ -10,6 +11,7 @@ from nanobana_server.store.ops.undo import redo, undo
 __all__ = [
     "Imported",
     "canvas_set",
+    "comment_op",
     "export_png",
     "import_image",
     "layer_op",

@@ -2,14 +2,16 @@
 
 import zipfile
 from collections.abc import Iterable
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
+from msgspec import Meta
 
-from nanobana.protocol.canvas import CanvasInfo, Change, Layer, TileRef, Title
+from nanobana.protocol.canvas import CanvasInfo, Change, Layer, Thread, TileRef, Title
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import MAX_SIDE
 from nanobana.raster.codec import blob_name, decode_tile
+from nanobana_server.store.ops.comments import MAX_THREADS
 from nanobana_server.store.release import BATCH
 from nanobana_server.store.store import Store
 
@@ -28,6 +30,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     height: int = 0
     layers: list[Layer] = []
     tiles: list[TileRef] = []
+    threads: Annotated[list[Thread], Meta(max_length=MAX_THREADS)] = []
+    """Comments, with the names of who said what."""
     seq: int = 0
     """Changes in ``history.jsonl``, one JSON object (Change) a line; 0 without it."""
 
@@ -49,6 +53,7 @@ async def write_canvas_file(store: Store, canvas: str, out: BinaryIO, *, history
         height=manifest.canvas.height,
         layers=manifest.layers,
         tiles=manifest.tiles,
+        threads=await store.threads(canvas),
         seq=len(changes),
     )
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
@@ -81,7 +86,7 @@ async def read_canvas_file(store: Store, canvas: str, source: BinaryIO) -> Canva
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
         raise _bad(f"it cannot be unpacked ({error})") from error
     info = msgspec.structs.replace(await store.info(canvas), title=head.title, width=head.width, height=head.height)
-    await store.begin_with(canvas, info, head.layers, head.tiles, changes)
+    await store.begin_with(canvas, info, head.layers, head.tiles, changes, head.threads)
     return await store.info(canvas)
 
 
@@ -137,6 +142,8 @@ def _read_text(file: zipfile.ZipFile) -> tuple[Head, list[Change]]:
     layers = {layer.id for layer in head.layers}
     if len(layers) != len(head.layers) or not {tile.layer for tile in head.tiles} <= layers:
         raise _bad("its layers contradict each other")
+    if not all(thread.comments for thread in head.threads):
+        raise _bad("a thread of it has no comments")
     if [change.seq for change in changes] != list(range(1, head.seq + 1)):
         raise _bad("its history has gaps")
     if changes and _replayed(changes) != {(tile.layer, tile.tx, tile.ty): tile.name for tile in head.tiles}:

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 meta  2 log  3 layers  4 tiles  5 blobs  6 answers  7 undo  8 history  9 stacks  10 flips
 --       11 open_jobs  12 public_jobs  13 ended_jobs  14 blob_ages  15 bell  16 edits
---       17… job records, as the entries refer to them
+--       17 comments  18… job records, as the entries refer to them
 -- ARGV  1 request (msgpack, text and numbers only)  2… binary parts that the request refers to by index
 -- request
 --   client, n        the op ID; answer: keep and consult the client's answers (C6); forget: client whose answers go
@@ -19,10 +19,11 @@
 --                    is the op, those before it go with it
 --   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
 --                    group or instead of them
+--   thread           {id, before = ARGV index of what it was ("" = none), after = ARGV index, absent: it goes}
 --   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
 --   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id}
---   {"layer_locked", id} {"layers"} {"stack"}
+--   {"layer_locked", id} {"layers"} {"stack"} {"thread"}
 --   {"conflict", field, name now, …} {"missing", name, …} {"full", used, budget}
 
 local KEEP_OPS, KEEP_ANSWERS, KEEP_UNDO, MOST_PARTS, KEEP_EDITS, JOB_TTL_MS = 2000, 256, 100, 128, 1000, 604800000
@@ -30,7 +31,7 @@ local MOST_LAYERS = 200
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local ENDED, AGES, BELL, EDITS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local ENDED, AGES, BELL, EDITS, COMMENTS = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17]
 
 local R = cmsgpack.unpack(ARGV[1])
 local reads, writes, entries = R.reads or {}, R.writes or {}, R.entries
@@ -105,6 +106,8 @@ if R.drop and #R.drop > 0 then
     if (counts[dropped[1]] or 0) ~= dropped[2] then return {'layers'} end
   end
 end
+
+if R.thread and (redis.call('HGET', COMMENTS, R.thread.id) or '') ~= ARGV[R.thread.before] then return {'thread'} end
 
 local missing = {'missing'}
 for _, name in ipairs(R.blobs or {}) do
@@ -183,6 +186,8 @@ for i = 1, #writes, 3 do
   end
   if name == '' then redis.call('HDEL', TILES, field) else redis.call('HSET', TILES, field, name) end
 end
+if R.thread and R.thread.after then redis.call('HSET', COMMENTS, R.thread.id, ARGV[R.thread.after]) end
+if R.thread and not R.thread.after then redis.call('HDEL', COMMENTS, R.thread.id) end
 if R.layers then redis.call('SET', LAYERS, ARGV[R.layers]) end
 if R.layers or R.title or R.width or R.height then redis.call('HINCRBY', META, 'layers_version', 1) end
 for _, name in ipairs({'title', 'width', 'height'}) do

@@ -10,7 +10,7 @@ export interface Shortcut {
   /** How the sheet writes it. */
   shown: string[]
   what: string
-  group: 'Tools' | 'Mask' | 'Generate' | 'View' | 'Edit'
+  group: 'Tools' | 'Mask' | 'Generate' | 'View' | 'Edit' | 'Together'
   run?: (event: KeyboardEvent) => void
 }
 
@@ -70,6 +70,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['Shift+2'], shown: ['Shift', '2'], what: 'Fit the mask', group: 'View', run: commands.fitSelection },
     { keys: ['$mod+='], shown: ['Ctrl', '+'], what: 'Zoom in', group: 'View', run: () => view.zoomAt(view.centre(), 1.25) },
     { keys: ['$mod+-'], shown: ['Ctrl', '−'], what: 'Zoom out', group: 'View', run: () => view.zoomAt(view.centre(), 0.8) },
+    { keys: ['c'], shown: ['C'], what: 'Pin a comment', group: 'Together', run: () => state.comment() },
     { keys: ['$mod+z'], shown: ['Ctrl', 'Z'], what: 'Undo my last change', group: 'Edit', run: () => session.undo() },
     { keys: ['$mod+Shift+Z', '$mod+y'], shown: ['Ctrl', 'Shift', 'Z'], what: 'Redo', group: 'Edit', run: () => session.redo() },
     { keys: ['$mod+Shift+E'], shown: ['Ctrl', 'Shift', 'E'], what: 'Export as PNG', group: 'Edit', run: commands.exportPng },
@@ -158,6 +159,7 @@ function cancelNewest({ session: { edits } }: CanvasState): void {
 function discardOrClear(state: CanvasState): void {
   const { session } = state
   if (session.tools.drawing) return session.tools.abort()
+  if (state.commenting || state.draft !== null || state.openThread !== null) return state.showThread(null)
   if (state.lookingBack !== null) return state.lookBack(null)
   if (session.live.isOn && !session.mask.isEmpty) return session.live.discard()
   const job = session.edits.current()
