@@ -29,6 +29,7 @@ from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
+from nanobana_server.api.past import Past
 from nanobana_server.api.pictures import Pictures
 from nanobana_server.api.routes import Handlers, routes
 from nanobana_server.api.serving import DrainingServer, config_of, listen
@@ -138,6 +139,7 @@ async def _assemble(
         files=Files(store, settings, canvases),
         edits=Edits(store),
         sharing=Sharing(store, standing),
+        past=Past(store),
         socket=accept,
     )
     await tasks.start(rooms.run)

@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Manifest
 from nanobana.protocol.geometry import Box
+from nanobana.protocol.replica import Replica
 from nanobana.sdk.link import Link
-from nanobana.sdk.replica import Replica
 from nanobana_server.room.pace import Pace
 from support.bombs import png
 from support.live_server import Links, LiveServer, live_server

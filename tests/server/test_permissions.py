@@ -38,6 +38,8 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
         m.CommentAdd(op=op, thread="none", text="hello"),
         m.CommentDelete(op=op, thread="none", comment="none-1"),
         m.ThreadResolve(op=op, thread="none", resolved=True),
+        m.Restore(op=op, seq=0),
+        m.VersionSet(op=op, version="v", name="First", seq=0),
         m.Cursor(x=1.0, y=1.0),
         m.Stroke(id="s", kind="paint", points=[1.0, 1.0, 0.5]),
         m.Mask(tile=(0, 0), png=png(256, 256, "L", 255)),
@@ -81,7 +83,7 @@ async def test_r7_a_route_lets_in_exactly_the_roles_of_the_table(server: LiveSer
     path = route.path.replace("{canvas}", canvas.edit.canvas)
     for part, value in {
         "{name}": "0" * 32, "{layer}": "l", "{level:int}": "1", "{tx:int}": "0", "{ty:int}": "0", "{key}": "0" * 16,
-        "{link}": "none", "{user}": "somebody",
+        "{seq:int}": "0", "{link}": "none", "{user}": "somebody",
     }.items():  # fmt: skip
         path = path.replace(part, value)
     method = next(iter(route.methods - {"HEAD"})) if route.methods else "GET"

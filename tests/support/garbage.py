@@ -66,6 +66,8 @@ class Garbage:
                 m.Decide(op=self._op(), job="none-1", accept=True),
                 m.Undo(op=self._op()),
                 m.Redo(op=self._op()),
+                m.Restore(op=self._op(), seq=1, box=box),
+                m.VersionSet(op=self._op(), version="v", name="v", seq=0),
                 m.Cursor(x=1.0, y=2.0),
                 m.Stroke(id="s", kind="paint", points=[1.0, 2.0, 0.5]),
                 m.Mask(tile=(1, 0), png=mask_png(Box(0, 0, 256, 256))),

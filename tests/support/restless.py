@@ -21,9 +21,9 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import OpId
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams
+from nanobana.protocol.replica import Replica
 from nanobana.raster.codec import encode_png
 from nanobana.sdk.link import Link
-from nanobana.sdk.replica import Replica
 
 SIDE = 768
 """Canvas side on which the editors work."""
@@ -229,6 +229,9 @@ class Restless:
             return self._layer_op(op, layer)
         if roll < 0.87:
             return m.CanvasSet(op=op, title=f"{self.name} {self._n}")
+        if roll < 0.89:
+            seq = dice.randrange(self.replica.position.seq + 1)
+            return m.Restore(op=op, seq=seq, box=self._box(400) if dice.random() < 0.8 else None)
         if roll < 0.93 or not jobs:
             return m.Edit(op=op, edit=self._edit())
         job = dice.choice(jobs).id

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nanobana.protocol.canvas import Change, Layer, Manifest, OpId
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.messages import Edit, Paint
+from nanobana.protocol.messages import Edit, Paint, Restore
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
@@ -76,6 +76,9 @@ class Easel:
     ) -> Edit:
         params = EditParams(box=box, mask_png=mask_png(box), prompt=prompt, layer=layer, live=live)
         return Edit(op=self.op(user), edit=params)
+
+    async def restore(self, user: str, seq: int, box: Box | None = None) -> Committed:
+        return await ops.restore(self.store, self.id, user, Restore(op=self.op(user), seq=seq, box=box))
 
     async def manifest(self) -> Manifest:
         return await self.store.manifest(self.id)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from nanobana.protocol.canvas import TERMINAL, Change, Manifest, OpId
+from nanobana.protocol.replica import Replica
 from nanobana.raster.codec import blob_name
-from nanobana.sdk.replica import Replica
 from nanobana_server.store import Store
 
 BATCH = 500

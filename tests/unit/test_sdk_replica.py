@@ -2,7 +2,7 @@
 
 from nanobana.protocol.canvas import CanvasInfo, Change, Job, Layer, Manifest, OpId, Position, TileRef
 from nanobana.protocol.geometry import Box
-from nanobana.sdk.replica import Replica
+from nanobana.protocol.replica import Replica
 
 
 def manifest(*tiles: TileRef) -> Manifest:

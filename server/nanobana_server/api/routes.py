@@ -15,6 +15,7 @@ from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
 from nanobana_server.api.health import Health
 from nanobana_server.api.pages import Pages
+from nanobana_server.api.past import Past
 from nanobana_server.api.pictures import Pictures
 from nanobana_server.api.sharing import Sharing
 from nanobana_server.policy.table import ROUTES, Need
@@ -40,6 +41,7 @@ class Handlers:
     files: Files
     edits: Edits
     sharing: Sharing
+    past: Past
     socket: Socket
 
 
@@ -88,6 +90,14 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("get_edits", f"{_CANVAS}/edits", handlers.edits.page),
         guarded("get_thumb", f"{_CANVAS}/thumbs/{{name}}", handlers.edits.thumb),
         guarded("get_comments", f"{_CANVAS}/comments", canvases.comments),
+        guarded("get_moments", f"{_CANVAS}/past", handlers.past.page),
+        guarded("get_past", f"{_CANVAS}/past/{{seq:int}}", handlers.past.canvas),
+        guarded("get_past_thumb", f"{_CANVAS}/past/{{seq:int}}/thumb", handlers.past.thumb),
+        guarded(
+            "get_past_mip",
+            f"{_CANVAS}/past/{{seq:int}}/mips/{{layer}}/{{level:int}}/{{tx:int}}/{{ty:int}}/{{key}}",
+            handlers.past.mip,
+        ),
         guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),

@@ -52,6 +52,10 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await ops.redo(store, canvas, author.user, op.op)
         case m.CommentAdd() | m.CommentDelete() | m.ThreadResolve():
             return await ops.comment_op(store, canvas, author, op)
+        case m.Restore():
+            return await ops.restore(store, canvas, author.user, op)
+        case m.VersionSet():
+            return await ops.version_set(store, canvas, author, op)
         case m.Edit():
             return await jobs.submit(store, canvas, author, op)
         case m.Cancel():

@@ -78,7 +78,7 @@ class Blobs(Base):
         """One blob. Raises NotFound ``missing_blob``."""
         found = (await self.get_blobs(canvas, [name]))[0]
         if found is None:
-            raise missing([name])
+            raise MissingBlobs([name])
         return found
 
     async def sweep_blobs(self, canvas: str, grace_ms: int = ORPHAN_MS) -> int:
@@ -115,7 +115,7 @@ class Blobs(Base):
             data = await self.get_blobs(canvas, batch)
             gone = [name for name, tile_bytes in zip(batch, data, strict=True) if tile_bytes is None]
             if gone:
-                raise missing(gone)
+                raise MissingBlobs(gone)
             tiles = await self.pool.run(_decode_all, [tile_bytes for tile_bytes in data if tile_bytes is not None])
             for name, tile in zip(batch, tiles, strict=True):
                 found[name] = tile
@@ -127,9 +127,18 @@ def _names(data: Sequence[bytes]) -> list[str]:
     return [blob_name(item) for item in data]
 
 
-def missing(names: Sequence[str]) -> NotFound:
-    """The refusal that names blobs which are not in the store."""
-    return NotFound(f"{len(names)} blobs are not there, {names[0]} among them; upload them again.", code="missing_blob")
+class MissingBlobs(NotFound):
+    """Blobs that an op names, or that somebody asked for, are not there.
+
+    Attributes:
+        names: which.
+    """
+
+    code = "missing_blob"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"{len(names)} blobs are not there, {names[0]} among them; upload them again.")
+        self.names = list(names)
 
 
 def _decode_all(data: Sequence[bytes]) -> list[Rgba]:

@@ -6,7 +6,7 @@ from nanobana.keyspace.blobs import full
 from nanobana.keyspace.snapshot import tile_ref
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana_server.store.base import Base
-from nanobana_server.store.blobs import missing
+from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.request import commit_request
 from nanobana_server.store.types import (
     Commit,
@@ -60,7 +60,7 @@ def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
         case "layer_locked":
             return LayerLocked(facts[0].decode())
         case "missing":
-            return missing([name.decode() for name in facts])
+            return MissingBlobs([name.decode() for name in facts])
         case "full":
             return full(int(facts[0]), int(facts[1]))
         case "refused":

@@ -9,7 +9,7 @@ import msgspec
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change
-from nanobana_server.store.blobs import Blobs, missing
+from nanobana_server.store.blobs import Blobs, MissingBlobs
 from nanobana_server.store.log import Log
 from nanobana_server.store.types import Gone
 
@@ -76,7 +76,7 @@ class History(Blobs, Log):
                     continue
                 data = (await self.get_blobs(canvas, [chapter.blob]))[0]
                 if data is None:
-                    raise missing([chapter.blob])
+                    raise MissingBlobs([chapter.blob])
                 for entry in await self.pool.run(unpacked, data):
                     change = msgspec.msgpack.decode(entry, type=Change)
                     if change.seq > after:

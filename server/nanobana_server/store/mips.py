@@ -37,10 +37,16 @@ class Mips(Blobs):
         names = await self._base_names(canvas, layer, level, tx, ty)
         if mip_key(names) != key:
             raise Conflict("The picture changed meanwhile; ask for the newer one.", code="stale", retry_ms=0)
+        return await self.mip_of(canvas, level, names, key)
+
+    async def mip_of(self, canvas: str, level: int, names: Sequence[str], key: str) -> bytes:
+        """The bytes of a mip tile over these base tiles, row-major. Raises NotFound ``no_tile`` where all are ""."""
         if not any(names):
             raise NotFound("There is nothing to show here.", code="no_tile")
-        made = await self._make(canvas, level, names)
-        return await self.put_mip(canvas, key, made)
+        cached = await self.cached_mip(canvas, key)
+        if cached is not None:
+            return cached
+        return await self.put_mip(canvas, key, await self._make(canvas, level, names))
 
     async def put_mip(self, canvas: str, key: str, pixels: Rgba) -> bytes:
         """Encode and cache a mip tile."""

@@ -106,6 +106,9 @@ class _Call:
         if commit.flip is not None:
             flip = commit.flip
             found["flip"] = {"user": flip.user, "from": flip.source, "seqs": flip.seqs, "keep": flip.keep}
+        if commit.version is not None:
+            kept = [self.part(_pack(commit.version))] if commit.version.name else []
+            found["version"] = [commit.version.id, *kept]
         if commit.forget is not None:
             found["forget"] = commit.forget
         return found
@@ -121,6 +124,8 @@ def _change(commit: Commit) -> dict[str, Any]:
         "job": commit.job.job if commit.job is not None else None,
         "undoes": commit.undoes,
         "thread": commit.thread.after if commit.thread is not None else None,
+        "restores": commit.restores,
+        "version": commit.version,
     }
     change: dict[str, Any] = {"op": commit.op, "user": commit.user, "kind": commit.kind}
     return change | {name: value for name, value in optional.items() if value is not None}

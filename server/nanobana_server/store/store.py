@@ -9,15 +9,14 @@ from nanobana_server.store.access import Access
 from nanobana_server.store.allowances import Allowances
 from nanobana_server.store.beginning import Beginning
 from nanobana_server.store.bells import Bells
-from nanobana_server.store.canvases import Canvases
 from nanobana_server.store.cellar import Cellar
 from nanobana_server.store.comments import Comments
 from nanobana_server.store.commits import Commits
 from nanobana_server.store.edits import Edits
+from nanobana_server.store.past_pictures import PastPictures
 from nanobana_server.store.people import People
 from nanobana_server.store.pool import Pool
 from nanobana_server.store.sleep import Sleep
-from nanobana_server.store.thumbs import Thumbs
 from nanobana_server.store.turns import Turns
 from nanobana_server.store.verdicts import Verdicts
 
@@ -26,6 +25,9 @@ WHOLE_PICTURES = 2
 
 
 class Store(Canvases, Commits, Sleep, Beginning, Bells, Thumbs, Edits, Comments, People, Verdicts, Access, Allowances):
+
+
+class Store(Commits, Sleep, Beginning, Bells, PastPictures, Edits, People, Verdicts, Access, Allowances):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

@@ -1,7 +1,7 @@
 """Thumbnails of results, made when somebody first looks and cached beside the mip tiles."""
 
 from nanobana.raster.decode import thumbnail
-from nanobana_server.store.blobs import missing
+from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.mips import Mips
 
 SIDE = 144
@@ -24,5 +24,5 @@ class Thumbs(Mips):
             return cached
         data = (await self.get_blobs(canvas, [blob]))[0]
         if data is None:
-            raise missing([blob])
+            raise MissingBlobs([blob])
         return await self.cache_mip(canvas, key, await self.pool.run(thumbnail, data, SIDE))

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Thread
+from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Version
 from nanobana.protocol.errors import BadInput, Conflict, NotFound
 from nanobana.protocol.jobs import JobSpec
 from nanobana.protocol.stack import is_locked
@@ -123,6 +124,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     undo: UndoWrite | None = None
     flip: Flip | None = None
     undoes: int | None = None
+    restores: int | None = None
+    version: Version | None = None
     over_budget: bool = False
     """Go on though the budget is used up: undo and redo (C12)."""
     forget: str | None = None

@@ -108,6 +108,11 @@ class CanvasKeys:
         return self._key("archive")
 
     @property
+    def versions(self) -> str:
+        """Hash: version ID → msgpack Version of every moment that has a name."""
+        return self._key("versions")
+
+    @property
     def asleep(self) -> str:
         """String: name of the file in the cellar that has this canvas, while no other key of it is here (C8)."""
         return self._key("asleep")
@@ -185,6 +190,7 @@ class CanvasKeys:
             self.bell,
             self.edits,
             self.comments,
+            self.versions,
         ]
 
     @property

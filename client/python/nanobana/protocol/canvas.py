@@ -193,7 +193,21 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True):
     resolved: bool = False
 
 
-ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo", "comment"]
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment of the canvas that somebody gave a name to."""
+
+    id: Identifier
+    name: Title
+    """Empty in a Change: the version has no name any more, and is gone from the list."""
+    seq: int
+    """The canvas as it was right after this change."""
+    user: str = ""
+    user_name: str = ""
+    color: str = ""
+    created_ms: int = 0
+
+
+ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo", "restore", "version", "comment"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +228,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """For undo and redo: the seq of the op concerned."""
     thread: Thread | None = None
     """As it is now; without comments it is gone."""
+    restores: int | None = None
+    """For restore: the seq whose canvas it brought back."""
+    version: Version | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

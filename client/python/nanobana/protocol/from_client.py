@@ -10,6 +10,7 @@ from nanobana.protocol.parameters import BlobName, EditParams, ModelName
 from nanobana.protocol.wire import INLINE, Wire
 
 TileIndex = Annotated[int, Meta(ge=0, lt=MAX_SIDE // TILE)]
+Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 MaskTile = tuple[TileIndex, TileIndex]
 """Column and row in the tile grid."""
 
@@ -140,6 +141,24 @@ class ThreadResolve(Wire, frozen=True, tag="thread_resolve"):
     resolved: bool
 
 
+class Restore(Wire, frozen=True, tag="restore"):
+    """Make the canvas, or one region of every layer, what it was right after an earlier change; undone like any op."""
+
+    op: OpId
+    seq: Seq
+    box: Box | None = None
+    """Only this region; layers, size and what lies outside stay. None: everything but the title."""
+
+
+class VersionSet(Wire, frozen=True, tag="version_set"):
+    """Give a moment a name; an empty name takes the version off the list again."""
+
+    op: OpId
+    version: Identifier
+    name: Title
+    seq: Seq
+
+
 class Cursor(Wire, frozen=True, tag="cursor"):
     """Volatile. Canvas pixels; None when the pointer left the canvas."""
 
@@ -210,6 +229,8 @@ Op = (
     | CommentAdd
     | CommentDelete
     | ThreadResolve
+    | Restore
+    | VersionSet
 )
 ClientMessage = (
     Hello
@@ -227,6 +248,8 @@ ClientMessage = (
     | CommentAdd
     | CommentDelete
     | ThreadResolve
+    | Restore
+    | VersionSet
     | Cursor
     | Stroke
     | Mask

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from nanobana.protocol import PROTOCOL_VERSION, canvas, geometry, messages
+from nanobana.protocol import PROTOCOL_VERSION, canvas, geometry, messages, past
 
 TARGET = Path(__file__).parents[3] / "web" / "src" / "protocol" / "types.ts"
 
@@ -42,7 +42,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 def generate() -> str:
     """The whole of types.ts."""
-    server = _structs(messages.ServerMessage.__args__)
+    server = _structs((*messages.ServerMessage.__args__, past.Moments))
     client = _structs(messages.ClientMessage.__args__)
     parts = [HEADER]
     parts += [f"export const {name} = {value}\n" for name, value in CONSTANTS.items()]

@@ -61,9 +61,18 @@ def thumbnail(data: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> bytes:
     """A picture fitted into a square of `side` pixels, as lossy WebP with its alpha; raises like `decode_image`."""
     with _opened(data, PICTURES, max_pixels) as image:
         small = _as_rgba(ImageOps.exif_transpose(image))
-    small.thumbnail((side, side))
+    return _fitted(small, side)
+
+
+def shrunk(pixels: Rgba, side: int) -> bytes:
+    """A picture in memory, fitted like `thumbnail`."""
+    return _fitted(Image.fromarray(pixels), side)
+
+
+def _fitted(image: Image.Image, side: int) -> bytes:
+    image.thumbnail((side, side))
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80)
+    image.save(out, "WEBP", quality=80)
     return out.getvalue()
 
 

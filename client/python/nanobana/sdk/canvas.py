@@ -15,13 +15,13 @@ from nanobana.protocol.canvas import Blend, Job, Layer, OpId, Position
 from nanobana.protocol.errors import BadInput, NotFound, Unavailable
 from nanobana.protocol.geometry import Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, ModelFacts, Reference
+from nanobana.protocol.replica import Replica
 from nanobana.raster.codec import decode_tile, encode_png
 from nanobana.raster.patches import chunks, crop
 from nanobana.sdk.comments import Comments
 from nanobana.sdk.connection import Connection
 from nanobana.sdk.http import CanvasHttp
 from nanobana.sdk.link import Link
-from nanobana.sdk.replica import Replica
 
 LARGEST = 2048
 """Side of the largest patch that is sent as one op (C3)."""

@@ -24,7 +24,7 @@ export type Role = "owner" | "editor" | "commenter" | "viewer"
 
 export type StrokeKind = "paint" | "erase" | "mask-brush" | "mask-rect" | "mask-lasso"
 
-export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo" | "comment"
+export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo" | "restore" | "version" | "comment"
 
 /** One connection. `user` is the person behind it (stable over reconnects), `id` the connection. */
 export interface Member {
@@ -199,6 +199,17 @@ export interface Thread {
   resolved: boolean
 }
 
+/** A moment of the canvas that somebody gave a name to. */
+export interface Version {
+  id: string
+  name: string
+  seq: number
+  user: string
+  user_name: string
+  color: string
+  created_ms: number
+}
+
 /** One entry of the log: what an op changed. Fields that an op did not touch are None or empty. */
 export interface Change {
   seq: number
@@ -213,6 +224,8 @@ export interface Change {
   job: Job | null
   undoes: number | null
   thread: Thread | null
+  restores: number | null
+  version: Version | null
 }
 
 /** Durable: one log entry, in order of seq. */
@@ -327,6 +340,34 @@ export interface Problem {
   code: string
   message: string
   retry_ms?: number | null
+}
+
+/** A change that can be seen; the canvas as it was right after it can be looked at and restored by its `seq`. */
+export interface Moment {
+  seq: number
+  time_ms: number
+  user: string
+  kind: ChangeKind
+  box: Box | null
+  what: string
+  job: Job | null
+  undoes: number | null
+  restores: number | null
+}
+
+/** Somebody who came to a canvas once, with the name and the colour of the last time. */
+export interface Person {
+  user: string
+  name: string
+  color: string
+}
+
+/** A page of the past. */
+export interface Moments {
+  moments: Moment[]
+  people: Person[]
+  before: number | null
+  versions: Version[]
 }
 
 /** First message, within 5 s. The ticket came from POST …/tickets and works once. */
@@ -485,6 +526,23 @@ export interface ThreadResolve {
   resolved: boolean
 }
 
+/** Make the canvas, or one region of every layer, what it was right after an earlier change; undone like any op. */
+export interface Restore {
+  t: "restore"
+  op: OpId
+  seq: number
+  box?: Box | null
+}
+
+/** Give a moment a name; an empty name takes the version off the list again. */
+export interface VersionSet {
+  t: "version_set"
+  op: OpId
+  version: string
+  name: string
+  seq: number
+}
+
 /** Volatile. Canvas pixels; None when the pointer left the canvas. */
 export interface Cursor {
   t: "cursor"
@@ -535,6 +593,8 @@ export type ClientMessage =
   | CommentAdd
   | CommentDelete
   | ThreadResolve
+  | Restore
+  | VersionSet
   | Cursor
   | Stroke
   | Mask
@@ -557,6 +617,8 @@ export type Op =
   | CommentAdd
   | CommentDelete
   | ThreadResolve
+  | Restore
+  | VersionSet
 
 export type ServerMessage =
   | Welcome

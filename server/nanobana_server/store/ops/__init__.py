@@ -6,7 +6,9 @@ from nanobana_server.store.ops.export import export_png
 from nanobana_server.store.ops.imports import Imported, import_image
 from nanobana_server.store.ops.layers import canvas_set, layer_op
 from nanobana_server.store.ops.paint import paint
+from nanobana_server.store.ops.restore import restore
 from nanobana_server.store.ops.undo import redo, undo
+from nanobana_server.store.ops.versions import version_set
 
 __all__ = [
     "Imported",
@@ -18,6 +20,8 @@ __all__ = [
     "paint",
     "read_canvas_file",
     "redo",
+    "restore",
     "undo",
+    "version_set",
     "write_canvas_file",
 ]

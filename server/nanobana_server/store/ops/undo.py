@@ -11,7 +11,7 @@ from nanobana.protocol.canvas import CanvasInfo, Job, Layer, OpId
 from nanobana.protocol.errors import NotFound
 from nanobana.raster.codec import encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
-from nanobana_server.store.blobs import missing
+from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.ops import relayer, resolve
 from nanobana_server.store.ops.landing import land, missing_became_moved
 from nanobana_server.store.ops.laying import Laid, put_tiles
@@ -192,7 +192,7 @@ async def _planned(store: Store, canvas: str, history: Sequence[Past], own: Sequ
         names = found.names[:at_once]
         for name, data in zip(names, await store.get_blobs(canvas, names), strict=True):
             if data is None:
-                raise missing([name])
+                raise MissingBlobs([name])
             covers[name] = data
         at_once *= 4
 

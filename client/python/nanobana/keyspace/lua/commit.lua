@@ -3,7 +3,7 @@
 --
 -- KEYS  1 meta  2 log  3 layers  4 tiles  5 blobs  6 answers  7 undo  8 history  9 stacks  10 flips
 --       11 open_jobs  12 public_jobs  13 ended_jobs  14 blob_ages  15 bell  16 edits
---       17 comments  18… job records, as the entries refer to them
+--       17 comments  18 versions  19… job records, as the entries refer to them
 -- ARGV  1 request (msgpack, text and numbers only)  2… binary parts that the request refers to by index
 -- request
 --   client, n        the op ID; answer: keep and consult the client's answers (C6); forget: client whose answers go
@@ -17,6 +17,7 @@
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
 --                    expect, state, public, spec, attempt, soft, passing (nothing to look back at)}}; the last one
 --                    is the op, those before it go with it
+--   version          {id, ARGV index of a msgpack Version; absent: it goes}
 --   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
 --                    group or instead of them
 --   thread           {id, before = ARGV index of what it was ("" = none), after = ARGV index, absent: it goes}
@@ -31,7 +32,8 @@ local MOST_LAYERS = 200
 local TERMINAL = {accepted = true, discarded = true, cancelled = true, superseded = true, failed = true}
 local META, LOG, LAYERS, TILES, BLOBS, ANSWERS, UNDO = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local HISTORY, STACKS, FLIPS, OPEN, PUBLIC = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local ENDED, AGES, BELL, EDITS, COMMENTS = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17]
+local ENDED, AGES, BELL, EDITS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local COMMENTS, VERSIONS = KEYS[17], KEYS[18]
 
 local R = cmsgpack.unpack(ARGV[1])
 local reads, writes, entries = R.reads or {}, R.writes or {}, R.entries
@@ -189,6 +191,8 @@ end
 if R.thread and R.thread.after then redis.call('HSET', COMMENTS, R.thread.id, ARGV[R.thread.after]) end
 if R.thread and not R.thread.after then redis.call('HDEL', COMMENTS, R.thread.id) end
 if R.layers then redis.call('SET', LAYERS, ARGV[R.layers]) end
+if R.version and R.version[2] then redis.call('HSET', VERSIONS, R.version[1], ARGV[R.version[2]]) end
+if R.version and not R.version[2] then redis.call('HDEL', VERSIONS, R.version[1]) end
 if R.layers or R.title or R.width or R.height then redis.call('HINCRBY', META, 'layers_version', 1) end
 for _, name in ipairs({'title', 'width', 'height'}) do
   if R[name] then redis.call('HSET', META, name, R[name]) end

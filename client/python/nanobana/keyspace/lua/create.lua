@@ -8,6 +8,6 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('HSET', KEYS[1], 'title', ARGV[1], 'width', ARGV[2], 'height', ARGV[3], 'budget_bytes', ARGV[4],
-  'used_bytes', 0, 'seq', 0, 'epoch', now, 'layers_version', 0, 'created_ms', now, 'updated_ms', now)
+  'first_title', ARGV[1], 'first_width', ARGV[2], 'first_height', ARGV[3], 'first_layers', ARGV[5], 'used_bytes', 0, 'seq', 0, 'epoch', now, 'layers_version', 0, 'created_ms', now, 'updated_ms', now)
 redis.call('SET', KEYS[2], ARGV[5])
 return 1

@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Job, Layer, Manifest, Position
+from nanobana.protocol.canvas import TERMINAL, CanvasInfo, Change, Job, Layer, Manifest, Position, TileRef
 from nanobana.protocol.checksum import canvas_sum
 
 
@@ -47,6 +47,10 @@ class Replica:
     def sum(self) -> int:
         """What a Checksum of this position must say (R9)."""
         return canvas_sum(self.layers, ((*key, name) for key, name in self.tiles.items()))
+
+    def refs(self) -> list[TileRef]:
+        """Its tiles as a manifest lists them."""
+        return [TileRef(*key, name) for key, name in self.tiles.items()]
 
     def digest(self) -> str:
         """Equal for two readers exactly when layer list and tile names are equal (C11)."""
