@@ -11,7 +11,7 @@ from nanobana.keyspace.keys import CanvasKeys
 from nanobana.keyspace.snapshot import tile_ref
 from nanobana.protocol.canvas import Change, Layer, OpId, Position
 from nanobana.protocol.errors import Conflict, NotFound, Unavailable
-from nanobana.sdk.replica import Replica
+from nanobana.protocol.replica import Replica
 from nanobana_server.recorder.flight import VERSION, Begin, Blob, End, Entry, Writer
 from nanobana_server.room.relay import RECORDER
 from nanobana_server.room.tape import Asked

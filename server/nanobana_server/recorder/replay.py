@@ -10,7 +10,7 @@ from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Change, OpId
 from nanobana.protocol.errors import BadInput, NanobanaError
-from nanobana.sdk.replica import Replica
+from nanobana.protocol.replica import Replica
 from nanobana_server.recorder.flight import Begin, Blob, End, Entry, frames
 from nanobana_server.room.ops import author_of, done
 from nanobana_server.room.tape import Asked

@@ -42,15 +42,31 @@ export class Picture {
   #check: CanvasPattern | null = null
   #checkColors = ''
 
+  /** An earlier canvas that is looked at instead; strokes and results of today are left out then. */
+  #past: Document | null = null
+  #mips: string
+
   constructor(
-    private readonly document: Document,
+    private readonly now: Document,
     private readonly tiles: TileStore,
     private readonly provisionals: Provisionals,
     private readonly results: Results,
     private readonly view: View,
     private readonly base: string,
   ) {
-    document.on('reset', () => this.#shown.clear())
+    this.#mips = base
+    now.on('reset', () => this.#past === null && this.#shown.clear())
+  }
+
+  private get document(): Document {
+    return this.#past ?? this.now
+  }
+
+  /** Shows another document, whose mip tiles are under `base`; null: the canvas of now again. */
+  lookAt(past: Document | null, base: string): void {
+    this.#past = past
+    this.#mips = base
+    this.#shown.clear()
   }
 
   blobUrl(name: string): string {
@@ -79,13 +95,13 @@ export class Picture {
     ctx.imageSmoothingEnabled = view.scale * view.dpr < 2
     ctx.imageSmoothingQuality = 'low'
     this.#layers(ctx, visible, level)
-    for (const shown of this.results.shown()) {
+    for (const shown of this.#past === null ? this.results.shown() : []) {
       if (!overlaps(shown.box, visible)) continue
       this.#result(ctx, shown)
       this.results.drawn(shown)
     }
     ctx.restore()
-    this.#forget(visible, level)
+    if (this.#past === null) this.#forget(visible, level)
   }
 
   /** A result, left out where a sharper part of it is drawn: drawn twice, its soft edge would be too dense. */
@@ -108,7 +124,8 @@ export class Picture {
     const side = TILE * 2 ** level
     const cx = (visible[0] + visible[2]) / 2
     const cy = (visible[1] + visible[3]) / 2
-    const wanted: Wanted[] = this.results.wanted(visible, this.view.scale * this.view.dpr).map((url, i) => ({ url, priority: -1000 + i }))
+    const results = this.#past === null ? this.results.wanted(visible, this.view.scale * this.view.dpr) : []
+    const wanted: Wanted[] = results.map((url, i) => ({ url, priority: -1000 + i }))
     const ring = intersect(grow(visible, side), bounds)
     for (const layer of seen(this.document.layers)) {
       for (const [tx, ty] of tilesOf(ring, level)) {
@@ -128,7 +145,7 @@ export class Picture {
       return name === '' ? '' : this.blobUrl(name)
     }
     const mip = this.document.mip(layer, level, tx, ty)
-    return mip === undefined ? '' : `${this.base}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
+    return mip === undefined ? '' : `${this.#mips}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
   }
 
   /** All layers. Where one is blended they meet on a sheet of their own, so that none is blended with the checkerboard. */
@@ -146,8 +163,8 @@ export class Picture {
   /** A layer or a group; one that is not just laid over what is there comes by way of a sheet. */
   #node(ctx: Context, { layer, inside }: Node, visible: Box, level: number, depth: number): void {
     if (!isShown(layer)) return
-    const provisional = this.provisionals.of(layer.id)
-    const live = this.live?.layer === layer.id ? this.live : null
+    const provisional = this.#past === null ? this.provisionals.of(layer.id) : []
+    const live = this.#past === null && this.live?.layer === layer.id ? this.live : null
     const erased = live?.mode === 'erase' || provisional.some((item) => item.mode === 'erase')
     const apart = layer.group || erased || layer.opacity < 1 || layer.blend !== 'normal'
     const target = apart ? this.#sheet(ctx, depth) : ctx

@@ -1,5 +1,5 @@
 // The HTTP side: canvases, tickets, blobs, pictures, links, export.
-import type { Job, Role, Thread } from '../protocol/types'
+import type { Job, Moments, Role, Thread } from '../protocol/types'
 
 export class ApiError extends Error {
   constructor(
@@ -180,6 +180,12 @@ export interface PastEdit {
 export async function pastEdits(canvas: string, before: number | null): Promise<{ edits: PastEdit[]; more: boolean }> {
   const query = before === null ? '' : `?before=${before}`
   return (await request(`/api/canvases/${canvas}/edits${query}`)).json() as Promise<{ edits: PastEdit[]; more: boolean }>
+}
+
+/** What happened before a change, newest first; null: up to now, with all named versions. */
+export async function moments(canvas: string, before: number | null): Promise<Moments> {
+  const query = before === null ? '' : `?before=${before}`
+  return (await request(`/api/canvases/${canvas}/past${query}`)).json() as Promise<Moments>
 }
 
 export async function exportPng(canvas: string): Promise<Blob> {

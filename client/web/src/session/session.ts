@@ -25,6 +25,7 @@ import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Imports, placeFor } from './imports'
 import { Live } from './live'
+import { LookBack } from './lookback'
 import { Loop } from './loop'
 import { Painting } from './painting'
 import { Presence } from './presence'
@@ -70,6 +71,7 @@ export class Session extends Emitter<Events> {
   readonly showing: Showing
   readonly steps: Steps
   readonly threads: Threads
+  readonly lookback: LookBack
   role: Role | null = null
   access = ''
   engines = 0
@@ -119,6 +121,7 @@ export class Session extends Emitter<Events> {
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
     this.showing = new Showing(this.connection, this.tools, this.mask, this.copier, () => this.live.wish()?.model ?? null)
+    this.lookback = new LookBack(base, this.picture)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),
@@ -259,6 +262,10 @@ export class Session extends Emitter<Events> {
     this.view.on('change', () => {
       picture()
       overlay()
+    })
+    this.lookback.on('change', () => {
+      picture()
+      this.emit('state', null)
     })
     this.tiles.on('loaded', picture)
     this.tiles.on('missing', (url) => this.#missing(url))

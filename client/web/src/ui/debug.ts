@@ -24,6 +24,8 @@ export interface Debug {
   readonly maskSum: number
   /** What the overlay shows of an edit's soft edge. */
   readonly softEdge: unknown
+  /** Seq of the moment that is on the screen instead of now. */
+  readonly looking: number | null
   /** ID of the past edit that is shown over the picture. */
   readonly lookingBack: string | null
   readonly othersMaskSums: number[]
@@ -100,6 +102,9 @@ export function install(state: CanvasState): void {
     },
     get lookingBack() {
       return state.lookingBack?.id ?? null
+    },
+    get looking() {
+      return state.looking
     },
     get softEdge() {
       return session.overlay.softEdge

@@ -9,6 +9,7 @@ import type { Session } from '../session/session'
 import { visit } from '../net/identity'
 import { wish } from './canvas/wish.svelte'
 import { Past } from './past.svelte'
+import { Times } from './times.svelte'
 import { Toasts } from './toasts.svelte'
 import { sentence } from './words'
 
@@ -39,6 +40,7 @@ export class CanvasState {
   said = $state('')
   ready = $state(false)
   readonly past: Past
+  readonly times: Times
   /** An edit that ended, shown over the picture while its author looks back. */
   lookingBack = $state.raw<Job | null>(null)
   #rev = $state(0)
@@ -54,6 +56,7 @@ export class CanvasState {
   constructor(readonly session: Session) {
     const { connection, tools, presence, imports, view, mask, document: doc } = session
     this.past = new Past(session.id)
+    this.times = new Times(session.id)
     this.connection = connection.state
     this.tool = tools.state
     this.activeLayer = session.activeLayer
@@ -82,6 +85,7 @@ export class CanvasState {
       session.threads.on('change', () => this.#threads++),
       session.threads.on('failed', (text) => this.toasts.show(text, 'error')),
       doc.on('reset', () => this.#reset()),
+      doc.on('change', (change) => this.times.note(change)),
     )
   }
 
@@ -246,6 +250,12 @@ export class CanvasState {
   lookBack(job: Job | null): void {
     this.lookingBack = job
     this.session.lookBack(job)
+  }
+
+  /** The seq of the moment that is on the screen; null: now. */
+  get looking(): number | null {
+    void this.#rev
+    return this.session.lookback.seq
   }
 
   #unsaved(count: number): void {

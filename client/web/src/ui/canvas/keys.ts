@@ -161,6 +161,7 @@ function discardOrClear(state: CanvasState): void {
   if (session.tools.drawing) return session.tools.abort()
   if (state.commenting || state.draft !== null || state.openThread !== null) return state.showThread(null)
   if (state.lookingBack !== null) return state.lookBack(null)
+  if (state.looking !== null) return session.lookback.leave()
   if (session.live.isOn && !session.mask.isEmpty) return session.live.discard()
   const job = session.edits.current()
   if (job === null) clearMask(state)

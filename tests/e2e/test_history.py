@@ -1,0 +1,68 @@
+"""The history of a canvas in two browsers: look at any moment, name it, bring it back (behaviour 32, C13)."""
+
+from __future__ import annotations
+
+from e2e.conftest import Invite
+
+
+def test_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_come_back(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    before = ana.tiles()
+    ana.tap("tab-history")
+    ana.tap("tab-past")
+    ana.tap("version-new")
+    ana.see("version-name").fill("As it came")
+    ana.tap("version-keep")
+
+    ben.tap("tab-history")
+    ben.tap("tab-past")
+    assert "As it came" in ben.see("version").inner_text()
+    ana.press("p").drag((120, 120), (400, 300), (500, 120))
+    ana.wait("nb.unsaved === 0")
+    painted = ana.tiles()
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    assert "Ana" in ben.see("moment").inner_text()
+
+    ben.tap("look-version")
+    ben.see("looking-bar")
+    ben.wait("nb.looking !== null && nb.complete")
+    assert not ben.shows("mask-bar")
+    ben.press("r").drag((100, 100), (300, 300))
+    seq = ben.seq
+    ben.tap("restore-region")
+    ben.wait(f"nb.looking === null && nb.position[1] > {seq} && nb.complete")
+    partly = ben.tiles()
+    assert partly not in (before, painted)
+    ben.press_durably("Control+z")
+    assert ben.tiles() == painted
+
+    ben.tap("look-version")
+    ben.see("looking-bar")
+    seq = ben.seq
+    ben.tap("restore-all")
+    ben.wait(f"nb.looking === null && nb.position[1] > {seq} && nb.complete")
+    assert ben.tiles() == before
+    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+    assert ana.tiles() == before
+    ben.press_durably("Control+z")
+    assert ben.tiles() == painted
+
+
+def test_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    ana.tap("tab-history")
+    ana.tap("tab-past")
+    ana.see("moment")
+    ana.tap("look-moment")
+    ana.see("looking-bar")
+    looked = ana.nb("looking")
+    ben.press("p").drag((120, 120), (400, 300))
+    ben.wait("nb.unsaved === 0")
+    ana.wait(f"nb.position[1] >= {ben.seq}")
+    assert ana.nb("looking") == looked
+    ana.press("p").drag((200, 200), (300, 300))
+    assert ana.nb("unsaved") == 0, "an earlier moment cannot be painted on"
+    ana.press("Escape").wait("nb.looking === null && nb.complete")
+    assert ana.tiles() == ben.tiles()
