@@ -3,6 +3,7 @@
 from nanobana.protocol.canvas import Manifest
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana.protocol.geometry import MAX_MIP, Box, mip_key, tiles_of
+from nanobana.protocol.stack import seen
 from nanobana.raster.codec import decode_tile
 from nanobana.raster.compose import flatten
 from nanobana.raster.decode import shrunk
@@ -50,8 +51,8 @@ class PastPictures(Past, Thumbs):
             found = await self.get_tiles(canvas, names.values())
             return {key: found[name] for key, name in names.items()}
         tiles: dict[TileKey, Rgba] = {}
-        for layer in manifest.layers:
-            for tx, ty in tiles_of(box) if layer.visible else ():
+        for layer in seen(manifest.layers):
+            for tx, ty in tiles_of(box):
                 base = _under(names, layer.id, level, tx, ty)
                 if any(base):
                     data = await self.mip_of(canvas, level, base, mip_key(base))

@@ -28,7 +28,7 @@ async def restore(store: Store, canvas: str, user: str, message: Restore) -> Com
     """Make the canvas what it was right after a change; where it races with others, the later op wins (C5).
 
     The whole canvas: layers, pixels and size, not the title. A region: the pixels of every layer in it; layers that
-    are gone come back with that region, those that are newer are empty there.
+    are gone come back with that region, those that are newer are empty there. Locks do not hold it back.
 
     Raises:
         NotFound: ``no_moment``; ``missing_blob`` where pixels of that time are lost.
