@@ -24,9 +24,7 @@ WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(
-    Commits, Sleep, Beginning, Bells, PastPictures, Edits, Comments, People, Verdicts, Access, Allowances
-):
+class Store(Commits, Sleep, Beginning, Bells, PastPictures, Edits, Comments, People, Verdicts, Access, Allowances):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

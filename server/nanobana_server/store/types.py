@@ -4,8 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Thread
-from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Version
+from nanobana.protocol.canvas import CanvasInfo, ChangeKind, Job, Layer, OpId, Thread, Version
 from nanobana.protocol.errors import BadInput, Conflict, NotFound
 from nanobana.protocol.jobs import JobSpec
 from nanobana.protocol.stack import is_locked
