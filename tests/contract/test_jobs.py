@@ -111,6 +111,10 @@ async def test_j1_the_sweeper_sends_again_what_was_lost_but_nothing_that_is_leas
         await store.client.call("HSET", keys.job(job), "updated_ms", 1)
     await sweeper.sweep_canvas(store, easel.id)
     assert [ticket.job for ticket in await tickets(store)] == [waiting, lost]
+    hours_ahead = await store.now_ms() + 5 * 3_600_000
+    await store.client.call("HSET", keys.job(leased), "lease_until", hours_ahead)  # before the clock jumped back
+    await sweeper.sweep_canvas(store, easel.id)
+    assert [ticket.job for ticket in await tickets(store)] == [waiting, lost, leased]
 
 
 async def test_j1_batch_edits_have_a_stream_of_their_own_and_wait_behind_live_ones(store: Store, easel: Easel) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import anyio
 import pytest
-import redis
 from redis.crc import key_slot
 
 from nanobana.keyspace.keys import CanvasKeys
@@ -15,7 +13,7 @@ from nanobana.protocol.errors import Unavailable
 from nanobana.protocol.geometry import Box
 from nanobana_server.store import Store, open_store
 from nanobana_server.store.types import Bell, Committed, Reconnected
-from support.cluster import cluster_url, private_cluster
+from support.cluster import cluster_url, home_of, move_slot, private_cluster
 from support.strokes import RED, Easel
 from support.valkey import PrivateValkey
 
@@ -38,19 +36,6 @@ async def store(nodes: list[PrivateValkey]) -> AsyncIterator[Store]:
     store = await open_store(cluster_url(nodes[0]))
     yield store
     await store.aclose()
-
-
-def ask(node: PrivateValkey, *words: str | int) -> Any:
-    with redis.Redis.from_url(node.url) as client:
-        return client.execute_command(*words)
-
-
-def home_of(nodes: list[PrivateValkey], slot: int) -> PrivateValkey:
-    for node in nodes:
-        for first, last, (_host, port, *_rest), *_replicas in ask(nodes[0], "CLUSTER", "SLOTS"):
-            if first <= slot <= last and port == node.port:
-                return node
-    raise AssertionError(f"nobody serves slot {slot}")
 
 
 async def painted(easel: Easel, x: int) -> Committed:
@@ -95,13 +80,7 @@ async def test_r9_a_slot_that_moves_takes_its_readers_and_writers_along(
     await easel.paint("ana", Box(0, 0, 10, 10), RED)
     heard = store.subscribe(easel.id)
     assert await anext(heard) == Reconnected()
-    ids = {node.port: ask(node, "CLUSTER", "MYID").decode() for node in nodes}
-    ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
-    ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
-    keys = ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1000)
-    ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-    for node in (target, source, *nodes):
-        ask(node, "CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
+    move_slot(nodes, slot, target)
     with anyio.fail_after(30):
         assert await anext(heard) == Reconnected()
         done = await painted(easel, 20)

@@ -16,7 +16,10 @@ from support.valkey import PrivateValkey, free_port
 
 SLOTS = 16384
 FORM_TIMEOUT_S = 15.0
-CLUSTER_OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-config-file", "nodes.conf")
+CLUSTER_OPTIONS = (
+    *("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-config-file", "nodes.conf"),
+    *("--cluster-require-full-coverage", "no"),
+)
 
 
 @contextmanager
@@ -42,6 +45,30 @@ def private_cluster(nodes: int = 3, *, fsync: str = "no") -> Iterator[list[Priva
 def cluster_url(node: PrivateValkey) -> str:
     """The address by which nanobana reaches the cluster of a node."""
     return f"redis+cluster://127.0.0.1:{node.port}"
+
+
+def home_of(nodes: list[PrivateValkey], slot: int) -> PrivateValkey:
+    """The node that serves a slot."""
+    with redis.Redis.from_url(nodes[0].url) as client:
+        for first, last, (_host, port, *_rest), *_replicas in _ask(client, "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in nodes if node.port == port)
+    raise AssertionError(f"nobody serves slot {slot}")
+
+
+def move_slot(nodes: list[PrivateValkey], slot: int, target: PrivateValkey) -> None:
+    """Move a slot with its keys to another node, while clients go on using it."""
+    source = home_of(nodes, slot)
+    with ExitStack() as stack:
+        at = {node.port: stack.enter_context(redis.Redis.from_url(node.url)) for node in nodes}
+        ids = {port: _ask(client, "MYID").decode() for port, client in at.items()}
+        _ask(at[target.port], "SETSLOT", slot, "IMPORTING", ids[source.port])
+        _ask(at[source.port], "SETSLOT", slot, "MIGRATING", ids[target.port])
+        while keys := _ask(at[source.port], "GETKEYSINSLOT", slot, 10):
+            words = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            at[source.port].execute_command(*words)
+        for node in (target, source, *nodes):
+            _ask(at[node.port], "SETSLOT", slot, "NODE", ids[target.port])
 
 
 def _form(nodes: list[PrivateValkey]) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,7 @@ class PrivateValkey:
     fsync: str = "always"
     server: Path | None = None
     options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -78,7 +79,11 @@ class PrivateValkey:
         log = self.folder / "valkey.log"
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                tether.tethered(command), stdout=output, stderr=output, start_new_session=True
+                tether.tethered(command),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, **self.environment},
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not store.answers(self.socket):

@@ -35,6 +35,9 @@ UNSERVED_S = 60.0
 ABANDONED_MS = 5_000
 """An acceptance in several ops that made no step for so long is finished by the sweeper."""
 
+JUMP_MS = 60_000
+"""No lease ends so far in the future: the clock has jumped back since."""
+
 STAGED_MS = 24 * 3600 * 1000
 """An undecided result expires after a day."""
 
@@ -124,8 +127,10 @@ async def tidy(store: Store) -> None:
 
 async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: int) -> None:
     silent_ms = now_ms - max(kept.updated_ms, kept.lease_until)
+    if silent_ms < -JUMP_MS:
+        silent_ms = -silent_ms
     if kept.state == "staged" and kept.accepting is not None:
-        if now_ms - kept.updated_ms > ABANDONED_MS:
+        if abs(now_ms - kept.updated_ms) > ABANDONED_MS:
             await _finish(store, canvas, kept, kept.accepting)
     elif kept.state == "staged":
         if now_ms - kept.updated_ms > STAGED_MS:

@@ -120,13 +120,6 @@ class Door:
             text = f"this canvas has {here} members already" + ("" if role == "viewer" else ": watch instead")
             raise _expelled(m.CLOSE_ROOM_FULL, "room_full", text)
         member = new_member(access, role, access.color or colour_of(access.user, room.presence.everybody))
-        session = Session(
-            wire, room, member, access, hello.client,
-            Ops(self._store, room.canvas, member, access.link, self._budgets),
-            Limits(self._allowance, self._clock),
-            self._metrics,
-            lambda: snapshot(room, self._store),
-        )  # fmt: skip
 
         async def start() -> Start:
             return await begin(room, self._store, hello.position)
@@ -137,6 +130,13 @@ class Door:
             if access.role != "viewer":
                 person = Person(user=member.user, name=member.name, color=member.color)
                 await self._store.remember_person(room.canvas, person)
+            session = Session(
+                wire, room, member, access, hello.client,
+                Ops(self._store, room.canvas, member, access.link, self._budgets),
+                Limits(self._allowance, self._clock),
+                self._metrics,
+                lambda: snapshot(room, self._store),
+            )  # fmt: skip
             await session.run(start, self._rooms.engines, began)
         finally:
             self._metrics.members.dec()

@@ -11,7 +11,8 @@ if record[1] ~= 'queued' and record[1] ~= 'running' then return {0, 'terminal'} 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local left = tonumber(record[3]) - now
-if left > 0 then return {0, 'leased', left} end
+-- longer than leases are: the clock has jumped back since, and a holder that lives renews it within a beat
+if left > 0 and left <= 10 * ARGV[2] then return {0, 'leased', left} end
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('HSET', KEYS[1], 'state', 'running', 'worker', ARGV[1], 'lease_until', now + ARGV[2], 'updated_ms', now)
 return {attempt, record[2]}

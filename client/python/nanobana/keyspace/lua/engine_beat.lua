@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- An engine says that it lives, or takes its leave; engines silent for a minute are forgotten (J4).
+-- An engine says that it lives, or takes its leave; engines silent for a minute, by a clock that may jump, are forgotten (J4).
 --
 -- KEYS  1 engines  2 engine_ages
 -- ARGV  1 worker  2 EngineBeat (msgpack), "" to leave
@@ -14,8 +14,10 @@ else
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
   redis.call('ZADD', KEYS[2], now, ARGV[1])
 end
-for _, silent in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - 60000)) do
-  redis.call('HDEL', KEYS[1], silent)
-  redis.call('ZREM', KEYS[2], silent)
+for _, range in ipairs({{'-inf', now - 60000}, {now + 60000, '+inf'}}) do
+  for _, silent in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], range[1], range[2])) do
+    redis.call('HDEL', KEYS[1], silent)
+    redis.call('ZREM', KEYS[2], silent)
+  end
 end
 return now

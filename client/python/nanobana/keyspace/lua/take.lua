@@ -36,7 +36,7 @@ end
 
 local function lives(engine)
   local beat = redis.call('ZSCORE', AGES, engine)
-  return beat and now - tonumber(beat) <= DEAD_MS
+  return beat and math.abs(now - tonumber(beat)) <= DEAD_MS
 end
 
 local function next_turn() return redis.call('HINCRBY', DESK, 'turn', 1) end
