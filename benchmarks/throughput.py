@@ -27,6 +27,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import anyio
 import msgspec
 import numpy as np
+import sd15 as sd15_architecture
 import torch
 from harness import product, report
 from pictures import grainy_photo, png
@@ -226,7 +227,7 @@ def sd15(share: float | None, steps: int) -> dict[str, float]:
     from nanobana_engine.models.preset import Preset
     from nanobana_engine.models.sd.adapter import SdAdapter
 
-    pipeline = _sd_pipeline()
+    pipeline = sd15_architecture.pipeline()
     preset = Preset(
         name="sd15", native=512, min_side=192, max_side=768, mask_share=share, multiple=64, latent_stride=8,
         sampler="lcm", steps=dict.fromkeys(("draft", "balanced", "best"), steps), guidance=1.0,
@@ -245,26 +246,6 @@ def sd15(share: float | None, steps: int) -> dict[str, float]:
         "sd15_packed_s": ours,
         "sd15_crop_px": float(stage.width),
     }
-
-
-def _sd_pipeline() -> Any:
-    """The architecture of SD 1.5 inpainting; its weights, and its small text encoder, are random."""
-    from diffusers import AutoencoderKL, StableDiffusionInpaintPipeline, UNet2DConditionModel
-
-    from support.tiny import clip_encoder, clip_tokenizer, sd_scheduler
-
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(in_channels=9, cross_attention_dim=768, attention_head_dim=8, sample_size=64).eval()
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, layers_per_block=2,
-    ).eval()  # fmt: skip
-    pipeline = StableDiffusionInpaintPipeline(
-        vae=vae, text_encoder=clip_encoder(768), tokenizer=clip_tokenizer(), unet=unet, scheduler=sd_scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def main() -> None:

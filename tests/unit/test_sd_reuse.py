@@ -96,8 +96,8 @@ def test_e9_the_second_edit_of_a_place_computes_its_mask_and_little_more(make: A
 
 
 def test_e9_the_first_edit_of_a_place_is_exactly_as_without_reuse() -> None:
-    whole = Bench(adapter_of())
-    forgetful = Bench(adapter_of())
+    whole = Bench(adapter_of(encodes_parts=False))
+    forgetful = Bench(adapter_of(encodes_parts=False))
     forgetful.adapter.remember_in(Memory(cache_bytes=0))
     (ours,), _ = whole.run(request())
     for _ in range(2):

@@ -34,6 +34,7 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     seed: 1,
     strength: 1,
     quality: 'balanced',
+    detail: false,
     steps: null,
     guidance: null,
     style: null,

@@ -3,11 +3,12 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { wish } from '../src/ui/canvas/wish.svelte'
 import { job } from './support'
 
-const SD = { name: 'sd', takes: ['negative', 'guidance', 'steps'] as const, styles: ['Ink'], loras: ['toy'] }
+const SD = { name: 'sd', takes: ['negative', 'guidance', 'steps', 'detail'] as const, styles: ['Ink'], loras: ['toy'] }
 
 beforeEach(() => {
   wish.prompt = ' a dog '
   wish.negative = 'cats'
+  wish.detail = true
   wish.steps = 9
   wish.guidance = 4
   wish.style = 'Ink'
@@ -16,13 +17,14 @@ beforeEach(() => {
 
 test('a model that takes everything is asked for everything', () => {
   const asked = wish.read('fill', null, { ...SD, takes: [...SD.takes] })
-  expect(asked).toMatchObject({ prompt: 'a dog', negative: 'cats', steps: 9, guidance: 4, style: 'Ink', loras: [{ name: 'toy', weight: 0.5 }] })
+  expect(asked).toMatchObject({ prompt: 'a dog', negative: 'cats', detail: true, steps: 9, guidance: 4, style: 'Ink', loras: [{ name: 'toy', weight: 0.5 }] })
 })
 
 test('a model that takes nothing is asked for nothing, and what was set stays', () => {
   const asked = wish.read('fill', null, { name: 'nano' })
-  expect(asked).toMatchObject({ prompt: 'a dog', negative: '', steps: null, guidance: null, style: null, loras: [] })
+  expect(asked).toMatchObject({ prompt: 'a dog', negative: '', detail: false, steps: null, guidance: null, style: null, loras: [] })
   expect(wish.style).toBe('Ink')
+  expect(wish.detail).toBe(true)
 })
 
 test('the settings of an edit are taken over whole', () => {

@@ -17,9 +17,9 @@ NAMED = 12
 def understood(edit: EditParams, preset: Preset, shelf: Shelf) -> tuple[EditParams, tuple[Worn, ...]]:
     """The edit with its style filled in and without what the model does not take, and the LoRAs that it wears.
 
-    A negative prompt, guidance, steps or weights that the model does not know change nothing; a style or a LoRA is a
-    wish that can be seen in the result, so one that cannot be fulfilled is refused. No prompt means to continue the
-    surroundings, in no style but theirs.
+    A negative prompt, guidance, steps, weights or detail that the model does not know change nothing; a style or a LoRA
+    is a wish that can be seen in the result, so one that cannot be fulfilled is refused. No prompt means to continue
+    the surroundings, in no style but theirs.
 
     Raises:
         BadInput: ``unknown_style``, ``unknown_lora``, ``bad_weight``.
@@ -37,6 +37,7 @@ def understood(edit: EditParams, preset: Preset, shelf: Shelf) -> tuple[EditPara
         negative=negative,
         guidance=edit.guidance if "guidance" in preset.takes else None,
         steps=edit.steps if "steps" in preset.takes else None,
+        detail=edit.detail and "detail" in preset.takes,
     )
     return fit, tuple(_worn(lora.name, lora.weight, preset, shelf) for lora in edit.loras)
 

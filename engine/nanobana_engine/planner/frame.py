@@ -35,10 +35,18 @@ def context_box(mask_box: Box, reach: Reach, canvas: tuple[int, int], preset: Pr
         width, height = _square(mask_box, reach, preset)
         lattice = 1
     else:
-        width, height = _rectangle(mask_box, reach, preset)
+        width, height = _rectangle(mask_box, reach, preset.min_side)
         lattice = LATTICE
     x0, x1 = _place(mask_box.x0, mask_box.x1, reach.pixels, width, canvas[0], lattice, preset.multiple)
     y0, y1 = _place(mask_box.y0, mask_box.y1, reach.pixels, height, canvas[1], lattice, preset.multiple)
+    return Box(x0, y0, x1, y1)
+
+
+def close_box(mask_box: Box, reach: Reach, canvas: tuple[int, int], preset: Preset) -> Box:
+    """E2's rectangle as if the model took pictures of any size: what an edit is shown of that wants more detail."""
+    width, height = _rectangle(mask_box, reach, 0)
+    x0, x1 = _place(mask_box.x0, mask_box.x1, reach.pixels, width, canvas[0], preset.multiple, preset.multiple)
+    y0, y1 = _place(mask_box.y0, mask_box.y1, reach.pixels, height, canvas[1], preset.multiple, preset.multiple)
     return Box(x0, y0, x1, y1)
 
 
@@ -77,10 +85,10 @@ def _square(mask_box: Box, reach: Reach, preset: Preset) -> tuple[int, int]:
     return math.ceil(side), math.ceil(side)
 
 
-def _rectangle(mask_box: Box, reach: Reach, preset: Preset) -> tuple[int, int]:
+def _rectangle(mask_box: Box, reach: Reach, least: int) -> tuple[int, int]:
     """E2's mask rect (box + feather + 4 + 6 % of the diagonal) and its pad, drawn towards a square."""
     margin = max(math.ceil(reach.feather + 4 + 0.06 * math.hypot(mask_box.width, mask_box.height)), reach.pixels)
-    width, height = (max(side + 2 * margin, preset.min_side) for side in (mask_box.width, mask_box.height))
+    width, height = (max(side + 2 * margin, least) for side in (mask_box.width, mask_box.height))
     pad = max(max(width, height) / 16, (width + height) / 4)
     width, height = math.ceil(width + pad), math.ceil(height + pad)
     longest = max(width, height)

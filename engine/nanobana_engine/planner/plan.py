@@ -13,9 +13,9 @@ from nanobana.protocol.parameters import EditParams
 from nanobana.raster.pixels import Gray
 from nanobana_engine.planner import mask as masks
 from nanobana_engine.planner import soft
-from nanobana_engine.planner.frame import context_box
+from nanobana_engine.planner.frame import close_box, context_box
 from nanobana_engine.planner.reach import Reach, reach_of
-from nanobana_engine.planner.stages import Stage, plan_stages
+from nanobana_engine.planner.stages import Stage, enlarged_stage, plan_stages
 
 if TYPE_CHECKING:
     from nanobana_engine.models.base import Preset
@@ -136,7 +136,11 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         feather=edit.feather,
         grow=edit.grow,
     )
-    context = context_box(cleaned.box, reach, canvas, preset)
+    context, enlarged = context_box(cleaned.box, reach, canvas, preset), None
+    if edit.detail and "detail" in preset.takes:
+        close = close_box(cleaned.box, reach, canvas, preset)
+        enlarged = enlarged_stage((close.width, close.height), preset, edit.quality, edit.strength)
+        context = context if enlarged is None else close
     size = (context.width, context.height)
     inside = cleaned.box.shift(-context.x0, -context.y0)
     planes = None
@@ -152,7 +156,7 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         reach=reach,
         mask=cleaned.values,
         exact_edge=edit.exact_edge,
-        stages=tuple(plan_stages(size, changed, preset, edit.quality, edit.strength)),
+        stages=(enlarged,) if enlarged else tuple(plan_stages(size, changed, preset, edit.quality, edit.strength)),
         planes=planes,
     )
 

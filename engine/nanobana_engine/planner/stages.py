@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 REFINE_STRENGTH = 0.4
 """How far the stages after the layout go back into the noise."""
 
+LEAST_GROWTH, MOST_GROWTH = 1.25, 4.0
+"""How much a region is enlarged for more detail: less shows none, beyond it there is nothing to see but blur."""
+
 FEWEST_STEPS = 3
 """Real steps of every stage, whatever the strength (E4)."""
 
@@ -59,6 +62,15 @@ def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Qu
         if stage.width > stages[-1].width * 1.2 or stage.height > stages[-1].height * 1.2:
             stages.append(stage)
     return stages
+
+
+def enlarged_stage(size: tuple[int, int], preset: Preset, quality: Quality, strength: float) -> Stage | None:
+    """One pass over a small region, enlarged to what the model was trained at; None where that enlarges it little."""
+    growth = min(preset.native / math.sqrt(size[0] * size[1]), preset.max_side / max(size), MOST_GROWTH)
+    if growth < LEAST_GROWTH:
+        return None
+    width, height = _scaled(size, growth, preset)
+    return Stage("detail", width, height, (Box(0, 0, width, height),), strength, preset.steps.get(quality, 6))
 
 
 def _refinements(

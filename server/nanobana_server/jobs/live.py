@@ -13,7 +13,7 @@ def drafted(params: EditParams) -> EditParams:
     """An edit of a session as it is run: soon there, one picture, before every batch edit."""
     if params.live is None:
         return params
-    return msgspec.structs.replace(params, quality="draft", steps=None, variations=1, lane="live")
+    return msgspec.structs.replace(params, quality="draft", steps=None, detail=False, variations=1, lane="live")
 
 
 def is_same(a: Job, b: Job) -> bool:

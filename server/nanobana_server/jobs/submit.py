@@ -127,6 +127,7 @@ def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tupl
         grow=params.grow,
         exact_edge=params.exact_edge,
         quality=params.quality,
+        detail=params.detail,
         steps=params.steps,
         guidance=params.guidance,
         style=params.style,

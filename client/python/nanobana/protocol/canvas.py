@@ -134,6 +134,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     strength: float = 1.0
     quality: str = "balanced"
+    detail: bool = False
     steps: int | None = None
     guidance: float | None = None
     style: str | None = None

@@ -23,7 +23,7 @@ ModelName = Annotated[str, Meta(min_length=1, max_length=128)]
 MAX_STEPS = 100
 MAX_GUIDANCE = 30.0
 
-Ability = Literal["negative", "guidance", "steps", "styles", "weights", "references", "loras"]
+Ability = Literal["negative", "guidance", "steps", "styles", "weights", "references", "loras", "detail"]
 """What an edit may ask of a model beyond prompt, seed, quality and strength; `weights`: words like ``(word:1.3)``."""
 
 
@@ -103,6 +103,9 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     variations: Annotated[int, Meta(ge=1, le=3)] = 1
     strength: Annotated[float, Meta(ge=0.05, le=1.0)] = 1.0
     quality: Quality = "balanced"
+    detail: bool = False
+    """Show a region that is smaller than what the model was made for enlarged to that size, with less around it: finer
+    detail, and slower. Changes nothing for a larger one."""
     steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)] | None = None
     """None: what the quality says."""
     guidance: Annotated[float, Meta(ge=0.0, le=MAX_GUIDANCE)] | None = None

@@ -40,6 +40,7 @@ const NO_JOB = {
   seed: 0,
   strength: 1,
   quality: 'balanced',
+  detail: false,
   steps: null,
   guidance: null,
   style: null,

@@ -108,6 +108,7 @@ export interface Job {
   seed: number
   strength: number
   quality: string
+  detail: boolean
   steps: number | null
   guidance: number | null
   style: string | null
@@ -311,7 +312,7 @@ export interface ModelFacts {
   good_for?: string
   licence?: string
   languages?: string[]
-  takes?: ("guidance" | "loras" | "negative" | "references" | "steps" | "styles" | "weights")[]
+  takes?: ("detail" | "guidance" | "loras" | "negative" | "references" | "steps" | "styles" | "weights")[]
   steps?: [number, number, number]
   guidance?: number
   styles?: string[]
@@ -451,6 +452,7 @@ export interface EditParams {
   variations?: number
   strength?: number
   quality?: "balanced" | "best" | "draft"
+  detail?: boolean
   steps?: number | null
   guidance?: number | null
   style?: string | null

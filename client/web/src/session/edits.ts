@@ -17,6 +17,7 @@ export interface Wish {
   variations: number
   strength: number
   quality: 'draft' | 'balanced' | 'best'
+  detail: boolean
   steps: number | null
   guidance: number | null
   style: string | null
@@ -61,7 +62,7 @@ export class Edits {
     const copy = this.copier.copy()
     if (copy === null) return null
     if (before !== null) this.#asked.delete(before)
-    return this.#submit(copy, { ...wish, variations: 1, quality: 'draft', steps: null }, live, begun)
+    return this.#submit(copy, { ...wish, variations: 1, quality: 'draft', detail: false, steps: null }, live, begun)
   }
 
   /** The same region and wish with a new seed; a staged result of it is discarded first. */
@@ -89,6 +90,7 @@ export class Edits {
       variations: wish.mode === 'erase' ? 1 : wish.variations,
       strength: wish.strength,
       quality: wish.quality,
+      detail: wish.detail,
       steps: wish.steps,
       guidance: wish.guidance,
       style: wish.style,

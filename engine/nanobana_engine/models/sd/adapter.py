@@ -85,7 +85,7 @@ class SdAdapter:
             self._vae.to(torch.float32)
         self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
-        self._coder = IncrementalVae(self._vae, preset.latent_stride, is_on=preset.encodes_parts)
+        self.coder = IncrementalVae(self._vae, preset.latent_stride, is_on=preset.encodes_parts)
         self._reuse = Reuse(self._unet, self.preset)
         self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
         self._project = Projection(lambda pixels: self._encode(pixels, keeps=False), preset.latent_stride)
@@ -96,7 +96,7 @@ class SdAdapter:
     def remember_in(self, memory: Memory) -> None:
         """Prompts, latents and passes of the networks are remembered there from now on."""
         self._memory = memory
-        self._coder.remember_in(memory, self.preset.name)
+        self.coder.remember_in(memory, self.preset.name)
         self._reuse.remember_in(memory)
         for recent in vars(self).values():
             if isinstance(recent, Recent):
@@ -224,10 +224,10 @@ class SdAdapter:
 
         with suppress(GivenUp):
             latents = self._encoded.get(digest(request.pixels), lambda: self._encode(request.pixels, check))
-            self._coder.foresee_decode(self._unscaled(latents), check)
+            self.coder.foresee_decode(self._unscaled(latents), check)
 
     def _encode(self, pixels: Pixels, check: Callable[[], None] = lambda: None, *, keeps: bool = True) -> Tensor:
-        latents = self._coder.encode(pixels, check, keeps=keeps)
+        latents = self.coder.encode(pixels, check, keeps=keeps)
         shift, scale = self._latent_scale()
         scaled: Tensor = (latents - shift) * scale
         return scaled
@@ -338,11 +338,11 @@ class SdAdapter:
 
     def decode(self, latents: Tensor) -> Pixels:
         """[4, h, w] → [8h, 8w, 3] in 0..1."""
-        return self._coder.decode(self._unscaled(latents))
+        return self.coder.decode(self._unscaled(latents))
 
     def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
         """The same inside a box, in pixels; elsewhere what lies beneath."""
-        return self._coder.decode_part(self._unscaled(latents), box, beneath)
+        return self.coder.decode_part(self._unscaled(latents), box, beneath)
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
         """A pixel a cell, by a projection of the latents; no network runs."""

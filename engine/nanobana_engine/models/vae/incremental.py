@@ -74,6 +74,10 @@ class IncrementalVae:
                 self._gate = measured(self._vae, self._stride)
             return self._gate
 
+    def use(self, gate: Gate) -> None:
+        """Other halos than were measured: to find out what they cost and what they do."""
+        self._gate = gate
+
     def remember_in(self, memory: Memory, model: str) -> None:
         self._pictures.remember_in(memory, f"{model} encoder")
         self._latents.remember_in(memory, f"{model} decoder")

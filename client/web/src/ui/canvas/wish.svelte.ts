@@ -33,6 +33,7 @@ class WishState {
   variations = $state(1)
   strength = $state(1)
   quality = $state<Wish['quality']>('balanced')
+  detail = $state(false)
   steps = $state<number | null>(null)
   guidance = $state<number | null>(null)
   style = $state<string | null>(null)
@@ -75,6 +76,7 @@ class WishState {
       variations,
       strength,
       quality,
+      detail: takes('detail') && this.detail,
       steps: takes('steps') ? this.steps : null,
       guidance: takes('guidance') ? this.guidance : null,
       style: this.style !== null && (facts?.styles ?? []).includes(this.style) ? this.style : null,
@@ -110,6 +112,7 @@ class WishState {
     this.strength = job.strength
     this.quality = job.quality as Wish['quality']
     this.variations = Math.max(1, job.variations)
+    this.detail = job.detail
     this.steps = job.steps
     this.guidance = job.guidance
     this.style = job.style
