@@ -114,9 +114,8 @@ def test_E4_levels_fall_to_nothing_in_three_steps_or_more(adapter: ModelAdapter,
     assert levels[-1] == 0.0
     assert all(after < before for before, after in pairwise(levels))
     assert levels[0] <= 1.0 + 1e-6
-    if strength == 1.0:
-        assert len(levels) - 1 == max(3, steps)
-    else:
+    assert len(levels) - 1 == max(3, steps), "the planner has counted the strength in already"
+    if strength < 1.0:
         assert levels[0] <= adapter.sigmas(steps, 1.0, SIZES[0])[0]
 
 

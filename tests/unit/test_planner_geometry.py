@@ -13,7 +13,7 @@ from nanobana_engine.planner.mask import clean
 from nanobana_engine.planner.resample import fit, unfit
 from nanobana_engine.planner.soft import allowed, distance
 from nanobana_engine.planner.stages import tiles_over
-from support.adapters import preset
+from support.adapters import PixelAdapter, preset
 from support.edits import mask_in
 
 BIG = preset(native=512, min_side=512, max_side=1024, multiple=16, latent_stride=8, grow_scale=1.0)
@@ -147,6 +147,17 @@ def test_e3_above_the_range_it_goes_from_layout_to_detail_in_tiles() -> None:
     assert [stage.name for stage in plan.stages] == ["layout", "rough", "detail"]
     assert plan.stages[0].width * plan.stages[0].height <= 1.3 * 512**2
     assert plan.stages[-1].width >= plan.size[0]
+
+
+@pytest.mark.parametrize(("strength", "made"), [(1.0, 28), (0.5, 14), (0.05, 3)])
+def test_e4_a_stage_makes_its_share_of_the_steps_once_and_three_at_least(strength: float, made: int) -> None:
+    many = preset(native=512, min_side=512, max_side=1024, multiple=16, steps={"best": 28})
+    edit = EditParams(box=Box(0, 0, 2600, 2600), quality="best", strength=strength)
+    plan = plan_edit(mask_in(2600, 2600, Box(400, 400, 2100, 2100)), edit, (2600, 2600), many)
+    assert [stage.steps for stage in plan.stages] == [made, 11, 11], "0.4 of 28, not of 0.4 of 28"
+    adapter = PixelAdapter(many)
+    for stage in plan.stages:
+        assert len(adapter.sigmas(stage.steps, stage.strength, (512, 512))) == stage.steps + 1
 
 
 @settings(max_examples=50, deadline=None)

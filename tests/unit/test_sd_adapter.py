@@ -125,7 +125,7 @@ def test_E4_four_channels_are_held_to_the_surroundings_as_by_diffusers(
     pipeline = made[0](4, prediction_type=prediction, timestep_spacing="leading")
     adapter = _adapter(pipeline, kind=made[1])
     request = _request(strength=strength)
-    runner, one = _started(adapter, request, steps=steps, guidance=guidance)
+    runner, one = _started(adapter, request, steps=round(steps * strength), guidance=guidance)
     if strength == 1.0:  # diffusers begins from noise alone, the adapter from noise over the prefill
         one.latents = Levels(pipeline.scheduler.config, "euler").pure(stage_noise(SEED, 0, SHAPE), one.sigmas[0])
     theirs = _theirs(
@@ -211,7 +211,7 @@ def test_a_preview_shows_the_colours_of_an_encoder_that_keeps_them() -> None:
 def test_E4_less_strength_begins_later_and_keeps_three_steps() -> None:
     for sampler in ("euler", "trailing", "dpm++", "lcm"):
         adapter = _adapter(sd_pipeline(4), sampler)
-        whole, part, least = (adapter.sigmas(8, strength, SIZE) for strength in (1.0, 0.5, 0.05))
+        whole, part, least = (adapter.sigmas(n, strength, SIZE) for n, strength in ((8, 1.0), (4, 0.5), (1, 0.05)))
         assert (len(whole), len(part), len(least)) == (9, 5, 4)
         assert whole[0] > part[0] > least[0] > 0.0 == least[-1]
         assert all(before > after for levels in (whole, part, least) for before, after in pairwise(levels))

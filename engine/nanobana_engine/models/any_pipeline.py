@@ -122,7 +122,8 @@ class AnyPipelineAdapter:
         return move.clean
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:  # noqa: ARG002 - the seam's
-        count = max(LEAST_STEPS, round(steps * strength))
+        """Each step's number: the levels are the pipeline's own business."""
+        count = max(LEAST_STEPS, steps)
         return [left * LEVEL for left in range(count, -1, -1)]
 
     def call_key(self, item: Item) -> tuple[object, ...]:

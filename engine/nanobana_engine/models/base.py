@@ -187,7 +187,12 @@ class ModelAdapter(Protocol):
         ...
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:
-        """Noise levels from the first to 0.0: steps + 1 values, the first lower for strength < 1; >= 3 steps (E4)."""
+        """Noise levels from the first to 0.0: steps + 1 values, four at least (E4).
+
+        Args:
+            steps: that are made. The planner has counted the strength in already.
+            strength: below 1 the levels are the end of a longer run and begin lower.
+        """
         ...
 
     def call_key(self, item: Item) -> tuple[object, ...]:

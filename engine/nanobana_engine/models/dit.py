@@ -128,8 +128,8 @@ class DitAdapter(FlowSteps, ABC):
         return float(low + (tokens - fewest) * (high - low) / (most - fewest))
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:
-        """The folder's own schedule, shifted for `size` where it says so; for strength < 1 its end, >= 3 steps."""
-        count = max(LEAST_STEPS, round(steps * strength))
+        """The folder's own schedule, shifted for `size` where it says so; for strength < 1 its end."""
+        count = max(LEAST_STEPS, steps)
         whole = max(count, round(count / max(strength, 0.01)))
         side = 2 * self.preset.latent_stride
         mu = self._shift((size[0] // side) * (size[1] // side), whole)

@@ -34,6 +34,7 @@ class Stage:
     """Parts that run, in this stage's pixels; one that covers everything, or overlapping tiles."""
     strength: float
     steps: int
+    """That are made: where the strength is lower, only the last ones of a whole run."""
 
 
 def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Quality, strength: float) -> list[Stage]:
@@ -44,7 +45,8 @@ def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Qu
         changed: the part of the context that may change (D > 0), in its own pixels: tiles elsewhere do not run.
         strength: the edit's own; holds for the first stage.
     """
-    steps = preset.steps.get(quality, 6)
+    whole = preset.steps.get(quality, 6)
+    steps = _real(whole, strength)
     width, height = size
     if preset.min_side <= min(size) and max(size) <= preset.max_side:
         width, height = (_multiple(side, preset.multiple, up=True) for side in size)
@@ -56,7 +58,7 @@ def plan_stages(size: tuple[int, int], changed: Box, preset: Preset, quality: Qu
     first = _scaled(size, min(layout, preset.max_side / max(size)), preset)
     stages = [Stage("layout", *first, (Box(0, 0, *first),), strength, steps)]
     for name, factor in _refinements(first, size, preset.growth):
-        stage = _refine(name, size, factor, changed, preset, quality, steps)
+        stage = _refine(name, size, factor, changed, preset, quality, whole)
         if stage is None:
             break
         if stage.width > stages[-1].width * 1.2 or stage.height > stages[-1].height * 1.2:
@@ -90,7 +92,7 @@ def _refine(
     changed: Box,
     preset: Preset,
     quality: Quality,
-    steps: int,
+    whole: int,
 ) -> Stage | None:
     """A refining stage at `factor` of the context's size, or at the largest scale that its tiles' number allows."""
     most = preset.most_tiles.get(quality, 0)
@@ -104,9 +106,14 @@ def _refine(
         )
         tiles = tuple(tile for tile in tiles_over(width, height, preset) if not tile.intersect(part).is_empty)
         if len(tiles) <= most:
-            return Stage(name, width, height, tiles, REFINE_STRENGTH, max(FEWEST_STEPS, round(steps * REFINE_STRENGTH)))
+            return Stage(name, width, height, tiles, REFINE_STRENGTH, _real(whole, REFINE_STRENGTH))
         factor *= 0.9
     return None
+
+
+def _real(whole: int, strength: float) -> int:
+    """Steps that are made of a whole run."""
+    return max(FEWEST_STEPS, round(whole * strength))
 
 
 def tiles_over(width: int, height: int, preset: Preset) -> list[Box]:

@@ -122,8 +122,8 @@ class NanoAdapter(FlowSteps):
         return patchify(to_model(planes(pixels)))[0]
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:  # noqa: ARG002 - the seam's
-        """Even steps from `strength` to 0, at least three."""
-        count = max(LEAST_STEPS, round(steps * strength))
+        """Even steps from `strength` to 0."""
+        count = max(LEAST_STEPS, steps)
         return [float(s) for s in np.linspace(strength, 0.0, count + 1)]
 
     def call_key(self, item: Item) -> tuple[object, ...]:

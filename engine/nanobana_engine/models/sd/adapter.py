@@ -259,8 +259,8 @@ class SdAdapter:
         return self._levels.step(move)
 
     def sigmas(self, steps: int, strength: float, size: tuple[int, int]) -> list[float]:  # noqa: ARG002 - the seam's
-        """The sampler's levels; for strength < 1 the end of a longer run, >= 3 steps."""
-        count = max(LEAST_STEPS, round(steps * strength))
+        """The sampler's levels; for strength < 1 the end of a longer run."""
+        count = max(LEAST_STEPS, steps)
         whole = min(max(count, round(count / max(strength, 0.01))), max(count, self._levels.most))
         return self._levels.sigmas(whole, whole - count)
 
