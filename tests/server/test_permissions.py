@@ -41,6 +41,8 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
         m.Restore(op=op, seq=0),
         m.VersionSet(op=op, version="v", name="First", seq=0),
         m.Cursor(x=1.0, y=1.0),
+        m.Chat(text="hello"),
+        m.Look(x0=0.0, y0=0.0, x1=9.0, y1=9.0),
         m.Stroke(id="s", kind="paint", points=[1.0, 1.0, 0.5]),
         m.Mask(tile=(0, 0), png=png(256, 256, "L", 255)),
         m.Prepare(box=BOX, png=png(8, 8, "L", 255)),

@@ -40,6 +40,19 @@ async def test_r6_cursors_and_presence_cross_servers(server: LiveServer, other: 
         assert (await ana.until(m.Left)).id == ben_joined.you.id
 
 
+async def test_r3_what_somebody_says_and_sees_crosses_servers_the_newest_in_place_of_the_older(
+    server: LiveServer, other: LiveServer
+) -> None:
+    links = await server.new_canvas()
+    async with member(links.comment) as (ana, joined), member(elsewhere(links.view, other)) as (ben, ben_joined):
+        await ana.until(m.Joined, lambda said: said.member.id == ben_joined.you.id)
+        await ana.send(m.Chat(text="he"), m.Chat(text="hello"), m.Look(x0=1.0, y0=2.0, x1=3.0, y1=4.0))
+        assert await ben.until(m.MemberChat) == m.MemberChat(member=joined.you.id, chat=m.Chat(text="hello"))
+        assert (await ben.until(m.MemberLook)).look == m.Look(x0=1.0, y0=2.0, x1=3.0, y1=4.0)
+        await ben.send(m.Chat(text="me too"))
+        assert (await ben.until(m.Problem)).code == "not_allowed"
+
+
 async def test_r3_a_newcomer_on_another_server_gets_the_masks_that_stand(server: LiveServer, other: LiveServer) -> None:
     links = await server.new_canvas()
     async with member(links.edit) as (ana, welcome):

@@ -14,7 +14,7 @@ def test_r7_a_message_that_the_table_does_not_name_may_be_sent_by_nobody() -> No
 
 
 def test_r7_a_viewer_may_look_and_point_and_nothing_else() -> None:
-    assert {kind for kind in OPS if may("viewer", kind)} == {m.Hello, m.Ping, m.Cursor, m.Diverged}
+    assert {kind for kind in OPS if may("viewer", kind)} == {m.Hello, m.Ping, m.Cursor, m.Look, m.Diverged}
 
 
 @pytest.mark.parametrize(

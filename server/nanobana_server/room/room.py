@@ -127,6 +127,10 @@ class Room:
         self._volatile.cursor(member.id, cursor)
         self.stir()
 
+    def show_word(self, member: m.Member, word: m.Chat | m.Look) -> None:
+        self._volatile.word(member.id, word)
+        self.stir()
+
     def show_stroke(self, member: m.Member, stroke: m.Stroke) -> None:
         self._volatile.stroke(member.id, stroke)
         self.stir()
@@ -205,7 +209,7 @@ class Room:
             case m.Cursors(rows=rows):
                 for member, x, y in rows:
                     self.board.cursor(member, x, y)
-            case m.MemberStroke() | m.ImportProgress():
+            case m.MemberStroke() | m.MemberChat() | m.MemberLook() | m.ImportProgress():
                 self.board.stroke(codec.encode(message))
             case m.MemberMask():
                 self.board.mask(message)

@@ -1,4 +1,4 @@
-"""Cursors, strokes and masks between two turns: merged, so that a turn carries each thing once (R3, R6)."""
+"""Cursors, words, strokes and masks between two turns: merged, so that a turn carries each thing once (R3, R6)."""
 
 import msgspec
 
@@ -24,10 +24,11 @@ class Volatile:
         self._cursors: dict[str, tuple[float | None, float | None]] = {}
         self._masks: dict[tuple[str, Tile | None], m.MemberMask] = {}
         self._strokes: list[m.MemberStroke] = []
+        self._words: dict[tuple[str, type[m.Chat | m.Look]], m.MemberChat | m.MemberLook] = {}
 
     @property
     def is_empty(self) -> bool:
-        return not (self._cursors or self._masks or self._strokes)
+        return not (self._cursors or self._masks or self._strokes or self._words)
 
     def cursor(self, member: str, cursor: m.Cursor) -> None:
         self._cursors[member] = (cursor.x, cursor.y)
@@ -48,8 +49,19 @@ class Volatile:
         if len(self._strokes) < MAX_STROKES or stroke.done:
             self._strokes.append(m.MemberStroke(member=member, stroke=stroke))
 
+    def word(self, member: str, word: m.Chat | m.Look) -> None:
+        """What a member says or sees now, in the place of what they said or saw before."""
+        said = (
+            m.MemberChat(member=member, chat=word)
+            if isinstance(word, m.Chat)
+            else m.MemberLook(member=member, look=word)
+        )
+        self._words[member, type(word)] = said
+
     def forget(self, member: str) -> None:
         self._cursors.pop(member, None)
+        for kind in (m.Chat, m.Look):
+            self._words.pop((member, kind), None)
         self._drop_masks(member)
 
     def take(self, board: Board) -> list[msgspec.Struct]:
@@ -58,8 +70,8 @@ class Volatile:
         Returns:
             The same as messages, for the other servers.
         """
-        strokes, masks, cursors = self._strokes, self._next_masks(), self._cursors
-        self._strokes, self._cursors = [], {}
+        strokes, masks, cursors = [*self._strokes, *self._words.values()], self._next_masks(), self._cursors
+        self._strokes, self._cursors, self._words = [], {}, {}
         for stroke in strokes:
             board.stroke(codec.encode(stroke))
         for mask in masks:

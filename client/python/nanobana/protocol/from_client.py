@@ -166,6 +166,21 @@ class Cursor(Wire, frozen=True, tag="cursor"):
     y: float | None = None
 
 
+class Chat(Wire, frozen=True, tag="chat"):
+    """Volatile, latest only: what I am saying at my cursor, as far as it is typed; empty: nothing more."""
+
+    text: Annotated[str, Meta(max_length=120)] = ""
+
+
+class Look(Wire, frozen=True, tag="look"):
+    """Volatile, latest only: the part of the canvas that I see, for those who follow me. Canvas pixels."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class Stroke(Wire, frozen=True, tag="stroke"):
     """Volatile: the newest points of a stroke in progress, so that others see it being drawn."""
 
@@ -251,6 +266,8 @@ ClientMessage = (
     | Restore
     | VersionSet
     | Cursor
+    | Chat
+    | Look
     | Stroke
     | Mask
     | Prepare

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
-from nanobana.protocol.from_client import MaskTile, Stroke
+from nanobana.protocol.from_client import Chat, Look, MaskTile, Stroke
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import BlobName, ModelFacts
 from nanobana.protocol.wire import PATCH_INLINE, Wire
@@ -112,6 +112,16 @@ class Cursors(Wire, frozen=True, tag="cursors"):
     rows: list[tuple[str, float | None, float | None]]
 
 
+class MemberChat(Wire, frozen=True, tag="member_chat"):
+    member: str
+    chat: Chat
+
+
+class MemberLook(Wire, frozen=True, tag="member_look"):
+    member: str
+    look: Look
+
+
 class MemberStroke(Wire, frozen=True, tag="member_stroke"):
     member: str
     stroke: Stroke
@@ -167,6 +177,8 @@ ServerMessage = (
     | Joined
     | Left
     | Cursors
+    | MemberChat
+    | MemberLook
     | MemberStroke
     | MemberMask
     | ImportProgress

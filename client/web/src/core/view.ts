@@ -52,6 +52,14 @@ export class View extends Emitter<{ change: View }> {
     return outward(a.x, a.y, b.x, b.y)
   }
 
+  /** The part of the canvas that is clear of panels: what one sees. */
+  seen(): Box {
+    const { top, right, bottom, left } = this.insets
+    const a = this.toCanvas({ x: left, y: top })
+    const b = this.toCanvas({ x: Math.max(left + 1, this.screenWidth - right), y: Math.max(top + 1, this.screenHeight - bottom) })
+    return [a.x, a.y, b.x, b.y]
+  }
+
   pan(dx: number, dy: number): void {
     this.x += dx
     this.y += dy

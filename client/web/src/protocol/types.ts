@@ -271,6 +271,33 @@ export interface Cursors {
   rows: ([string, number | null, number | null])[]
 }
 
+/** Volatile, latest only: what I am saying at my cursor, as far as it is typed; empty: nothing more. */
+export interface Chat {
+  t: "chat"
+  text?: string
+}
+
+export interface MemberChat {
+  t: "member_chat"
+  member: string
+  chat: Chat
+}
+
+/** Volatile, latest only: the part of the canvas that I see, for those who follow me. Canvas pixels. */
+export interface Look {
+  t: "look"
+  x0: number
+  y0: number
+  x1: number
+  y1: number
+}
+
+export interface MemberLook {
+  t: "member_look"
+  member: string
+  look: Look
+}
+
 /** Volatile: the newest points of a stroke in progress, so that others see it being drawn. */
 export interface Stroke {
   t: "stroke"
@@ -598,6 +625,8 @@ export type ClientMessage =
   | Restore
   | VersionSet
   | Cursor
+  | Chat
+  | Look
   | Stroke
   | Mask
   | Prepare
@@ -633,6 +662,8 @@ export type ServerMessage =
   | Joined
   | Left
   | Cursors
+  | MemberChat
+  | MemberLook
   | MemberStroke
   | MemberMask
   | ImportProgress

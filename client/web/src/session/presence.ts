@@ -1,5 +1,5 @@
 // The others in the room: members, cursors that glide, strokes and masks in progress.
-import { TILE, type Cursors, type Member, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
+import { TILE, type Box, type Cursors, type Member, type MemberLook, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
 import { Emitter } from '../core/emitter'
 import type { Overlay } from '../core/overlay'
 import { decodeGray } from '../core/png'
@@ -11,13 +11,18 @@ export interface GlidingCursor {
   y: number
   toX: number
   toY: number
-  seen: number
+  /** What they are saying at it. */
+  chat: string
+  /** Hides it when it rests. */
+  idle: ReturnType<typeof setTimeout>
 }
 
 interface Events {
   members: Member[]
   cursors: null
   redraw: null
+  /** Somebody sees another part of the canvas. */
+  look: Member
   said: string
 }
 
@@ -27,6 +32,7 @@ export class Presence extends Emitter<Events> {
   readonly members = new Map<string, Member>()
   readonly cursors = new Map<string, GlidingCursor>()
   you: Member | null = null
+  readonly #looks = new Map<string, Box>()
   #decoded: Promise<void> = Promise.resolve()
   #waiting = 0
 
@@ -38,7 +44,7 @@ export class Presence extends Emitter<Events> {
     this.you = you
     for (const id of this.members.keys()) this.overlay.forgetMember(id)
     this.members.clear()
-    this.cursors.clear()
+    for (const id of this.cursors.keys()) this.#hide(id)
     for (const member of [...members, you]) this.members.set(member.id, member)
     this.emit('members', this.people())
   }
@@ -66,6 +72,12 @@ export class Presence extends Emitter<Events> {
       case 'cursors':
         this.#cursors(message)
         break
+      case 'member_chat':
+        this.#chat(message.member, message.chat.text ?? '')
+        break
+      case 'member_look':
+        this.#look(message)
+        break
       case 'member_stroke':
         this.#stroke(message)
         break
@@ -77,7 +89,7 @@ export class Presence extends Emitter<Events> {
   }
 
   /** Moves every cursor towards where it was last seen; true while any is still moving. */
-  glide(now: number): boolean {
+  glide(): boolean {
     let moving = false
     for (const cursor of this.cursors.values()) {
       const dx = cursor.toX - cursor.x
@@ -85,10 +97,6 @@ export class Presence extends Emitter<Events> {
       if (Math.abs(dx) + Math.abs(dy) > 0.2) {
         cursor.x += dx * 0.35
         cursor.y += dy * 0.35
-        moving = true
-      }
-      if (now - cursor.seen > IDLE_MS) {
-        this.cursors.delete(cursor.id)
         moving = true
       }
     }
@@ -99,7 +107,8 @@ export class Presence extends Emitter<Events> {
   #left(id: string): void {
     const member = this.members.get(id)
     this.members.delete(id)
-    this.cursors.delete(id)
+    this.#looks.delete(id)
+    this.#hide(id)
     this.overlay.forgetMember(id)
     if (member !== undefined && ![...this.members.values()].some((other) => other.user === member.user)) this.emit('said', `${member.name} left`)
     this.emit('members', this.people())
@@ -112,15 +121,45 @@ export class Presence extends Emitter<Events> {
       const member = this.members.get(id)
       if (member === undefined || id === this.you?.id) continue
       if (x === null || y === null) {
-        this.cursors.delete(id)
+        this.#hide(id)
         continue
       }
       const known = this.cursors.get(id)
-      const now = performance.now()
-      if (known === undefined) this.cursors.set(id, { id, member, x, y, toX: x, toY: y, seen: now })
-      else Object.assign(known, { toX: x, toY: y, seen: now, member })
+      clearTimeout(known?.idle)
+      const idle = setTimeout(() => this.#hide(id), IDLE_MS)
+      if (known === undefined) this.cursors.set(id, { id, member, x, y, toX: x, toY: y, chat: '', idle })
+      else Object.assign(known, { toX: x, toY: y, member, idle })
     }
     this.emit('cursors', null)
+  }
+
+  #hide(id: string): void {
+    clearTimeout(this.cursors.get(id)?.idle)
+    if (this.cursors.delete(id)) this.emit('cursors', null)
+  }
+
+  /** Words need a cursor to stand at; whoever types does not rest. */
+  #chat(id: string, chat: string): void {
+    const cursor = this.cursors.get(id)
+    if (cursor === undefined) return
+    if (chat !== '' && cursor.chat === '') this.emit('said', `${cursor.member.name} says something at their cursor`)
+    cursor.chat = chat
+    clearTimeout(cursor.idle)
+    cursor.idle = setTimeout(() => this.#hide(id), IDLE_MS)
+    this.emit('cursors', null)
+  }
+
+  #look({ member: id, look }: MemberLook): void {
+    const member = this.members.get(id)
+    if (member === undefined || id === this.you?.id) return
+    this.#looks.delete(id)
+    this.#looks.set(id, [look.x0, look.y0, look.x1, look.y1])
+    this.emit('look', member)
+  }
+
+  /** What a person sees, where they said so: of several tabs the newest. */
+  lookOf(user: string): Box | undefined {
+    return [...this.#looks].findLast(([id]) => this.members.get(id)?.user === user)?.[1]
   }
 
   #stroke({ member, stroke }: MemberStroke): void {

@@ -23,6 +23,7 @@ import { Sender } from '../net/sender'
 import { receive } from './arrivals'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
+import { Following } from './following'
 import { Imports, placeFor } from './imports'
 import { Live } from './live'
 import { LookBack } from './lookback'
@@ -72,6 +73,7 @@ export class Session extends Emitter<Events> {
   readonly steps: Steps
   readonly threads: Threads
   readonly lookback: LookBack
+  readonly following: Following
   role: Role | null = null
   access = ''
   engines = 0
@@ -112,6 +114,7 @@ export class Session extends Emitter<Events> {
       position: () => (this.document.position[0] === 0 ? null : this.document.position),
     })
     this.sender = new Sender(outbox, this.connection, (bytes) => putBlob(id, bytes))
+    this.following = new Following(this.view, this.presence)
     this.threads = new Threads(id, this.sender)
     this.edits = new Edits(this.document, this.mask, this.copier, this.results, this.sender, () => this.presence.you)
     this.live = new Live(this.document, this.mask, this.edits, {
@@ -132,7 +135,7 @@ export class Session extends Emitter<Events> {
       picture: this.picture,
       overlay: this.overlay,
       marches: () => (!this.mask.isEmpty && this.overlay.maskVisible) || this.overlay.frames.some((frame) => frame.dashed),
-      glide: (now) => this.presence.glide(now),
+      glide: () => this.presence.glide(),
       tick: (now) => this.showing.tick(now),
       drawn: () => this.emit('frame', null),
     })
@@ -225,6 +228,19 @@ export class Session extends Emitter<Events> {
     this.acted('mask')
   }
 
+  /** What I say at my cursor, as far as it is typed; '' ends it. */
+  say(words: string): void {
+    this.showing.say(words)
+    this.loop.wake()
+  }
+
+  /** Says what I see, unless it is what somebody shows me whom I follow, or there is nobody to say it to. */
+  #look(): void {
+    if (this.following.whom !== null || this.presence.people().length < 2) return
+    this.showing.looks(() => this.view.seen())
+    this.loop.wake()
+  }
+
   cursor(at: Point | null): void {
     this.showing.cursor(at)
     this.loop.wake()
@@ -260,6 +276,7 @@ export class Session extends Emitter<Events> {
     const picture = (): void => this.loop.dirty('picture')
     const overlay = (): void => this.loop.dirty('overlay')
     this.view.on('change', () => {
+      this.#look()
       picture()
       overlay()
     })
@@ -274,6 +291,7 @@ export class Session extends Emitter<Events> {
       this.emit('state', null)
     })
     this.presence.on('redraw', overlay)
+    this.presence.on('members', () => this.#look())
     this.presence.on('cursors', () => this.loop.wake())
     this.presence.on('said', (text) => this.emit('said', text))
     this.tools.on('redraw', (what) => this.loop.dirty(what))

@@ -15,6 +15,8 @@ export interface Debug {
   readonly role: string | null
   readonly members: unknown
   readonly cursors: unknown
+  /** User ID of the person whom this page follows. */
+  readonly following: string | null
   readonly access: string
   /** Every visible tile is on the screen at its newest name. */
   readonly complete: boolean
@@ -38,6 +40,8 @@ export interface Debug {
   readonly frames: number
   readonly timeOrigin: number
   readonly view: unknown
+  /** The part of the canvas that is clear of panels. */
+  readonly seen: unknown
   /** Page coordinates of a canvas point. */
   toPage(x: number, y: number): { x: number; y: number }
   tilesOf: typeof tilesOf
@@ -84,6 +88,9 @@ export function install(state: CanvasState): void {
     },
     get cursors() {
       return [...session.presence.cursors.values()].map(({ id, member, x, y, toX, toY }) => ({ id, name: member.name, x, y, toX, toY }))
+    },
+    get following() {
+      return session.following.whom?.user ?? null
     },
     get access() {
       return session.access
@@ -136,6 +143,9 @@ export function install(state: CanvasState): void {
     get view() {
       const { scale, x, y } = session.view
       return { scale, x, y }
+    },
+    get seen() {
+      return session.view.seen()
     },
     toPage: (x, y) => session.view.toScreen({ x, y }),
     tilesOf,

@@ -31,6 +31,12 @@ export class CanvasState {
   /** The field for one's name is open. */
   naming = $state(false)
   comparing = $state(false)
+  /** Whom this page follows. */
+  followed = $state.raw<Member | null>(null)
+  /** Something is being said at the cursor. */
+  chatting = $state(false)
+  /** Other people's cursors are not shown. */
+  alone = $state(false)
   /** A click on the canvas pins a comment. */
   commenting = $state(false)
   /** Where a comment is being written that is not said yet. */
@@ -82,6 +88,7 @@ export class CanvasState {
       imports.on('failed', (text) => this.toasts.show(text, 'error')),
       view.on('change', () => this.#view++),
       mask.on('change', () => this.#mask++),
+      session.following.on('change', (member) => this.#follows(member)),
       session.threads.on('change', () => this.#threads++),
       session.threads.on('failed', (text) => this.toasts.show(text, 'error')),
       doc.on('reset', () => this.#reset()),
@@ -176,8 +183,10 @@ export class CanvasState {
   get cursors() {
     void this.#cursors
     void this.#view
+    if (this.alone) return []
     return [...this.session.presence.cursors.values()].map((cursor) => ({
       id: cursor.id,
+      chat: cursor.chat,
       name: cursor.member.name,
       color: cursor.member.color,
       at: this.session.view.toScreen(cursor),
@@ -209,6 +218,21 @@ export class CanvasState {
 
   get retryIn(): number {
     return this.connection.kind === 'waiting' ? Math.max(0, Math.ceil((this.connection.until - this.#now) / 1000)) : 0
+  }
+
+  #follows(member: Member | null): void {
+    if (member?.user !== this.followed?.user) this.said = member === null ? 'Following ended' : `Following ${member.name}`
+    this.followed = member
+  }
+
+  /** Opens the field for words at the cursor. */
+  chat(): void {
+    if (this.maySay && this.session.hasSize) this.chatting = true
+  }
+
+  toggleCursors(): void {
+    this.alone = !this.alone
+    this.toasts.show(this.alone ? 'The others’ cursors are hidden. Shift+C shows them again.' : 'The others’ cursors are shown.')
   }
 
   /** Begins to pin a comment: the next click on the canvas says where. */

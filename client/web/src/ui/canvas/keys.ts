@@ -70,6 +70,8 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['Shift+2'], shown: ['Shift', '2'], what: 'Fit the mask', group: 'View', run: commands.fitSelection },
     { keys: ['$mod+='], shown: ['Ctrl', '+'], what: 'Zoom in', group: 'View', run: () => view.zoomAt(view.centre(), 1.25) },
     { keys: ['$mod+-'], shown: ['Ctrl', '−'], what: 'Zoom out', group: 'View', run: () => view.zoomAt(view.centre(), 0.8) },
+    { keys: ['/'], shown: ['/'], what: 'Say something at the cursor', group: 'Together', run: () => state.chat() },
+    { keys: ['Shift+C'], shown: ['Shift', 'C'], what: 'Show or hide the others’ cursors', group: 'Together', run: () => state.toggleCursors() },
     { keys: ['c'], shown: ['C'], what: 'Pin a comment', group: 'Together', run: () => state.comment() },
     { keys: ['$mod+z'], shown: ['Ctrl', 'Z'], what: 'Undo my last change', group: 'Edit', run: () => session.undo() },
     { keys: ['$mod+Shift+Z', '$mod+y'], shown: ['Ctrl', 'Shift', 'Z'], what: 'Redo', group: 'Edit', run: () => session.redo() },
@@ -159,6 +161,7 @@ function cancelNewest({ session: { edits } }: CanvasState): void {
 function discardOrClear(state: CanvasState): void {
   const { session } = state
   if (session.tools.drawing) return session.tools.abort()
+  if (state.followed !== null) return session.following.toggle(null)
   if (state.commenting || state.draft !== null || state.openThread !== null) return state.showThread(null)
   if (state.lookingBack !== null) return state.lookBack(null)
   if (state.looking !== null) return session.lookback.leave()
