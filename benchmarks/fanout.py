@@ -45,13 +45,13 @@ FREE = (1e9, 1e9)
 
 def serve(redis_url: str) -> None:
     """The server of this checkout with free allowances; prints its port."""
+    from nanobana.logs import configure
     from nanobana_server.api.serving import DrainingServer, config_of, listen
     from nanobana_server.app import create_app
-    from nanobana_server.logs import configure
     from nanobana_server.room.limits import Allowance
     from nanobana_server.settings import Settings
 
-    configure("warning", as_json=False)
+    configure("server", "warning", as_json=False)
     allowance = Allowance(ops=FREE, volatile=FREE, bytes=FREE, bad=FREE, refused=FREE)
     seats = {"room_members": 5000, "room_watchers": 5000}
     settings = Settings(redis_url=redis_url, port=0, tickets_per_minute=100_000, **seats)

@@ -1,18 +1,21 @@
 """How long a newcomer waits: a 4096 x 4096 canvas with a grainy photograph in a 1280 x 800 window.
 
-    python benchmarks/join.py [--rounds 3] [--ops 10000]
+    python benchmarks/join.py [--rounds 3] [--ops 10000] [--people 200]
 
 `viewport_4k_ms`: navigation to every visible tile drawn, the worse of fit zoom and 100 %; `full_4k_ms`: until
 all tiles are fetched and decoded; `history_ratio`: the viewport after `--ops` ops over that after 10 (C8), all of them
-on the same ten spots: the same tiles are there to be seen, and only the history is longer.
+on the same ten spots: the same tiles are there to be seen, and only the history is longer. `crowd_s`: so many people
+come at the same moment, until the last of them has every tile that their window shows (crowd.py).
 """
 
 import argparse
 import asyncio
+import os
 
 import numpy as np
 from anyio.from_thread import start_blocking_portal
 from browsers import WAIT_MS, browsers
+from crowd import come_together
 from harness import median, product, report
 from pictures import grainy_photo, jpeg
 from playwright.sync_api import Browser
@@ -100,7 +103,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ops", type=int, default=10_000)
+    parser.add_argument("--people", type=int, default=200)
     options = parser.parse_args()
+    os.environ["NANOBANA_ROOM_MEMBERS"] = str(options.people + 8)
     with product() as origin, start_blocking_portal() as portal, browsers(1) as (browser,):
         link = portal.call(prepare, origin)
         portal.call(paint, link, 10)
@@ -112,6 +117,7 @@ def main() -> None:
         visit(browser, link)
         old = viewport_ms(browser, link, options.rounds)
         print(f"after {options.ops} ops: {old}", flush=True)
+        crowd = portal.call(come_together, link, options.people)
     report(
         viewport_4k_ms=round(max(young.values())),
         viewport_fit_ms=round(young["fit"]),
@@ -120,6 +126,7 @@ def main() -> None:
         full_4k_ms=round(full),
         history_ratio=round(max(old[zoom] / young[zoom] for zoom in young), 2),
         ops=options.ops,
+        **crowd,
     )
 
 

@@ -13,7 +13,7 @@ from nanobana.protocol.messages import Edit
 from nanobana.protocol.parameters import EditParams
 from nanobana_engine.worker.intake import Intake
 from nanobana_server import jobs
-from nanobana_server.jobs import sweeper
+from nanobana_server.jobs import sweeper, upkeep
 from nanobana_server.jobs.results import stage
 from nanobana_server.store import Store
 from nanobana_server.store.types import LayerGone
@@ -128,11 +128,11 @@ async def test_j1_batch_edits_have_a_stream_of_their_own_and_wait_behind_live_on
     assert numbers(await jobs.queue_places(store)) == {live: 1, patient: 2}
 
 
-async def test_j1_the_index_of_outboxes_is_repaired_by_a_scan(store: Store, easel: Easel) -> None:
+async def test_j1_the_index_of_outboxes_is_repaired_by_upkeep(store: Store, easel: Easel) -> None:
     await queued(easel)
     index = canvas_index(shard_of(easel.id))
     await store.client.call("SREM", index, easel.id)
-    await sweeper.tidy(store)
+    await upkeep.look_after(store, easel.id)
     assert await store.client.call("SISMEMBER", index, easel.id)
 
 

@@ -100,6 +100,8 @@ async def flight(store: Store, canvas: Links, tmp_path: Path) -> Path:
             await ana.refused(m.LayerDelete(op=ana.op(), layer="none"))
             await ana.do(m.Undo(op=ana.op()))
             await ana.do(m.Redo(op=ana.op()))
+            await ana.do(m.CommentAdd(op=ana.op(), thread="t", text="more red?", x=5.0, y=5.0))
+            await ana.do(m.VersionSet(op=ana.op(), version="v", name="before lunch", seq=2))
 
         await recorded(store, canvas.edit.canvas, path, work)
     return path
@@ -109,7 +111,7 @@ async def test_c11_a_recording_replays_to_the_same_canvas_with_what_was_undone_b
     flight: Path, elsewhere: PrivateValkey, store: Store, canvas: Links
 ) -> None:
     report = await replayed(elsewhere, flight)
-    assert (report.ops, report.changes, report.refused, report.difference, report.is_whole) == (4, 0, 1, "", True)
+    assert (report.ops, report.changes, report.refused, report.difference, report.is_whole) == (6, 0, 1, "", True)
     assert report.seq == (await store.position(canvas.edit.canvas)).seq
 
 

@@ -20,9 +20,6 @@ from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, JobWrite, LayerGone, job_client
 
 EVERY_S = 1.0
-TIDY_EVERY_S = 60.0
-"""How often all canvases are looked through."""
-
 UNSENT_MS = 1_000
 """An unsent job is left to the server that made it for so long."""
 
@@ -74,14 +71,10 @@ class Unserved:
 
 async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
     """Sweep for ever; of several servers one has the turn at a time."""
-    tidied = -TIDY_EVERY_S
     unserved = Unserved()
     while True:
         try:
             if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
-                if time.monotonic() - tidied >= TIDY_EVERY_S:
-                    await tidy(store)
-                    tidied = time.monotonic()
                 unserved.see(await look(store))
                 await sweep(store, unserved)
         except (NanobanaError, msgspec.MsgspecError) as error:
@@ -116,13 +109,6 @@ async def sweep_canvas(store: Store, canvas: str, unserved: Unserved | None = No
                 await withdraw(store, kept.spec, entry.decode())
             continue
         await _sweep_job(store, canvas, kept, entry.decode(), now_ms)
-
-
-async def tidy(store: Store) -> None:
-    """Look through all canvases: put those with a non-empty outbox on the index."""
-    for canvas in await store.canvases():
-        if await store.client.call("EXISTS", CanvasKeys(canvas).open_jobs):
-            await store.client.call("SADD", canvas_index(shard_of(canvas)), canvas)
 
 
 async def _sweep_job(store: Store, canvas: str, kept: Kept, entry: str, now_ms: int) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Change, OpId
+from nanobana.protocol.canvas import Change, OpId, Thread
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.replica import Replica
 from nanobana_server.recorder.flight import Begin, Blob, End, Entry, frames
@@ -16,7 +16,7 @@ from nanobana_server.room.ops import author_of, done
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store
 from nanobana_server.store.contents import put_values
-from nanobana_server.store.types import Commit, JobWrite, TileWrite
+from nanobana_server.store.types import Commit, JobWrite, ThreadWrite, TileWrite
 
 _change = msgspec.msgpack.Decoder(Change)
 
@@ -145,9 +145,16 @@ class Replaying:
             layers=then.layers,
             canvas=then.canvas,
             job=None if then.job is None else JobWrite(job=then.job, expect=states),
+            thread=None if then.thread is None else await self._thread(then.thread),
             undoes=then.undoes,
+            restores=then.restores,
+            version=then.version,
             over_budget=True,
         )
+
+    async def _thread(self, after: Thread) -> ThreadWrite:
+        before = await self._store.client.call("HGET", self._keys.comments, after.id)
+        return ThreadWrite(before=before or b"", after=after)
 
 
 def _op_of(asked: Asked) -> m.Op:
@@ -165,14 +172,16 @@ def _seeded(op: m.Op, then: Change) -> m.Op:
 
 def _compared(change: Change) -> dict[str, Any]:
     """What must be the same: everything but the clock's part, and how full things are."""
-    facts: dict[str, Any] = msgspec.to_builtins(change)
-    for name in ("time_ms", "epoch"):
-        facts.pop(name)
-    if facts.get("job"):
-        facts["job"].pop("created_ms", None)
-    if facts.get("canvas"):
-        facts["canvas"].pop("used_bytes", None)
+    facts = _timeless(msgspec.to_builtins(change))
+    assert isinstance(facts, dict)
     return facts
+
+
+def _timeless(value: object) -> object:
+    if isinstance(value, dict):
+        kept = {key: each for key, each in value.items() if key not in ("epoch", "used_bytes")}
+        return {key: _timeless(each) for key, each in kept.items() if not key.endswith("_ms")}
+    return [_timeless(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _told(then: Change, now: Change | None) -> str:

@@ -9,8 +9,8 @@ from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import NotFound
 from nanobana.raster.codec import blob_name, decode_tile
 from nanobana.raster.pixels import Rgba
-from nanobana_server.store.base import Base
 from nanobana_server.store.pool import Pool
+from nanobana_server.store.stirred import Stirred
 
 CACHED_TILES = 256
 """64 MiB of pixels: the tiles that people draw on now."""
@@ -51,7 +51,7 @@ class TileCache:
             self._tiles.popitem(last=False)
 
 
-class Blobs(Base):
+class Blobs(Stirred):
     """The part of the store that keeps bytes."""
 
     def __init__(self, client: Client, pool: Pool) -> None:
@@ -60,6 +60,7 @@ class Blobs(Base):
 
     async def put_blobs(self, canvas: str, data: Sequence[bytes], *, over_budget: bool = False) -> list[str]:
         """Store bytes by content name; idempotent. Raises StorageFull, NotFound ``no_canvas``."""
+        await self.stir(canvas)
         names = None
         if sum(map(len, data)) > HASHED_HERE:
             names = await self.pool.run(_names, data)

@@ -105,6 +105,7 @@ class Canvases(Base):
         if self.cellar is not None:
             await self.cellar.forget(canvas)
         await self.client.call("SREM", names.CANVASES, canvas)
+        await self.client.call("ZREM", names.UPKEEP, canvas)
         await self.client.call("SREM", names.canvas_index(names.shard_of(canvas)), canvas)
 
 

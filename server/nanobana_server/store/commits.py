@@ -5,9 +5,9 @@ from typing import Any
 from nanobana.keyspace.blobs import full
 from nanobana.keyspace.snapshot import tile_ref
 from nanobana.protocol.errors import Conflict, NotFound
-from nanobana_server.store.base import Base
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.request import commit_request
+from nanobana_server.store.stirred import Stirred
 from nanobana_server.store.types import (
     Commit,
     Committed,
@@ -19,7 +19,7 @@ from nanobana_server.store.types import (
 )
 
 
-class Commits(Base):
+class Commits(Stirred):
     """The part of the store that changes canvases."""
 
     async def commit(self, canvas: str, commit: Commit) -> Committed:
@@ -36,6 +36,7 @@ class Commits(Base):
             LayerGone, LayerLocked, NotFound: ``layer_gone``, ``layer_locked``, ``missing_blob``, ``no_canvas``.
             StorageFull: the budget is used up.
         """
+        await self.stir(canvas)
         keys, args = commit_request(canvas, commit)
         reply = await self.client.run("commit", keys, args)
         outcome = reply[0].decode()

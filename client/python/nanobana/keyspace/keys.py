@@ -8,6 +8,9 @@ PREFIX = "nb"
 SECRET = f"{PREFIX}:secret"
 """String: key that signs access tokens, drawn by the first server; 32 random bytes."""
 
+UPKEEP = f"{PREFIX}:upkeep:due"
+"""Sorted set: canvas ID → when it must be looked after, ms by the store's clock; negative: as soon as may be (C8)."""
+
 CANVASES = f"{PREFIX}:canvases"
 """Set of all canvas IDs, for sweeps; a canvas is added before its keys are written."""
 

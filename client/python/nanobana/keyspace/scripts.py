@@ -33,6 +33,7 @@ NAMES = (
     "restore",
     "revoke_link",
     "set_verdict",
+    "settle",
     "spend",
     "storage",
     "sweep_blobs",

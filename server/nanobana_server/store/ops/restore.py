@@ -34,9 +34,11 @@ async def restore(store: Store, canvas: str, user: str, message: Restore) -> Com
         NotFound: ``no_moment``; ``missing_blob`` where pixels of that time are lost.
         BadInput: ``nothing_changed``; ``outside`` for a region that misses the canvas.
     """
-    past = await store.canvas_at(canvas, message.seq)
+    past: Manifest | None = None
 
     async def attempt() -> Committed:
+        nonlocal past
+        past = past or await store.canvas_at(canvas, message.seq)
         now = await _now(store, canvas)
         if message.box is None:
             commit = _whole(message, user, now, past)
