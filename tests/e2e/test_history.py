@@ -18,8 +18,9 @@ def test_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_come_back(in
     ben.tap("tab-history")
     ben.tap("tab-past")
     assert "As it came" in ben.see("version").inner_text()
+    seq = ana.seq
     ana.press("p").drag((120, 120), (400, 300), (500, 120))
-    ana.wait("nb.unsaved === 0")
+    ana.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete")
     painted = ana.tiles()
     ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
     assert "Ana" in ben.see("moment").inner_text()
@@ -58,8 +59,9 @@ def test_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invite: Invite)
     ana.tap("look-moment")
     ana.see("looking-bar")
     looked = ana.nb("looking")
+    seq = ben.seq
     ben.press("p").drag((120, 120), (400, 300))
-    ben.wait("nb.unsaved === 0")
+    ben.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete")
     ana.wait(f"nb.position[1] >= {ben.seq}")
     assert ana.nb("looking") == looked
     ana.press("p").drag((200, 200), (300, 300))
