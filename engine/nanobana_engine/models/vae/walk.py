@@ -23,8 +23,9 @@ from nanobana_engine.models.vae.parts import Part
 class Passed:
     """What a pass over a whole picture found, in the order in which the network runs."""
 
-    norms: tuple[tuple[Tensor, Tensor], ...]
-    """Mean and one over the deviation of each group normalisation, [groups] in float32."""
+    norms: tuple[tuple[Tensor, Tensor, Tensor], ...]
+    """Of each group normalisation, in float32: mean and one over the deviation, [groups], and how varied each block of
+    the plane is, [groups, GRID, GRID] around 1."""
     attended: tuple[tuple[Tensor, Tensor], ...]
     """Keys and values of each attention, [1, heads, cells, width]."""
     entered: Tensor | None = None
@@ -34,20 +35,23 @@ class Passed:
 
     @property
     def nbytes(self) -> int:
-        tensors = [each for pair in (*self.norms, *self.attended) for each in pair]
+        tensors = [each for several in (*self.norms, *self.attended) for each in several]
         return sum(each.nbytes for each in (tensors if self.entered is None else [*tensors, self.entered]))
 
     def cpu(self) -> Passed:
-        pairs = [tuple((one.cpu(), other.cpu()) for one, other in each) for each in (self.norms, self.attended)]
-        return Passed(pairs[0], pairs[1], None if self.entered is None else self.entered.cpu(), self.drift)
+        norms = tuple((mean.cpu(), steepness.cpu(), varied.cpu()) for mean, steepness, varied in self.norms)
+        attended = tuple((keys.cpu(), values.cpu()) for keys, values in self.attended)
+        return Passed(norms, attended, None if self.entered is None else self.entered.cpu(), self.drift)
 
 
 class Unlike(Exception):
-    """A part is too unlike what the statistics were taken of: they would be others with it."""
+    """A part is too unlike what stood there when the statistics were taken: they would be others with it."""
 
 
 MOST_DRIFT = 0.25
-"""Of any variance of the whole, that a part may add to it by being more varied than what stood there."""
+"""Of the variances that a layer normalises with, on average, that a part may change by what is new in it."""
+GRID, SAMPLED = 8, 64
+"""Blocks along a side of a plane whose variance is recorded, and pixels along it that are looked at for that."""
 
 
 class Walk:
@@ -66,11 +70,11 @@ class Walk:
         self._replayed = passed
         self._own = own
         self._check = check
-        self._norms: list[tuple[Tensor, Tensor]] = []
+        self._norms: list[tuple[Tensor, Tensor, Tensor]] = []
         self._attended: list[tuple[Tensor, Tensor]] = []
         self._drifted = 0.0 if passed is None else passed.drift
         self._drift = 0.0
-        """By how much the part would raise the variances that it is normalised with, at the most (1.0: double one)."""
+        """By how much the part would change the variances of a layer, on average; of the worst layer."""
 
     def passed(self, entered: Tensor | None = None) -> Passed:
         """What was recorded; after a part, the earlier pass with what is new in it."""
@@ -98,13 +102,15 @@ class Walk:
             out, mean, steepness = torch.native_group_norm(
                 x.contiguous(), module.weight, module.bias, 1, x.shape[1], x[0, 0].numel(), groups, module.eps
             )
-            self._norms.append((mean[0].float(), steepness[0].float()))
+            mean, steepness = mean[0].float(), steepness[0].float()
+            self._norms.append((mean, steepness, _varied(x, mean, steepness)))
             return out
-        mean, steepness = (each.to(x.device) for each in self._replayed.norms[len(self._norms)])
-        self._norms.append((mean, steepness))
+        mean, steepness, before = (each.to(x.device) for each in self._replayed.norms[len(self._norms)])
+        self._norms.append((mean, steepness, before))
         variance, middle = torch.var_mean(x.reshape(groups, -1).float(), 1)
         varied = (variance + (middle - mean).square()) * steepness.square()
-        self._drift = max(self._drift, part.share * (float(varied.max()) - 1.0))
+        changed = varied - before[(slice(None), *_blocks(part))].mean(dim=(1, 2))
+        self._drift = max(self._drift, part.share * float(changed.abs().mean()))
         if self._drifted + self._drift > MOST_DRIFT:
             raise Unlike
         scale = steepness.repeat_interleave(each) * module.weight.float()
@@ -145,6 +151,22 @@ class Walk:
                 x = self.attend(attention, x, part)
             x = self.resnet(resnet, x, part)
         return x
+
+
+def _varied(x: Tensor, mean: Tensor, steepness: Tensor) -> Tensor:
+    """How varied the blocks of a plane are, [groups, GRID, GRID]: on average 1."""
+    thinned = x[0, :, :: max(1, x.shape[2] // SAMPLED), :: max(1, x.shape[3] // SAMPLED)].float()
+    apart = (thinned.unflatten(0, (len(mean), -1)) - mean[:, None, None, None]) * steepness[:, None, None, None]
+    return F.adaptive_avg_pool2d(apart.square().mean(dim=1), GRID)
+
+
+def _blocks(part: Part) -> tuple[slice, slice]:
+    """Rows and columns of the blocks that a part touches."""
+    box, (width, height) = part.box, part.size
+    return (
+        slice(box.y0 * GRID // height, -(-box.y1 * GRID // height)),
+        slice(box.x0 * GRID // width, -(-box.x1 * GRID // width)),
+    )
 
 
 def _framed(x: Tensor, part: Part, frame: tuple[int, int, int, int]) -> Tensor:
