@@ -7,8 +7,10 @@ from nanobana.protocol import PROTOCOL_VERSION
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Change, OpId, Position
 from nanobana_server.room.refusals import Refusals
+from nanobana_server.store import open_store
 from support.live_server import Links, LiveServer
 from support.members import RawMember, member, socket_of, ticket_of
+from support.valkey import PrivateValkey
 
 
 def add_layer(who: RawMember, layer: str) -> m.LayerAdd:
@@ -74,6 +76,23 @@ async def test_c4_a_position_that_the_log_does_not_have_gets_a_manifest(canvas: 
     }[wrong]
     async with member(canvas.edit, position=position) as (_, welcome):
         assert welcome.manifest is not None
+
+
+async def test_r5_who_was_away_longer_than_the_log_reaches_gets_names_and_its_unsent_work_still_counts(
+    canvas: Links, valkey: PrivateValkey
+) -> None:
+    async with member(canvas.edit) as (ana, _):
+        await ana.do(add_layer(ana, "sky"))
+        seen = await a_change(ana)
+        for name in ("sea", "sun"):
+            await ana.do(add_layer(ana, name))
+    store = await open_store(valkey.url)
+    assert await store.archive_log(canvas.edit.canvas, kept_ms=-1, chapter=2) == 1
+    await store.aclose()
+    async with member(canvas.edit, position=Position(seen.epoch, seen.seq, seen.op)) as (ben, welcome):
+        assert welcome.manifest is not None
+        assert [layer.id for layer in welcome.manifest.layers] == ["sky", "sea", "sun"]
+        await ben.do(m.LayerSet(op=ben.op(), layer="sky", name="Heaven"))
 
 
 async def test_r6_members_see_each_others_cursors_strokes_and_masks(canvas: Links) -> None:

@@ -34,6 +34,16 @@ test('what is no longer wanted is given up', async () => {
   expect(store.get('a')).toBeUndefined()
 })
 
+test('R5 after a whole manifest only tiles whose names differ are fetched', async () => {
+  const fetcher = vi.fn(async () => bitmap())
+  const store = new TileStore({ fetcher })
+  store.want([{ url: 'sea-1', priority: 1 }, { url: 'sky-1', priority: 2 }])
+  await vi.waitFor(() => expect(store.get('sky-1')).toBeDefined())
+  store.want([{ url: 'sea-2', priority: 1 }, { url: 'sky-1', priority: 2 }])
+  await vi.waitFor(() => expect(store.get('sea-2')).toBeDefined())
+  expect(fetcher.mock.calls.map((call) => (call as unknown as [string])[0])).toEqual(['sea-1', 'sky-1', 'sea-2'])
+})
+
 test('the least recently used tiles make room, by bytes', () => {
   const store = new TileStore({ budgetBytes: 2 * 256 * 256 * 4, fetcher: async () => bitmap() })
   const [a, b, c] = [bitmap(), bitmap(), bitmap()]
