@@ -16,7 +16,7 @@ from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.canvas import OpId
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.jobs import Hint
+from nanobana.protocol.jobs import Hint, Opened
 from nanobana.raster.codec import blob_name, encode_png
 from nanobana_engine.engine.source import Source
 from nanobana_engine.memory import Memory
@@ -64,6 +64,7 @@ class Model:
     begun: list[str] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
     may_end: threading.Event = field(default_factory=threading.Event)
 
     def prepare(self, source: Source, goes_on: GoesOn) -> None:
@@ -86,7 +87,7 @@ async def idle_engine(store: Store, model: Model, clock: Clock | None = None) ->
     client = Client(store.client.url)
     reader = CanvasReader(client, threads, memory.cache("tiles", 0.4))
     preparer = Preparer(client, reader, threads, preset(), Shelf(), memory.cache("plans", 0.1))
-    ahead = Ahead(client, FamilyKeys(), preparer, model.prepare, clock or Clock())
+    ahead = Ahead(client, FamilyKeys(), preparer, model.prepare, model.expected.append, clock or Clock())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ahead.run)
         yield ahead
@@ -109,6 +110,19 @@ async def test_e9_an_idle_engine_prepares_for_a_mask_that_the_server_tells_of(st
             await jobs.foretell(store, hint())
             await anyio.sleep(0.01)
     assert set(model.whole) == {"ana"}
+
+
+async def test_e10_an_idle_engine_expects_the_model_of_a_canvas_that_is_opened(store: Store) -> None:
+    model = Model()
+    async with idle_engine(store, model) as ahead:
+        while not model.expected:  # a hint that nobody hears is lost; the subscription may not stand yet
+            await jobs.foretell(store, Opened(canvas="c"))
+            await anyio.sleep(0.01)
+        heard = len(model.expected)
+        ahead.hear(Opened(canvas="c", model="not here"))
+        with ahead.busy(ELSEWHERE):
+            ahead.hear(Opened(canvas="c"))
+        assert model.expected == [""] * heard
 
 
 async def test_e9_nothing_is_prepared_while_a_job_is_in_hand(store: Store) -> None:

@@ -15,12 +15,13 @@ from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.jobs import EngineBeat, Hint
+from nanobana.protocol.jobs import EngineBeat, Foretold, Hint, Opened
 from nanobana.protocol.parameters import EditParams, ModelFacts
 from nanobana.protocol.trace import name_of
+from nanobana.sdk.link import Link
 from nanobana_server.store import Store, open_store
 from support.bombs import jpeg
-from support.live_server import Links, LiveServer
+from support.live_server import Links, LiveServer, live_server
 from support.members import RawMember, member, ticket_of
 from support.valkey import PrivateValkey
 
@@ -140,17 +141,38 @@ async def test_e9_engines_are_told_of_a_mask_that_is_ready_and_the_room_is_not(c
         member(canvas.view) as (ben, _),
     ):
         await ana.send(m.Prepare(box=box, png=mask(), model="sdxl"))
-        with anyio.fail_after(5):
-            heard = [each["data"] async for each in _first_of(channel)]
+        heard = await _first_of(channel, b"mask")
         told = Hint(canvas=canvas.edit.canvas, user=welcome.you.user, box=box, mask_png=mask(), model="sdxl")
-        assert msgspec.msgpack.decode(heard[0], type=Hint) == told
+        assert msgspec.msgpack.decode(heard, type=Foretold) == told
         await ana.send(m.Cursor(x=1.0, y=2.0))
         await ben.until(m.Cursors, lambda _: True)
         assert not [each for each in ben.seen if isinstance(each, m.Preview | m.MemberMask)]
 
 
-async def _first_of(channel: Any) -> AsyncIterator[dict[str, bytes]]:
-    async for message in channel.listen():
-        if message["type"] == "smessage":
-            yield message
-            return
+async def test_e10_engines_are_told_of_a_canvas_that_is_opened_and_of_its_newest_edit_s_model(
+    photo: Links, store: Store, valkey: PrivateValkey
+) -> None:
+    engine = EngineBeat(
+        worker="w2", model="sdxl", device="cpu", running=0, pid=1, host="h", models=[ModelFacts(name="sdxl")]
+    )
+    await beat(store.client, FamilyKeys(), engine)
+    async with live_server(valkey.url) as other, member(photo.edit) as (ana, _):
+        asked = edit(ana)
+        await ana.do(m.Edit(op=asked.op, edit=msgspec.structs.replace(asked.edit, model="sdxl")))
+        elsewhere = Link(other.origin, photo.edit.canvas, photo.edit.secret)
+        async with store.client.sharded_channels(FamilyKeys().hints) as channel, member(elsewhere):
+            heard = await _first_of(channel, b"opened")
+    await leave(store.client, FamilyKeys(), "w2")
+    told = msgspec.msgpack.decode(heard, type=Foretold)
+    assert told == Opened(canvas=photo.edit.canvas, model="sdxl")
+
+
+async def _first_of(channel: Any, kind: bytes) -> bytes:
+    """The first hint of a kind."""
+    tag = b"type" + bytes([0xA0 + len(kind)]) + kind
+    with anyio.fail_after(5):
+        while True:
+            message = await channel.get_message(timeout=1.0)
+            if message and message["type"] == "smessage" and tag in message["data"]:
+                body: bytes = message["data"]
+                return body

@@ -104,14 +104,21 @@ class Engine:
             source: its prompt, references and seed say nothing.
             goes_on: asked from time to time; False ends it.
         """
-        model = source.model or self.residents.default
-        runner = self.residents.runner(model)
-        if not self.residents.is_whole(model):
-            self._inbox.put(Foreseen(model))
+        runner = self.residents.runner(source.model or self.residents.default)
+        self.expect(source.model)
         if runner is not None and isinstance(runner.adapter, PreparesAhead):
             for request in EditRun(source, runner).requests_ahead():
                 if goes_on():
                     runner.adapter.prepare(request, goes_on)
+
+    def expect(self, model: str) -> None:
+        """Somebody may soon ask for this model, "" for the default one: bring in what is away of it; from any thread.
+
+        It is done while nothing runs or waits, or not at all.
+        """
+        model = model or self.residents.default
+        if not self.residents.is_whole(model):
+            self._inbox.put(Foreseen(model))
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread after its current step; running edits end without an event."""

@@ -20,7 +20,7 @@ import msgspec
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import FamilyKeys
 from nanobana.protocol.errors import NanobanaError, Unavailable
-from nanobana.protocol.jobs import Hint, JobSpec
+from nanobana.protocol.jobs import Foretold, Hint, JobSpec, Opened
 from nanobana.raster.codec import blob_name
 from nanobana_engine.engine.source import Source
 from nanobana_engine.memory.flights import GoesOn
@@ -38,7 +38,7 @@ NICER = 4
 STALE_S = 60.0
 """After so long nobody is about to ask any more."""
 
-_hint = msgspec.msgpack.Decoder(Hint)
+_foretold: msgspec.msgpack.Decoder[Foretold] = msgspec.msgpack.Decoder(Foretold)
 
 
 def _stand_back() -> None:
@@ -77,6 +77,7 @@ class Ahead:
 
     Args:
         prepare: does the work, in a thread; returns early once its second argument says so.
+        expect: has a model brought into memory, "" for the default one, while nothing runs; returns at once.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Ahead:
         family: FamilyKeys,
         preparer: Preparer,
         prepare: Callable[[Source, GoesOn], None],
+        expect: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._channel = family.hints
         self._preparer = preparer
         self._prepare = prepare
+        self._expect = expect
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "ahead", initializer=_stand_back)
         self._foreseen: OrderedDict[tuple[str, str], _Foreseen] = OrderedDict()
@@ -118,9 +121,15 @@ class Ahead:
             self._busy = tuple(left)
             self._stirred.set()
 
-    def hear(self, hint: Hint) -> None:
+    def hear(self, hint: Foretold) -> None:
         """Somebody may soon ask for this; replaces what the same user was about to ask for on this canvas."""
-        if hint.box.area > MOST_PIXELS or not self._preparer.serves(hint.model):
+        if not self._preparer.serves(hint.model):
+            return
+        if isinstance(hint, Opened):
+            if not self._busy:
+                self._expect(hint.model)
+            return
+        if hint.box.area > MOST_PIXELS:
             return
         key, region = (hint.canvas, hint.user), Region(hint.canvas, blob_name(hint.mask_png))
         self._foreseen.pop(key, None)
@@ -186,6 +195,6 @@ class Ahead:
 
     def _opened(self, body: bytes) -> None:
         try:
-            self.hear(_hint.decode(body))
+            self.hear(_foretold.decode(body))
         except msgspec.DecodeError:
             log.warning("a hint is not understood")

@@ -176,7 +176,9 @@ async def _with_models(
             beat_s=settings.beat_s,
         )
         log.info("engine %s: ready with %s after %.1f s", settings.worker, preset.name, time.perf_counter() - began)
-        ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.prepare) if settings.ahead else None
+        ahead = None
+        if settings.ahead:
+            ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.prepare, bridge.engine.expect)
         worker = Worker(client, settings, tools, residents.device, ahead)
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from nanobana.keyspace.keys import JOB_GROUP, CanvasKeys, FamilyKeys, canvas_index, model_of, queue_of, shard_of
-from nanobana.protocol.jobs import Hint, JobSpec, JobTicket
+from nanobana.protocol.jobs import Foretold, JobSpec, JobTicket
 from nanobana_server.jobs.served import look
 from nanobana_server.store import Store
 
@@ -49,8 +49,8 @@ async def send(store: Store, spec: JobSpec, *, instead_of: str = UNSENT, family:
     await store.client.run("mark_sent", [CanvasKeys(spec.canvas).open_jobs], [spec.job, entry, instead_of])
 
 
-async def foretell(store: Store, hint: Hint, family: FamilyKeys | None = None) -> None:
-    """Tell the engines of an edit that may come: one that is idle prepares for it (E9).
+async def foretell(store: Store, hint: Foretold, family: FamilyKeys | None = None) -> None:
+    """Tell the engines of an edit that may come: one that is idle prepares for it (E9, E10).
 
     Raises:
         Unavailable: nobody was told.

@@ -10,7 +10,7 @@ import structlog
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import TERMINAL, Change, Job, Manifest, Position, Role
-from nanobana.protocol.jobs import Hint
+from nanobana.protocol.jobs import Foretold, Hint, Opened
 from nanobana.protocol.trace import trace_of
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.tokens import Access
@@ -90,9 +90,11 @@ class Room:
         self.outgoing: list[msgspec.Struct] = []
         """Volatile messages that other servers need; taken by the relay."""
         self.relay_wanted = anyio.Event()
-        self.foreseen: dict[str, Hint] = {}
-        """By user, the region that they may ask for next; taken by who tells the engines."""
+        self.foreseen: dict[str, Foretold] = {}
+        """By user, the region that they may ask for next, by "" the model that anybody may; taken by who tells the
+        engines."""
         self.foreseen_wanted = anyio.Event()
+        self._newest_model = next((job.model for job in reversed(manifest.jobs) if job.model), "")
 
     # ── members ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +146,11 @@ class Room:
         model = region.model or self._default
         hint = Hint(canvas=self.canvas, user=member.user, box=region.box, mask_png=region.png, model=model)
         self.foreseen[member.user] = hint
+        self.foreseen_wanted.set()
+
+    def opened(self) -> None:
+        """The first member comes: engines that are idle get the model ready (E10)."""
+        self.foreseen[""] = Opened(canvas=self.canvas, model=self._newest_model or self._default)
         self.foreseen_wanted.set()
 
     # ── what the store says ─────────────────────────────────────────────────────────────────────────────────────

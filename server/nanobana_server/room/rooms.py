@@ -162,6 +162,7 @@ class Rooms:
             tasks.start_soon(follower.tape)
             tasks.start_soon(self._watch_standing, room)
             room.engines(self._engines)
+            room.opened()
             slot.room = room
             self._metrics.rooms.set(len(self._slots))
             slot.settled.set()

@@ -1,5 +1,7 @@
 """What passes between servers and engines: the ticket on a job stream, the job's record, the result (J1–J5)."""
 
+from typing import TypeAlias
+
 import msgspec
 
 from nanobana.protocol.canvas import Timing, Variation
@@ -20,7 +22,7 @@ class JobTicket(msgspec.Struct, frozen=True, kw_only=True):
     """Only engines that serve it take the ticket; empty: any engine."""
 
 
-class Hint(msgspec.Struct, frozen=True, kw_only=True):
+class Hint(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
     """What may become a job soon, on the family's channel for hints; kept nowhere, and lost without harm."""
 
     canvas: str
@@ -29,6 +31,18 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
     mask_png: bytes
     model: str = ""
     """Of the edit that may come; empty: each engine's own default."""
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
+    """Somebody opened a canvas, on the same channel: its next edit will probably be of this model."""
+
+    canvas: str
+    model: str = ""
+    """Of its newest edit, or the one that edits take which name none; empty: each engine's own default."""
+
+
+Foretold: TypeAlias = Hint | Opened
+"""What engines are told on that channel."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
