@@ -2,10 +2,15 @@
 
 import io
 import json
+import signal
+import sys
+from pathlib import Path
 
+import anyio
 import numpy as np
 import numpy.typing as npt
 import pytest
+from anyio import to_thread
 from PIL import Image
 
 from nanobana.protocol import messages as m
@@ -13,11 +18,13 @@ from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.trace import trace_of
 from nanobana.sdk import Live, create_canvas, join, join_blocking
+from nanobana_server.allinone.store import socket_path
 from support.product import Product
 
 pytestmark = pytest.mark.timeout(120)
 
 PAINTED = 255
+NANOBANA = (sys.executable, "-m", "nanobana.cli")
 
 
 def picture(width: int = 384, height: int = 320) -> npt.NDArray[np.uint8]:
@@ -273,3 +280,36 @@ async def test_one_edit_is_one_story_in_the_logs_of_server_and_engine(product: P
     assert set(wanted) <= set(events)
     assert all("ms" in fact for fact in story if fact["event"] not in ("job queued", "job shown"))
     assert "heron" not in "".join(lines)
+
+
+async def test_c11_a_recorded_fill_replays_to_the_same_canvas(product: Product, tmp_path: Path) -> None:
+    links = await create_canvas(product.origin)
+    flight = tmp_path / "canvas.flight"
+    async with join(links.edit, name="Ana") as ana:
+        await ana.add_image(png_of(picture()))
+        store = f"unix://{socket_path(product.data / 'valkey')}"
+        recorder = await anyio.open_process([*NANOBANA, "record", links.view, str(flight), "--redis-url", store])
+        try:
+            with anyio.fail_after(20):
+                while not await to_thread.run_sync(_has_begun, flight):  # noqa: ASYNC110 - another process
+                    await anyio.sleep(0.05)
+            job = await ana.edit(disc(64), 100, 100, "a red apple")
+            await ana.staged(job)
+            await ana.accept(job)
+            await ana.undo()
+            recorder.send_signal(signal.SIGINT)
+            with anyio.fail_after(20):
+                assert await recorder.wait() == 0
+        finally:
+            if recorder.returncode is None:
+                recorder.kill()
+            await recorder.aclose()
+    told = await anyio.run_process([*NANOBANA, "replay", str(flight), "--json"])
+    report = json.loads(told.stdout)
+    assert (report["difference"], report["is_whole"]) == ("", True)
+    assert (report["ops"], report["changes"]) == (3, 1), "edit, acceptance, undo; the engine's result as it was"
+    assert report["digest"] == ana.replica.digest()
+
+
+def _has_begun(flight: Path) -> bool:
+    return flight.exists() and flight.stat().st_size > 1000

@@ -174,4 +174,4 @@ async def test_c11_whatever_people_do_replays_to_the_same_canvas(
         await recorded(store, links.edit.canvas, path, work)
     report = await replayed(elsewhere, path)
     assert (report.difference, report.is_whole) == ("", True)
-    assert report.ops > 60
+    assert report.ops > 20

@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from nanobana.logs import configure
 from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana.sdk.link import Link
 from nanobana_server.allinone import store as embedded
@@ -30,6 +31,7 @@ def record(canvas: str, path: Path, seconds: float | None) -> int:
     Args:
         canvas: its ID, or any link of it.
     """
+    configure("recorder", "warning", as_json=False)
     canvas = Link.parse(canvas).canvas if "://" in canvas else canvas
     try:
         with path.open("xb") as file:
@@ -72,6 +74,7 @@ async def _until(stop: anyio.Event, seconds: float | None) -> None:
 
 def play(path: Path, *, as_json: bool) -> int:
     """Replay a file in a store of its own, which is thrown away; 0 where the canvas came out the same."""
+    configure("recorder", "warning", as_json=False)
     try:
         with tempfile.TemporaryDirectory(prefix="nb-replay-") as folder, _private_store(Path(folder)) as url:
             report = anyio.run(_replay, url, path)

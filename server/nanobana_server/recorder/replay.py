@@ -65,7 +65,7 @@ async def replay(store: Store, path: Path) -> Report:
                 await replaying.keep(frame)
             case Entry() if replaying is not None and not replaying.report.difference:
                 await replaying.step(_change.decode(frame.change))
-            case End() if replaying is not None and not replaying.report.difference:
+            case End() if replaying is not None:
                 await replaying.end(frame)
             case _:
                 pass
@@ -116,7 +116,7 @@ class Replaying:
     async def end(self, end: End) -> None:
         self.report.is_whole = True
         digest = await self._digest()
-        if digest != end.digest:
+        if digest != end.digest and not self.report.difference:
             self.report.difference = f"the canvas at seq {end.seq} is {digest}, and was {end.digest}"
 
     async def ended(self) -> Report:
@@ -171,9 +171,11 @@ def _seeded(op: m.Op, then: Change) -> m.Op:
 
 
 def _compared(change: Change) -> dict[str, Any]:
-    """What must be the same: everything but the clock's part, and how full things are."""
+    """What must be the same: everything but the clock's part, how full things are, and which engines there were."""
     facts = _timeless(msgspec.to_builtins(change))
     assert isinstance(facts, dict)
+    if facts.get("job"):
+        facts["job"].pop("model", None)
     return facts
 
 
@@ -188,6 +190,10 @@ def _told(then: Change, now: Change | None) -> str:
     """Where two changes differ first, in words."""
     if now is None:
         return "nothing was written"
-    was, is_now = _compared(then), _compared(now)
-    name = next(name for name in was | is_now if was.get(name) != is_now.get(name))
-    return f"{name} is {str(is_now.get(name))[:200]}, and was {str(was.get(name))[:200]}"
+    place: list[str] = []
+    was: Any = _compared(then)
+    is_now: Any = _compared(now)
+    while isinstance(was, dict) and isinstance(is_now, dict):
+        place.append(next(key for key in was | is_now if was.get(key) != is_now.get(key)))
+        was, is_now = was.get(place[-1]), is_now.get(place[-1])
+    return f"{'.'.join(place)} is {str(is_now)[:200]}, and was {str(was)[:200]}"
