@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Role
@@ -94,6 +95,7 @@ OPS: Mapping[type[m.ClientMessage], Need] = {what: need for what, need in TABLE.
 ROUTES: Mapping[str, Need] = {what: need for what, need in TABLE.items() if isinstance(what, str)}
 
 
+@cache
 def may(role: Role, message: type[m.ClientMessage]) -> bool:
     """Whether a member of this role may send such a message; no for everything that the table does not name."""
     need = OPS.get(message)

@@ -15,6 +15,7 @@ from nanobana_server.store import Store
 
 LOOK_S = 1.0
 PLACES_S = 0.5
+AGE_S = 5.0
 
 _log = structlog.get_logger("nanobana.engines")
 
@@ -34,6 +35,7 @@ class EngineWatch:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._every, LOOK_S, self.look)
             tasks.start_soon(self._every, PLACES_S, self.look_at_queue)
+            tasks.start_soon(self._every, AGE_S, self.look_at_age)
 
     @staticmethod
     async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
@@ -46,11 +48,14 @@ class EngineWatch:
 
     async def look(self) -> None:
         """Count the engines that take work, and say which models they serve and what each can be asked for."""
-        self._metrics.queue_age_seconds.set(await jobs.queue_age_s(self._store, self._family))
         served = await jobs.look(self._store, self._family)
         self._rooms.set_engines(
             m.Engines(count=served.count, models=tuple(served.models), loading="" if served.count else served.loading)
         )
+
+    async def look_at_age(self) -> None:
+        """How long the oldest edit waits; a figure for who runs the server."""
+        self._metrics.queue_age_seconds.set(await jobs.queue_age_s(self._store, self._family))
 
     async def look_at_queue(self) -> None:
         """Show each waiting edit its place; only the rooms on this server, each server does its own."""

@@ -175,9 +175,7 @@ class Follower:
         room = self._room
         while True:
             try:
-                for member in room.presence.here:
-                    await self._store.put_member(room.canvas, member)
-                room.presence.reconcile(await self._store.members(room.canvas))
+                room.presence.reconcile(await self._store.put_members(room.canvas, room.presence.here))
                 room.stir()
             except NanobanaError as error:
                 _log.debug("presence not renewed", canvas=room.canvas, code=error.code)
