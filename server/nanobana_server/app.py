@@ -23,6 +23,7 @@ from nanobana.protocol.errors import NanobanaError, Unavailable
 from nanobana_server import jobs
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
+from nanobana_server.api.deletion import Deletion
 from nanobana_server.api.edge import Guard, on_bug, on_http_error, on_nanobana_error
 from nanobana_server.api.edits import Edits
 from nanobana_server.api.files import Files
@@ -140,6 +141,7 @@ async def _assemble(
         edits=Edits(store),
         sharing=Sharing(store, standing),
         past=Past(store),
+        deletion=Deletion(store, signer, standing, settings, budgets),
         socket=accept,
     )
     await tasks.start(rooms.run)

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     same for every server of a store. None: everything stays in the store."""
     sleep_after_days: Annotated[float, Field(ge=0)] = 30.0
     """A canvas that nobody changed for so long goes to sleep in the cellar; 0: never."""
+    deleted_kept_days: Annotated[float, Field(ge=0)] = 7.0
+    """A deleted canvas can be taken back by its owner for so long; 0: never."""
     new_canvases_per_minute: Annotated[int, Field(ge=1)] = 120
     """Per network address."""
     tickets_per_minute: Annotated[int, Field(ge=1)] = 600

@@ -11,11 +11,13 @@ from nanobana.keyspace.client import Word
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Change, Layer, OpId
 from nanobana.protocol.errors import Conflict, NotFound, StorageFull, TooMany
+from nanobana.protocol.geometry import Box
 from nanobana.raster.codec import blob_name
+from nanobana_server.jobs import upkeep
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land, refused
 from nanobana_server.store.types import Commit, Committed, LayerGone, Moved, Refused, TileWrite
-from support.strokes import Easel
+from support.strokes import RED, Easel
 
 
 def tile(before: str, after: str, tx: int = 0) -> TileWrite:
@@ -157,6 +159,21 @@ async def test_c3_many_megabytes_go_in_chunks_and_come_back(store: Store, easel:
     names = await store.put_blobs(easel.id, blobs)
     assert await store.get_blobs(easel.id, [*names, "f" * 32]) == [*blobs, None]
     assert (await store.info(easel.id)).used_bytes == 6_000_000
+
+
+async def test_c12_what_was_deleted_goes_for_good_once_nobody_took_it_back(store: Store, easel: Easel) -> None:
+    await easel.paint("ana", Box(0, 0, 30, 30), RED)
+    await store.set_aside(easel.id, 3_600_000)
+    assert await upkeep.look_after(store, easel.id) is not None, "kept, and looked after again"
+    await store.take_back(easel.id)
+    assert await easel.pixel(5, 5) == RED
+    await store.set_aside(easel.id, 1)
+    await anyio.sleep(0.01)
+    assert await upkeep.look_after(store, easel.id) is None
+    keys = CanvasKeys(easel.id)
+    assert not await store.client.call("EXISTS", *keys.all)
+    with pytest.raises(NotFound):
+        await store.take_back(easel.id)
 
 
 async def test_c1_a_canvas_is_made_once_and_deleted_whole(store: Store, easel: Easel) -> None:

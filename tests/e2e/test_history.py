@@ -68,3 +68,25 @@ def test_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invite: Invite)
     assert ana.nb("unsaved") == 0, "an earlier moment cannot be painted on"
     ana.press("Escape").wait("nb.looking === null && nb.complete")
     assert ana.tiles() == ben.tiles()
+
+
+def test_c12_an_owner_deletes_the_canvas_for_everybody_and_takes_it_back_as_it_was(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    before = ana.tiles()
+    assert not ben.shows("menu-delete")
+    ana.tap("menu")
+    ana.tap("menu-delete")
+    ana.see("delete-dialog")
+    ana.tap("delete-confirm")
+    ben.see("ended")
+    assert not ben.shows("take-back")
+    ana.see("ended")
+    ana.page.reload()
+    ana.see("ended")
+    ana.tap("take-back")
+    ana.wait("nb.connection === 'live' && nb.complete")
+    assert ana.tiles() == before
+    ben.page.reload()
+    ben.wait("nb.connection === 'live' && nb.complete")
+    assert ben.tiles() == before

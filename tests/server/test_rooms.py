@@ -1,5 +1,7 @@
 """Members in one room: joining, seeing each other, resuming, being sent away (R1–R8)."""
 
+import time
+
 import anyio
 import pytest
 
@@ -209,5 +211,32 @@ async def test_r8_an_older_protocol_is_told_to_reload(canvas: Links) -> None:
 async def test_r8_a_deleted_canvas_closes_its_sockets_for_good(server: LiveServer, canvas: Links) -> None:
     access = (await ticket_of(canvas.owner))["access"]
     async with member(canvas.edit) as (ana, _), server.http(headers={"authorization": f"Bearer {access}"}) as http:
-        assert (await http.delete(canvas.owner.api)).status_code == 204
+        answer = await http.delete(canvas.owner.api)
+        assert answer.json()["until_ms"] > time.time() * 1000 + 6 * 86_400_000
         assert await ana.closed() == m.CLOSE_GONE
+
+
+async def test_c12_a_deleted_canvas_is_gone_for_all_until_an_owner_takes_it_back_as_it_was(
+    server: LiveServer, canvas: Links
+) -> None:
+    async with member(canvas.edit) as (ana, _):
+        await ana.do(m.LayerAdd(op=ana.op(), layer="kept", name="Kept"))
+    access = (await ticket_of(canvas.owner))["access"]
+    seen = (await ticket_of(canvas.view))["access"]
+    async with server.http() as http:
+        before = (await http.get(f"{canvas.owner.api}/manifest", headers={"authorization": f"Bearer {access}"})).json()
+        await http.delete(canvas.owner.api, headers={"authorization": f"Bearer {access}"})
+        for role in ("owner", "edit", "view"):
+            secret = {"owner": canvas.owner, "edit": canvas.edit, "view": canvas.view}[role].secret
+            answer = await http.post(f"{canvas.owner.api}/tickets", json={"secret": secret})
+            assert (answer.status_code, answer.json()["code"]) == (410, "canvas_deleted")
+        refused = await http.get(f"{canvas.owner.api}/manifest", headers={"authorization": f"Bearer {seen}"})
+        assert refused.status_code in (403, 404)
+        refused = await http.post(f"{canvas.owner.api}/take-back", json={"secret": canvas.edit.secret})
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        back = await http.post(f"{canvas.owner.api}/take-back", json={"secret": canvas.owner.secret})
+        assert back.status_code == 204
+        after = (await http.get(f"{canvas.owner.api}/manifest", headers={"authorization": f"Bearer {access}"})).json()
+        assert after == before
+        again = await http.post(f"{canvas.owner.api}/take-back", json={"secret": canvas.owner.secret})
+        assert (again.status_code, again.json()["code"]) == (404, "no_canvas")

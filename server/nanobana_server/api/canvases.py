@@ -1,4 +1,4 @@
-"""Canvases and the way into them: create, tickets, storage, delete (contract of access, design §8)."""
+"""Canvases and the way into them: create, tickets, storage (contract of access, design §8)."""
 
 import secrets
 import time
@@ -20,6 +20,7 @@ from nanobana_server.policy.tokens import ACCESS_S, Access, Signer
 from nanobana_server.settings import Settings
 from nanobana_server.store import Store
 from nanobana_server.store.access import TICKET_TTL_S
+from nanobana_server.store.deletion import Deleted
 
 NAME_LENGTH = 40
 
@@ -69,7 +70,7 @@ class Canvases:
 
     async def count_new(self, request: Request) -> None:
         """One more canvas for this address. Raises TooMany."""
-        await self._budgets.canvas(_address(request))
+        await self._budgets.canvas(address_of(request))
 
     async def new(self, wanted: NewCanvas) -> str:
         """A canvas that nobody can come into yet; its ID."""
@@ -92,7 +93,7 @@ class Canvases:
 
     async def issue_ticket(self, request: Request) -> Response:
         """Exchange a link's secret for a room ticket, an access token and the cookie."""
-        await self._budgets.knock(_address(request))
+        await self._budgets.knock(address_of(request))
         canvas = canvas_of(request)
         told = await read_json(request, Credentials)
         link = await self._store.link_id(canvas, told.secret)
@@ -100,6 +101,9 @@ class Canvases:
             await self._budgets.ticket(canvas, link)
         user, user_key = self._signer.person(told.user, told.user_key)
         admitted = await self._store.admit(canvas, told.secret, user)
+        until_ms = await self._store.deleted_until(canvas)
+        if until_ms is not None:
+            raise Deleted(until_ms)
         access = Access(
             canvas=canvas,
             role=admitted.link_role,
@@ -143,12 +147,6 @@ class Canvases:
         threads = await self._store.threads(access.canvas)
         return Json({"seq": position.seq, "threads": threads}, headers={"cache-control": "no-store"})
 
-    async def delete(self, _request: Request, access: Access) -> Response:
-        """Delete the canvas with everything in it; its sockets are closed with CLOSE_GONE."""
-        await self._store.delete_canvas(access.canvas)
-        await self._standing.announce(access.canvas)
-        return Response(status_code=204)
-
 
 def shown_name(name: str) -> str:
     """A name as others will see it: one line, no control characters, not too long."""
@@ -156,5 +154,5 @@ def shown_name(name: str) -> str:
     return " ".join(visible.split())[:NAME_LENGTH].strip() or "Guest"
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     return request.client.host if request.client else ""

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 
 from nanobana_server.api.blobs import Blobs
 from nanobana_server.api.canvases import Canvases
+from nanobana_server.api.deletion import Deletion
 from nanobana_server.api.edits import Edits
 from nanobana_server.api.files import Files
 from nanobana_server.api.gate import Gate
@@ -42,6 +43,7 @@ class Handlers:
     edits: Edits
     sharing: Sharing
     past: Past
+    deletion: Deletion
     socket: Socket
 
 
@@ -84,6 +86,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         public("create_canvas", "/api/canvases", canvases.create, "POST"),
         public("open_file", "/api/canvases/file", files.open, "POST"),
         public("issue_ticket", f"{_CANVAS}/tickets", canvases.issue_ticket, "POST"),
+        public("take_back", f"{_CANVAS}/take-back", handlers.deletion.take_back, "POST"),
         WebSocketRoute(f"{_CANVAS}/ws", handlers.socket, name="socket"),
         guarded("put_blob", f"{_CANVAS}/blobs", blobs.put, "PUT"),
         guarded("get_manifest", f"{_CANVAS}/manifest", pictures.manifest),
@@ -110,6 +113,6 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("kick", f"{_CANVAS}/people/{{user}}/kick", sharing.kick, "POST"),
         guarded("ban", f"{_CANVAS}/people/{{user}}/ban", sharing.ban, "PUT"),
         guarded("forgive", f"{_CANVAS}/people/{{user}}/ban", sharing.forgive, "DELETE"),
-        guarded("delete_canvas", _CANVAS, canvases.delete, "DELETE"),
+        guarded("delete_canvas", _CANVAS, handlers.deletion.delete, "DELETE"),
         public("asset", "/{path:path}", pages.asset),
     ]

@@ -60,7 +60,7 @@ async def look_after(store: Store, canvas: str, sleep_after_ms: int | None = Non
     keys = CanvasKeys(canvas)
     changed = await store.client.call("HGET", keys.meta, "updated_ms")
     if changed is None:
-        return None  # asleep
+        return await store.purge(canvas)  # deleted, or asleep
     is_open = await store.client.call("EXISTS", keys.open_jobs)
     if is_open:  # the index of outboxes may have lost it
         await store.client.call("SADD", names.canvas_index(names.shard_of(canvas)), canvas)

@@ -75,6 +75,8 @@ class StandingWatch:
         kept = await self._store.list_links(canvas)
         if not kept and await self._store.wake(canvas):
             kept = await self._store.list_links(canvas)
+        if kept and await self._store.deleted_until(canvas) is not None:
+            kept = []
         verdicts = {verdict.user: verdict for verdict in await self._store.verdicts(canvas)} if kept else {}
         standing = Standing(frozenset(link.id for link in kept if link.holds), verdicts)
         if forgotten != self._forgotten:  # the answer may be from before the change

@@ -62,6 +62,7 @@ TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
     "create_canvas": Need.NOTHING,
     "open_file": Need.NOTHING,
     "issue_ticket": Need.SECRET,
+    "take_back": Need.SECRET,
     "socket": Need.TICKET,
     "get_blob": Need.VIEWER,
     "get_mip": Need.VIEWER,

@@ -12,6 +12,7 @@ from nanobana_server.store.bells import Bells
 from nanobana_server.store.cellar import Cellar
 from nanobana_server.store.comments import Comments
 from nanobana_server.store.commits import Commits
+from nanobana_server.store.deletion import Deletion
 from nanobana_server.store.edits import Edits
 from nanobana_server.store.past_pictures import PastPictures
 from nanobana_server.store.people import People
@@ -24,7 +25,9 @@ WHOLE_PICTURES = 2
 """Imports and exports that may hold a whole picture in memory at once; more wait their turn."""
 
 
-class Store(Commits, Sleep, Beginning, Bells, PastPictures, Edits, Comments, People, Verdicts, Access, Allowances):
+class Store(
+    Commits, Sleep, Beginning, Bells, PastPictures, Deletion, Edits, Comments, People, Verdicts, Access, Allowances
+):
     """Everything durable of every canvas; nothing of it is held in this process but caches.
 
     Ops that need pixels are in `nanobana_server.store.ops`, jobs in `nanobana_server.jobs`. All methods raise

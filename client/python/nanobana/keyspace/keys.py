@@ -116,6 +116,11 @@ class CanvasKeys:
         return self._key("versions")
 
     @property
+    def deleted(self) -> str:
+        """Hash: what `meta` was, and until_ms, of a canvas that was deleted and may be taken back until then (C12)."""
+        return self._key("deleted")
+
+    @property
     def asleep(self) -> str:
         """String: name of the file in the cellar that has this canvas, while no other key of it is here (C8)."""
         return self._key("asleep")
@@ -200,7 +205,7 @@ class CanvasKeys:
     def all(self) -> list[str]:
         """Every key of the canvas but its job records."""
         kept = [self.links, self.arrivals, self.verdicts, self.people, self.members, self.clients]
-        kept += [self.mips, self.mip_ages, self.archive, self.asleep]
+        kept += [self.mips, self.mip_ages, self.archive, self.asleep, self.deleted]
         return [key for key in self.of_commit if key != self.bell] + kept
 
     @property

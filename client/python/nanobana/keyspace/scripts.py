@@ -32,6 +32,7 @@ NAMES = (
     "release_blobs",
     "restore",
     "revoke_link",
+    "set_aside",
     "set_verdict",
     "settle",
     "spend",
@@ -39,6 +40,7 @@ NAMES = (
     "sweep_blobs",
     "tail",
     "take",
+    "take_back",
     "undo_top",
 )
 """Every script; each touches the keys of one slot only (C7)."""

@@ -152,8 +152,14 @@ export async function comments(canvas: string): Promise<{ seq: number; threads: 
   return (await request(`/api/canvases/${canvas}/comments`)).json() as Promise<{ seq: number; threads: Thread[] }>
 }
 
-export async function deleteCanvas(canvas: string): Promise<void> {
-  await request(`/api/canvases/${canvas}`, { method: 'DELETE' })
+/** Answers until when it can be taken back, ms; null: it cannot. */
+export async function deleteCanvas(canvas: string): Promise<number | null> {
+  const response = await request(`/api/canvases/${canvas}`, { method: 'DELETE' })
+  return ((await response.json()) as { until_ms: number | null }).until_ms
+}
+
+export async function takeBack(canvas: string, secret: string): Promise<void> {
+  await post(`/api/canvases/${canvas}/take-back`, { secret })
 }
 
 export interface Used {
