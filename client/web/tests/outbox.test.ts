@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { openShelf, Outbox, type Shelf } from '../src/net/outbox'
 import { Sender } from '../src/net/sender'
 import { ApiError } from '../src/net/api'
+import { opKey } from '../src/protocol/codec'
 import type { Op } from '../src/protocol/types'
 
 const NOWHERE: Shelf = { all: async () => [], put: async () => undefined, drop: async () => undefined }
@@ -65,6 +66,22 @@ test('C11 a patch too big to travel inside is uploaded first and named', async (
   await settled()
   expect(upload).toHaveBeenCalledOnce()
   expect(sent).toEqual([{ ...op, blob: 'f'.repeat(32) }])
+})
+
+test('R10 an op that is turned away for the moment stays unsaved and goes again under a newer ID', async () => {
+  const { sent, outbox, sender } = setUp()
+  const names: [string, string][] = []
+  sender.on('renamed', ({ from, to }) => names.push([from, opKey(to)]))
+  await sender.push(undo(sender))
+  sender.rejected(sent[0]!.op, 'too_many', 'later', 20)
+  expect(sender.unsaved).toBe(1)
+  expect(outbox.pending()).toHaveLength(1)
+  sender.reconnected()
+  await sender.push(undo(sender))
+  await vi.waitFor(() => expect(sent).toHaveLength(3))
+  expect(sent.map((op) => op.op[1])).toEqual([1000, 1002, 1003])
+  expect(names).toEqual([['tab-1000', 'tab-1001'], ['tab-1001', 'tab-1003']])
+  expect(sender.unsaved).toBe(2)
 })
 
 test('R10 what has to wait for a budget is said once and goes again by itself', async () => {

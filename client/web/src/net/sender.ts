@@ -33,6 +33,8 @@ export interface Line {
 
 export class Sender extends Emitter<Events> {
   readonly #sent = new Set<string>()
+  /** Turned away for the moment; they go again when the server said. */
+  readonly #waiting = new Set<string>()
   #flushing = false
   #again = false
   #preparing = 0
@@ -93,10 +95,14 @@ export class Sender extends Emitter<Events> {
       return
     }
     this.#hold(message, retryMs)
+    const waiting = this.#renamed(item.op) // on the shelf meanwhile: it is not saved, and a reload does not lose it
+    this.#waiting.add(opKey(waiting.op))
+    this.outbox.add(waiting)
+    this.emit('unsaved', this.unsaved)
     setTimeout(() => {
-      const fresh = this.outbox.nextId()
-      this.emit('renamed', { from: opKey(op), to: fresh })
-      void this.push({ ...item.op, op: fresh })
+      this.#waiting.delete(opKey(waiting.op))
+      this.outbox.settle(waiting.op)
+      void this.push(this.#renamed(waiting)) // IDs rise on the wire
     }, retryMs)
   }
 
@@ -110,7 +116,7 @@ export class Sender extends Emitter<Events> {
       do {
         this.#again = false
         for (const item of this.outbox.pending()) {
-          if (this.#sent.has(opKey(item.op.op))) continue
+          if (this.#sent.has(opKey(item.op.op)) || this.#waiting.has(opKey(item.op.op))) continue
           if (!this.line.live || !(await this.#ready(item)) || !this.line.send([item.op])) return
           this.#sent.add(opKey(item.op.op))
         }
@@ -139,6 +145,12 @@ export class Sender extends Emitter<Events> {
       setTimeout(() => void this.flush(), wait ?? UPLOAD_AGAIN_MS)
       return false
     }
+  }
+
+  #renamed(op: Op): Op {
+    const fresh = this.outbox.nextId()
+    this.emit('renamed', { from: opKey(op.op), to: fresh })
+    return { ...op, op: fresh }
   }
 
   #hold(why: string, ms: number): void {
