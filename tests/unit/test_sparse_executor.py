@@ -13,6 +13,7 @@ from torch import Tensor
 from nanobana_engine.sparse import Executor
 from nanobana_engine.sparse.call import Parts
 from nanobana_engine.sparse.executor import Row, Sparse
+from nanobana_engine.sparse.geometry import grown
 from support.sparse import SIDE, cells, painted, recorded, row_of, sd_unet, xl_unet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -65,6 +66,18 @@ def test_e9_where_nothing_changed_a_few_cells_come_out_as_in_the_dense_pass(make
     (ours,) = executor.sparse([Sparse(row=row, shape=executor.shape(active), record=record)])
     assert apart(ours[:, active], theirs[:, active]) < CLOSE
     assert ours[:, ~active].abs().max() == 0, "what is not active is as recorded"
+
+
+@pytest.mark.parametrize("make", BOTH)
+def test_e9_a_margin_is_computed_at_the_finest_level_only(make: Make) -> None:
+    executor = Executor(make())
+    row, core = row_of(make(), 2), cells((9, 5, 14, 9))
+    theirs, record = recorded(executor, row)
+    wide, narrow = executor.shape(grown(core[None])[0]), executor.shape(grown(core[None])[0], core)
+    assert [len(level.cells) for level in narrow.levels] == [42, 9, 4]
+    assert [len(level.cells) for level in wide.levels] == [42, 12, 4]
+    (ours,) = executor.sparse([Sparse(row=row, shape=narrow, record=record)])
+    assert apart(ours[:, narrow.active], theirs[:, narrow.active]) < CLOSE
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -164,6 +177,18 @@ def test_e9_activations_may_be_kept_in_half_the_bytes() -> None:
     assert small.nbytes < 0.6 * large.nbytes
     (ours,) = half.sparse([Sparse(row=row, shape=half.shape(active), record=small)])
     assert apart(ours[:, active], theirs[:, active]) < 2e-3
+
+
+def test_e9_what_half_the_bytes_cannot_hold_is_kept_as_it_is() -> None:
+    unet = sd_unet()
+    unet.conv_in.weight.mul_(1e6)
+    half = Executor(unet, keeps=torch.float16)
+    row, active = row_of(unet, 1), cells((5, 5, 12, 10))
+    theirs, record = recorded(half, row)
+    assert record.planes["down_blocks.0.downsamplers.0.conv"].dtype == torch.float32
+    for _ in range(2):
+        (ours,) = half.sparse([Sparse(row=row, shape=half.shape(active), record=record)])
+        assert apart(ours[:, active], theirs[:, active]) < 2e-3
 
 
 @pytest.mark.parametrize("make", BOTH)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nanobana_engine.sparse.call import Call
 from nanobana_engine.sparse.layers import Pointwise, ReplayedNorm
-from nanobana_engine.sparse.record import Sites
+from nanobana_engine.sparse.record import Sites, write
 from nanobana_engine.sparse.refuse import UnknownBlock, check
 
 PLAIN = {
@@ -46,8 +46,8 @@ class SelfAttention:
         if call.parts.writes:
             for edit, span in enumerate(call.spans):
                 record, cells = call.records[edit], call.cells(edit)
-                for kept, rows in ((record.keys[self._name], key), (record.values[self._name], value)):
-                    kept.index_copy_(0, cells, rows[span].to(kept.dtype))
+                write(record.keys[self._name], cells, key[span])
+                write(record.values[self._name], cells, value[span])
         return _out(layer, made)
 
 

@@ -63,9 +63,10 @@ class Executor:
         """Resolutions; a picture's sides in cells are divisible by 2^(levels - 1)."""
         return self._walk.levels
 
-    def shape(self, active: Tensor) -> Shape:
-        """The geometry of an edit, from the cells [h, w] that are to be computed."""
-        return Shape(active.to(self._unet.device), self.levels)
+    def shape(self, active: Tensor, core: Tensor | None = None) -> Shape:
+        """The geometry of an edit, from the cells [h, w] that are to be computed, and those of them that change."""
+        device = self._unet.device
+        return Shape(active.to(device), self.levels, None if core is None else core.to(device))
 
     def record(self, rows: Sequence[Row]) -> list[tuple[Tensor, Record]]:
         """The network's own pass for pictures of one size: by row the answer [channels, h, w], and the record of it."""

@@ -36,23 +36,26 @@ class Taps:
 
 
 class Shape:
-    """The active cells of one edit: those of the finest level, and each coarser cell that covers one of them.
+    """The active cells of one edit: those of the finest level, and each coarser cell that covers one that changes.
 
     Args:
         active: [h, w], bool; both sides divisible by 2^(levels - 1).
         levels: resolutions of the network.
+        core: [h, w], bool: of the active cells those that change; the others, a margin around them, are computed at
+            the finest level only. None: all.
     """
 
-    def __init__(self, active: Tensor, levels: int) -> None:
+    def __init__(self, active: Tensor, levels: int, core: Tensor | None = None) -> None:
         height, width = active.shape
         if height % 2 ** (levels - 1) or width % 2 ** (levels - 1):
             raise ValueError(f"{height} x {width} cells cannot be halved {levels - 1} times")
         self.active = active
         self.levels = [_level(active)]
+        coarse = active if core is None else core
         for _ in range(levels - 1):
-            height, width = active.shape
-            active = active.view(height // 2, 2, width // 2, 2).any(dim=3).any(dim=1)
-            self.levels.append(_level(active))
+            height, width = coarse.shape
+            coarse = coarse.view(height // 2, 2, width // 2, 2).any(dim=3).any(dim=1)
+            self.levels.append(_level(coarse))
         self._taps: dict[tuple[Kind, int], Taps] = {}
 
     @cached_property

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nanobana_engine.sparse.call import Call
 from nanobana_engine.sparse.geometry import Kind
-from nanobana_engine.sparse.record import Sites, scale_and_shift
+from nanobana_engine.sparse.record import Sites, scale_and_shift, write
 from nanobana_engine.sparse.refuse import UnknownBlock, check, check_conv
 
 AT_ONCE = 4 << 20
@@ -42,7 +42,7 @@ class Conv3:
         if call.parts.writes:
             for edit, (record, span) in enumerate(zip(call.records, call.pack.spans(written), strict=True)):
                 cells = call.pack.shapes[edit].levels[written].cells
-                record.planes[self._name].index_copy_(0, cells, x[span].to(record.planes[self._name].dtype))
+                write(record.planes[self._name], cells, x[span])
         return self._multiplied(source, taps.rows)
 
     def _halo(self, x: Tensor, call: Call, halos: tuple[Tensor, ...]) -> list[Tensor]:

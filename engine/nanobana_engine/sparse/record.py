@@ -43,6 +43,14 @@ class Sites:
     """Self-attention, whose `to_k` and `to_v` answer [B, cells, width]."""
 
 
+def write(kept: Tensor, cells: Tensor, rows: Tensor) -> None:
+    """Put these cells' rows into what is kept, at the edge of its type where they are beyond it."""
+    if kept.dtype != rows.dtype:
+        most = torch.finfo(kept.dtype).max
+        rows = rows.clamp(-most, most).to(kept.dtype)
+    kept.index_copy_(0, cells, rows)
+
+
 class Recorder:
     """Listens to a network's own forward pass.
 
@@ -85,7 +93,11 @@ class Recorder:
             getattr(record, kept)[name] = self._kept(rows)
 
     def _kept(self, rows: Tensor) -> Tensor:
-        return rows.to(self._dtype or rows.dtype, copy=True, memory_format=torch.contiguous_format)
+        """A copy; as it is where the smaller type cannot hold it."""
+        wanted = rows.dtype
+        if self._dtype is not None and bool(rows.abs().max() < torch.finfo(self._dtype).max):
+            wanted = self._dtype
+        return rows.to(wanted, copy=True, memory_format=torch.contiguous_format)
 
 
 def _norm(records: list[Record], name: str, module: nn.Module, given: tuple[Tensor, ...]) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nanobana_engine.memory.cache import Cache
 from nanobana_engine.models.sd.scene import Scene
-from nanobana_engine.sparse.geometry import grown
 from nanobana_engine.sparse.record import Record
 
 
@@ -27,14 +26,14 @@ class Kept:
     made_up: Tensor
     """[h, w], bool: here an edit was painting; what it saw is not what stands on the canvas."""
 
-    def active(self, scene: Scene) -> Tensor:
-        """[h, w], bool: what an edit computes: its mask, what is not of the canvas as it is now, and a cell around."""
-        return grown((scene.masked | self.made_up | (self.content != scene.content))[None])[0]
+    def changing(self, scene: Scene) -> Tensor:
+        """[h, w], bool: what an edit must compute: its mask, and what is not of the canvas as it is now."""
+        return scene.masked | self.made_up | (self.content != scene.content)
 
-    def take(self, scene: Scene, active: Tensor) -> None:
+    def take(self, scene: Scene, changing: Tensor) -> None:
         """An edit has written these cells."""
-        self.content = torch.where(active, scene.content, self.content)
-        self.made_up = (self.made_up & ~active) | scene.masked
+        self.content = torch.where(changing, scene.content, self.content)
+        self.made_up = (self.made_up & ~changing) | scene.masked
 
 
 class Recordings:
@@ -57,7 +56,7 @@ class Recordings:
 
     def find(self, scene: Scene, kind: Hashable) -> tuple[Kept, Tensor] | None:
         """The one of which least is to be computed again, and which cells; all of its room count as used now."""
-        found = [(kept, kept.active(scene)) for kept in self._of(scene.room) if kept.kind == kind]
+        found = [(kept, kept.changing(scene)) for kept in self._of(scene.room) if kept.kind == kind]
         return min(found, key=lambda pair: int(pair[1].sum()), default=None)
 
     def add(self, scene: Scene, kind: Hashable, record: Record) -> None:

@@ -96,7 +96,7 @@ class Reuse:
     def share(self, scene: Scene | None, kind: Hashable) -> float:
         """Of the cells of a picture that would be computed now."""
         found = self._find(scene, kind)
-        return 1.0 if found is None else _mean(found[1])
+        return 1.0 if found is None else _mean(_active(found[1]))
 
     def run(self, asked: Sequence[Asked]) -> list[Tensor]:
         """What the network answers for each, [channels, h, w]; all wear the same LoRAs."""
@@ -129,22 +129,22 @@ class Reuse:
             self._has_warned = True
 
     def _find(self, scene: Scene | None, kind: Hashable) -> tuple[Kept, Tensor] | None:
-        """A recorded pass to run beside, and the cells that are to be computed; None where that saves little."""
+        """A recorded pass to run beside, and the cells that change; None where that saves little."""
         found = None if scene is None else self._recordings.find(scene, kind)
-        return found if found is not None and _mean(found[1]) <= MOST_ACTIVE else None
+        return found if found is not None and _mean(_active(found[1])) <= MOST_ACTIVE else None
 
     def _sparse(self, executor: Executor, given: dict[int, tuple[Asked, Kept, Tensor]]) -> dict[int, Tensor]:
         rows = [
-            Sparse(row=one.row, shape=self._shape(executor, active), record=kept.record)
-            for one, kept, active in given.values()
+            Sparse(row=one.row, shape=self._shape(executor, changing), record=kept.record)
+            for one, kept, changing in given.values()
         ]
         answers = dict(zip(given, executor.sparse(rows), strict=True))
-        for one, kept, active in given.values():
+        for row, (one, kept, changing) in zip(rows, given.values(), strict=True):
             if executor.parts.writes and one.scene is not None:
-                kept.take(one.scene, active)
-            computed = int(active.sum())
+                kept.take(one.scene, changing)
+            computed = len(row.shape.levels[0].cells)
             self.computed += computed
-            self.reused += active.numel() - computed
+            self.reused += changing.numel() - computed
         return answers
 
     def _dense(self, executor: Executor | None, given: dict[int, Asked]) -> dict[int, Tensor]:
@@ -162,11 +162,11 @@ class Reuse:
                 self._recordings.add(one.scene, one.kind, record)
         return {n: answer for n, (answer, _) in zip(given, made, strict=True)}
 
-    def _shape(self, executor: Executor, active: Tensor) -> Shape:
-        """The geometry of these cells; an edit's are the same at each of its steps."""
-        key = (*active.shape, active.numpy().tobytes())
+    def _shape(self, executor: Executor, changing: Tensor) -> Shape:
+        """The geometry of these cells and those around them; an edit's are the same at each of its steps."""
+        key = (*changing.shape, changing.numpy().tobytes())
         if key not in self._shapes:
-            self._shapes[key] = executor.shape(active)
+            self._shapes[key] = executor.shape(_active(changing), changing)
             while len(self._shapes) > REMEMBERED:
                 self._shapes.popitem(last=False)
         self._shapes.move_to_end(key)
@@ -190,12 +190,17 @@ def _may_follow(one: Asked, other: Asked) -> bool:
     a, b = one.scene, other.scene
     if a is None or b is None or a.room != b.room or one.kind != other.kind or not _is_recorded(other):
         return False
-    return _mean(grown((a.masked | b.masked | (a.content != b.content))[None])[0]) <= MOST_ACTIVE
+    return _mean(_active(a.masked | b.masked | (a.content != b.content))) <= MOST_ACTIVE
 
 
 def _is_recorded(one: Asked) -> bool:
     """A picture that is mostly mask would leave little to the next edit."""
     return one.scene is not None and _mean(one.scene.masked) <= MOST_ACTIVE
+
+
+def _active(changing: Tensor) -> Tensor:
+    """[h, w], bool: what changes, and one cell around it: without it the seam is seen."""
+    return grown(changing[None])[0]
 
 
 def _mean(cells: Tensor) -> float:
