@@ -10,19 +10,21 @@ of N % of the picture in a window that somebody has edited before; `_stroke5` is
 which also records (`record_cpu_s` more than the pipeline takes; `break_even_edits` of 5 % pay for it). `split_*`:
 seconds by stage.
 
-The halos of the VAE are what its gate finds. Random weights need wider ones than trained
-networks; `speedup_5_trained` is with (1, 4). `--small`: 5 % only, two minutes.
+The halos of the VAE are what its gate finds; random weights need wider ones than trained networks, `speedup_5_trained`
+is with (1, 4). `speedup_5_tiny_vae`: previews and result by an `AutoencoderTiny`. `--small`: 5 % only, a few minutes.
 """
 
 import argparse
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from diffusers import AutoencoderTiny
 from harness import report
 from pictures import grainy_photo
 from PIL import Image, ImageDraw
@@ -34,6 +36,7 @@ from nanobana_engine.memory import Memory
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.sd.adapter import SdAdapter
 from nanobana_engine.models.vae.gate import Gate
+from nanobana_engine.models.vae.tiny import TinyVae
 from support.edits import source_of
 
 EDGE = {"feather": 8.0, "grow": 4.0}
@@ -132,6 +135,10 @@ def main() -> None:
         found["speedup_crop_5"] = cropped * found["speedup_5"] / theirs
     ours.adapter.coder.use(Gate(encode=1, decode=4))
     found["speedup_5_trained"] = theirs / ours.edit_s(square(0.05), EDGE)[0]
+    preset = replace(ours.adapter.preset, tiny_vae="random", tiny_vae_results=True)
+    ours.adapter.preset = preset
+    ours.adapter.use_tiny_vae(TinyVae(AutoencoderTiny(), preset.latent_stride))
+    found["speedup_5_tiny_vae"] = theirs / ours.edit_s(square(0.05), EDGE)[0]
     report(
         **{name: round(value, 2) for name, value in found.items()},
         halos=[gate.encode, gate.decode],

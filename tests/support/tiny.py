@@ -62,6 +62,16 @@ def calm_vae(seed: int = 0) -> Any:
     return net
 
 
+def tiny_vae(latent_channels: int = 4) -> Any:
+    """An `AutoencoderTiny`: 8 pixels to a latent cell."""
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(1)
+    return AutoencoderTiny(
+        latent_channels=latent_channels, encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4
+    ).eval()
+
+
 def unet(channels: int, width: int, **more: Any) -> Any:
     """Two levels with attention to the prompt."""
     from diffusers import UNet2DConditionModel

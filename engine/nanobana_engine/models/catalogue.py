@@ -83,6 +83,10 @@ class Catalogue:
         return next((preset for preset in self.presets.values() if preset.repo == repo), None)
 
 
+TINY = ("sd", "sdxl")
+"""Families whose adapter draws with a tiny VAE."""
+
+
 def _preset(table: Mapping[str, Any]) -> Preset:
     unknown = sorted(set(table) - FIELDS)
     if unknown:
@@ -108,6 +112,10 @@ def _wrong(preset: Preset) -> Iterable[str]:
         yield "multiple must be a multiple of latent_stride"
     if set(preset.steps) != {"draft", "balanced", "best"} or not all(count > 0 for count in preset.steps.values()):
         yield "steps need a number above 0 for draft, balanced and best"
+    if preset.tiny_vae and preset.family not in TINY:
+        yield f"only models of the families {' and '.join(TINY)} have a tiny_vae"
+    if preset.tiny_vae_results and not preset.tiny_vae:
+        yield "tiny_vae_results needs a tiny_vae"
 
 
 def _why(error: Exception) -> str:

@@ -99,6 +99,12 @@ class Preset:
     encodes_parts: bool = True
     """Whether its autoencoder works on the part that changes, where it can (E9); off: on whole pictures, always."""
 
+    tiny_vae: str = ""
+    """A small autoencoder of the same latents (`AutoencoderTiny`), a folder or ``owner/name`` on the hub: previews are
+    its pictures. Empty: a pixel a cell, by a projection."""
+    tiny_vae_results: bool = False
+    """Results are its pictures too: a fraction of the work, and softer."""
+
     def with_steps(self, steps: int | None) -> Preset:
         """The preset as an edit wants it that asks for so many steps, whatever its quality."""
         return self if steps is None else replace(self, steps=dict.fromkeys(self.steps, steps))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DEFAULT = "nano"
 BUILT_IN: Mapping[str, Path] = {"nano": Path(__file__).parent / "nano" / "weights"}
 OWN_PRESETS = "presets.toml"
+TINY_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+"""Of a tiny VAE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Library:
         more: dict[str, Any] = {}
         if preset.few_step:
             more["few_step"] = self.hub.file(preset.few_step.repo, preset.few_step.file, tell)
+        if preset.tiny_vae:
+            more["tiny_vae"] = self._tiny_vae(preset.tiny_vae, tell)
         import torch
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -125,6 +129,13 @@ class Library:
         except NanobanaError:
             return None
         return folder
+
+    def _tiny_vae(self, repo: str, tell: Tell | None) -> Path:
+        """The folder of a tiny VAE: as it is named, among a team's own models, or on the hub; raises as `Hub.fetch`."""
+        folder = Path(repo).expanduser()
+        own = self.models / repo if self.models else folder
+        found = next((each for each in (folder, own) if each.is_dir()), None)
+        return found or self.hub.cached(repo, TINY_FILES) or self.hub.fetch(repo, TINY_FILES, None, tell)
 
     def own_folders(self) -> list[Preset]:
         """A team's own models that no preset names; a folder that cannot be understood is left out."""

@@ -33,6 +33,7 @@ from nanobana_engine.models.sd.reader import Reader
 from nanobana_engine.models.sd.reuse import Asked, Reuse, kind_of
 from nanobana_engine.models.sd.scene import Scene, scene_of
 from nanobana_engine.models.vae.incremental import IncrementalVae
+from nanobana_engine.models.vae.tiny import TinyVae
 from nanobana_engine.sparse.executor import Row
 
 LEAST_STEPS = 3
@@ -89,6 +90,7 @@ class SdAdapter:
         self._reuse = Reuse(self._unet, self.preset)
         self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
         self._project = Projection(lambda pixels: self._encode(pixels, keeps=False), preset.latent_stride)
+        self._tiny: TinyVae | None = None
         self._memory: Memory | None = None
         self._readers = self._make_readers()
         self._words: Recent[tuple[Tensor, Tensor | None]] = Recent(REMEMBERED)
@@ -104,12 +106,18 @@ class SdAdapter:
 
     @classmethod
     def from_folder(
-        cls, folder: Path, preset: Preset, device: torch.device | str = "cpu", few_step: Path | None = None
+        cls,
+        folder: Path,
+        preset: Preset,
+        device: torch.device | str = "cpu",
+        few_step: Path | None = None,
+        tiny_vae: Path | None = None,
     ) -> SdAdapter:
         """Load a folder in diffusers format that was checked; nothing is downloaded.
 
         Args:
             few_step: the file of `preset.few_step`, merged into the weights.
+            tiny_vae: the folder of `preset.tiny_vae`.
 
         Raises:
             NotFound: ``incomplete_model``.
@@ -124,7 +132,11 @@ class SdAdapter:
         cls._check(pipeline, folder)
         if few_step and preset.few_step:
             Loras(pipeline).merge(few_step, preset.few_step.weight)
-        return cls(pipeline, preset, device)
+        made = cls(pipeline, preset, device)
+        if tiny_vae:
+            like, channels = next(pipeline.vae.parameters()), int(pipeline.vae.config.latent_channels)
+            made.use_tiny_vae(TinyVae.from_folder(tiny_vae, preset.latent_stride, channels, like))
+        return made
 
     @classmethod
     def _check(cls, pipeline: Any, folder: Path) -> None:
@@ -151,7 +163,9 @@ class SdAdapter:
 
     def components(self) -> list[Component]:
         names = ("text_encoder", "text_encoder_2", "unet", "vae")
-        return [Component(name, part) for name in names if (part := getattr(self._pipeline, name, None)) is not None]
+        parts = [(name, part) for name in names if (part := getattr(self._pipeline, name, None)) is not None]
+        tiny = [] if self._tiny is None else [("tiny_vae", self._tiny.net)]
+        return [Component(name, part) for name, part in (*parts, *tiny)]
 
     @property
     def unet(self) -> Any:
@@ -336,14 +350,24 @@ class SdAdapter:
         ).to(self.device, self._unet.dtype)
         return embedding
 
+    def use_tiny_vae(self, tiny: TinyVae) -> None:
+        """For previews, and for results where the preset says so."""
+        self._tiny = tiny
+
     def decode(self, latents: Tensor) -> Pixels:
         """[4, h, w] → [8h, 8w, 3] in 0..1."""
+        if self._tiny is not None and self.preset.tiny_vae_results:
+            return self._tiny.decode(latents)
         return self.coder.decode(self._unscaled(latents))
 
     def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
         """The same inside a box, in pixels; elsewhere what lies beneath."""
+        if self._tiny is not None and self.preset.tiny_vae_results:
+            return self._tiny.decode_part(latents, box, beneath)
         return self.coder.decode_part(self._unscaled(latents), box, beneath)
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """A pixel a cell, by a projection of the latents; no network runs."""
+        """A pixel a cell, by a projection of the latents, and no network runs; or the tiny VAE's picture."""
+        if self._tiny is not None:
+            return np.asarray(np.rint(self._tiny.decode(latents) * 255.0), np.uint8)
         return self._project(latents)
