@@ -12,13 +12,25 @@ from nanobana.protocol.canvas import TERMINAL, Layer, Variation
 from nanobana.protocol.errors import BadInput, Conflict, NotAllowed, NotFound, TooMany
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobResult
-from nanobana.protocol.messages import Cancel, CanvasSet, Decide, LayerAdd, LayerDelete, LayerMove, LayerSet
+from nanobana.protocol.messages import (
+    Cancel,
+    CanvasSet,
+    Decide,
+    LayerAdd,
+    LayerDelete,
+    LayerDuplicate,
+    LayerGroup,
+    LayerMerge,
+    LayerMove,
+    LayerOp,
+    LayerSet,
+    LayerUngroup,
+)
 from nanobana.raster.codec import encode_png, encode_webp
 from nanobana_server import jobs
 from nanobana_server.jobs.results import stage
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
-from nanobana_server.store.ops.layers import LayerOp
 from support.strokes import Easel, author, flat
 
 PEOPLE = 4
@@ -66,12 +78,16 @@ class Person:
         await ops.redo(self.store, self.easel.id, self.user, self.easel.op(self.user))
 
     async def layers(self) -> None:
-        op, layer = self.easel.op(self.user), await self.layer()
+        op, layer, other = self.easel.op(self.user), await self.layer(), await self.layer()
         choices: list[LayerOp] = [
             LayerAdd(op=op, layer=f"l{self.user}{op.n}", name="new", above=layer),
             LayerSet(op=op, layer=layer, opacity=self.random.random(), visible=self.random.random() < 0.8),
-            LayerMove(op=op, layer=layer, index=self.random.randrange(4)),
+            LayerMove(op=op, layer=layer, index=self.random.randrange(4), parent=self.random.choice([None, "", other])),
             LayerDelete(op=op, layer=layer),
+            LayerGroup(op=op, layer=f"g{self.user}{op.n}", name="group", members=[layer, other]),
+            LayerUngroup(op=op, layer=layer),
+            LayerDuplicate(op=op, layer=layer, copy=f"d{self.user}{op.n}"),
+            LayerMerge(op=op, layer=layer),
         ]
         message = self.random.choice(choices)
         await ops.layer_op(self.store, self.easel.id, self.user, message)

@@ -7,9 +7,8 @@ import pytest
 
 from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerSet
+from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerOp, LayerSet
 from nanobana_server.store import Store, ops
-from nanobana_server.store.ops.layers import LayerOp
 from support.strokes import BLUE, GREEN, RED, VEIL, Easel
 
 CLEAR = (0, 0, 0, 0)

@@ -67,3 +67,43 @@ def test_c1_a_locked_layer_is_left_alone_and_the_page_says_why(invite: Invite) -
     ben.tap("layer-lock")
     ben.wait(f"nb.position[1] > {ana.seq - 1} && nb.layers[0].locked === false")
     ben.paint((200, 150), (330, 260))
+
+
+def step(person: Person, testid: str) -> None:
+    """A click on a button of the layers panel, durable and drawn."""
+    before = person.seq
+    person.tap(testid)
+    person.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.complete")
+
+
+def names(person: Person) -> list[str]:
+    return [f"{layer['name']}{'/' if layer['parent'] else ''}" for layer in person.nb("layers")]
+
+
+def test_c9_layers_are_grouped_copied_merged_and_deleted_and_every_step_is_undone(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    sample = names(ana)[0]
+    add_layer(ana)
+    ana.paint((200, 150), (330, 260))
+    looks = [ana.picture()]
+    steps = [
+        ("layer-group", [sample, "Layer 2/", "Group"]),
+        ("layer-duplicate", [sample, "Layer 2/", "Layer 2 copy/", "Group"]),
+        ("layer-merge", [sample, "Layer 2/", "Group"]),
+    ]
+    for testid, wanted in steps:
+        step(ana, testid)
+        assert names(ana) == wanted
+        looks.append(ana.picture())
+    ana.page.get_by_test_id("layer-name").filter(has_text="Group").click()
+    step(ana, "layer-delete")
+    assert names(ana) == [sample]
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    assert same_canvas(ana, ben)
+    for look in reversed(looks):
+        ana.press_durably("Control+z")
+        assert ana.picture().tobytes() == look.tobytes()
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    assert names(ben) == [sample, "Layer 2"] and same_canvas(ana, ben)
+    assert far_from_export(ben, (180, 130, 350, 280)) <= NEAR

@@ -253,6 +253,10 @@ class Restless:
     def _layer_op(self, op: OpId, layer: str) -> m.Op:
         dice = self._dice
         choices: list[m.Op] = [
+            m.LayerGroup(op=op, layer=f"g{self._client}{self._n}", name=self.name, members=[layer]),
+            m.LayerUngroup(op=op, layer=layer),
+            m.LayerDuplicate(op=op, layer=layer, copy=f"d{self._client}{self._n}"),
+            m.LayerMerge(op=op, layer=layer),
             m.LayerAdd(op=op, layer=f"l{self._client}{self._n}", name=self.name, above=layer),
             m.LayerSet(op=op, layer=layer, opacity=dice.random(), visible=dice.random() < 0.8),
             m.LayerMove(op=op, layer=layer, index=dice.randrange(4)),

@@ -6,10 +6,21 @@ from hypothesis import strategies as st
 
 from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict
-from nanobana.protocol.messages import LayerAdd, LayerDelete, LayerMove, LayerSet
-from nanobana_server.store.ops.layers import LayerOp, changed
-from nanobana_server.store.ops.relayer import canvas_after, do_again, take_back
-from nanobana_server.store.types import LayerGone, LayersUndo, job_client
+from nanobana.protocol.messages import (
+    LayerAdd,
+    LayerDelete,
+    LayerDuplicate,
+    LayerGroup,
+    LayerMerge,
+    LayerMove,
+    LayerOp,
+    LayerSet,
+    LayerUngroup,
+)
+from nanobana.protocol.stack import ordered
+from nanobana_server.store.ops.relayer import canvas_after, turn
+from nanobana_server.store.ops.restack import changed
+from nanobana_server.store.types import LayerGone, LayerLocked, LayersUndo, job_client
 
 OP = OpId("tab", 1)
 LAYERS = [Layer(id=name, name=name.upper()) for name in "abc"]
@@ -38,45 +49,150 @@ def test_layer_ops_that_cannot_be_are_refused() -> None:
         changed(many, LayerAdd(op=OP, layer="one-more", name=""))
 
 
+NAMES = st.sampled_from("abcxyz")
 op_on_layers = st.one_of(
     st.builds(
         lambda name, above: LayerAdd(op=OP, layer=name, name=name, above=above),
         st.sampled_from("xyz"),
         st.sampled_from("abc"),
     ),
-    st.builds(lambda name, index: LayerMove(op=OP, layer=name, index=index), st.sampled_from("abc"), st.integers(0, 4)),
-    st.builds(lambda name: LayerDelete(op=OP, layer=name), st.sampled_from("abc")),
     st.builds(
-        lambda name, opacity: LayerSet(op=OP, layer=name, opacity=opacity), st.sampled_from("abc"), st.floats(0, 1)
+        lambda name, index, parent: LayerMove(op=OP, layer=name, index=index, parent=parent),
+        NAMES,
+        st.integers(0, 4),
+        st.sampled_from([None, "", *"xyz"]),
     ),
+    st.builds(lambda name: LayerDelete(op=OP, layer=name), NAMES),
+    st.builds(lambda name: LayerUngroup(op=OP, layer=name), NAMES),
+    st.builds(
+        lambda name, members: LayerGroup(op=OP, layer=name, name=name, members=members),
+        st.sampled_from("xyz"),
+        st.lists(NAMES, max_size=3),
+    ),
+    st.builds(lambda name, copy: LayerDuplicate(op=OP, layer=name, copy=copy), NAMES, st.sampled_from("xyz")),
+    st.builds(lambda name: LayerMerge(op=OP, layer=name), NAMES),
+    st.builds(lambda name, opacity: LayerSet(op=OP, layer=name, opacity=opacity), NAMES, st.floats(0, 1)),
 )
 
 
-@given(messages=st.lists(op_on_layers, max_size=6))
-@settings(max_examples=100, deadline=None)
+@given(messages=st.lists(op_on_layers, max_size=12))
+@settings(max_examples=300, deadline=None)
 def test_c9_layer_ops_taken_back_and_done_again_lead_to_the_same_list(messages: list[LayerOp]) -> None:
-    layers, undone = list(LAYERS), list[LayersUndo]()
+    states, undone = [list(LAYERS)], list[list[LayersUndo]]()
     for message in messages:
         try:
-            layers, change = changed(layers, message)
-        except (Conflict, LayerGone):
+            layers, changes = changed(states[-1], message)
+        except (BadInput, Conflict, LayerGone):
             continue
-        undone.append(change)
-    assert take_back(layers, undone, set()) == LAYERS
-    assert do_again(LAYERS, undone, set()) == layers
+        assert layers == ordered(layers)
+        states.append(layers)
+        undone.append(changes)
+    for before, after, changes in zip(states, states[1:], undone, strict=False):
+        back = turn(after, changes, set(), "undo")
+        assert back.layers == before
+        assert turn(before, back.changes, set(), "redo").layers == after
+
+
+def test_c1_a_group_takes_its_members_in_where_the_topmost_is() -> None:
+    layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["c", "a"]))
+    assert ids(layers) == "bacg"
+    assert [layer.parent for layer in layers] == ["", "g", "g", ""]
+    assert ids(changed(layers, LayerUngroup(op=OP, layer="g"))[0]) == "bac"
+    assert ids(changed(layers, LayerDelete(op=OP, layer="g"))[0]) == "b"
+
+
+def test_c1_a_layer_goes_into_a_group_and_out_again() -> None:
+    layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b"]))
+    inside, _ = changed(layers, LayerMove(op=OP, layer="c", index=1, parent="g"))
+    assert ids(inside) == "acbg"
+    assert ids(changed(inside, LayerMove(op=OP, layer="g", index=0))[0]) == "cbga"
+    assert ids(changed(inside, LayerMove(op=OP, layer="c", index=9, parent=""))[0]) == "abgc"
+
+
+def test_c1_a_group_does_not_go_into_itself_and_nesting_ends_somewhere() -> None:
+    layers = list(LAYERS)
+    for name in "defghijk":
+        layers, _ = changed(layers, LayerGroup(op=OP, layer=name, name="", members=["a"]))
+    with pytest.raises(BadInput, match="nested"):
+        changed(layers, LayerGroup(op=OP, layer="l", name="", members=["a"]))
+    with pytest.raises(BadInput, match="itself"):
+        changed(layers, LayerMove(op=OP, layer="d", index=0, parent="e"))
+    with pytest.raises(BadInput, match="goes into a group"):
+        changed(layers, LayerMove(op=OP, layer="b", index=0, parent="c"))
+
+
+def test_c1_only_layers_of_one_group_that_show_are_merged() -> None:
+    layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b"]))
+    for layer in ("a", "b", "c"):
+        with pytest.raises(BadInput) as refused:
+            changed(layers, LayerMerge(op=OP, layer=layer))
+        assert refused.value.code == "nothing_below"
+    assert ids(changed(layers, LayerMerge(op=OP, layer="g"))[0]) == "ac"
+    hidden, _ = changed(layers, LayerSet(op=OP, layer="g", visible=False))
+    with pytest.raises(BadInput, match="show both"):
+        changed(hidden, LayerMerge(op=OP, layer="g"))
+
+
+def test_c1_a_copy_of_a_group_is_whole_and_has_ids_of_its_own() -> None:
+    layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b", "c"]))
+    copied, _ = changed(layers, LayerDuplicate(op=OP, layer="g", copy="h"))
+    assert len({layer.id for layer in copied}) == 7
+    assert [layer.name for layer in copied] == ["A", "B", "C", "G", "B", "C", "G copy"]
+    assert [layer.parent for layer in copied[4:]] == ["h", "h", ""]
+
+
+def test_c1_what_is_in_a_locked_group_stays_in_it() -> None:
+    layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b", "c"]))
+    layers, _ = changed(layers, LayerSet(op=OP, layer="g", locked=True))
+    for message in (
+        LayerMove(op=OP, layer="b", index=0, parent=""),
+        LayerMove(op=OP, layer="a", index=0, parent="g"),
+        LayerAdd(op=OP, layer="x", name="", above="b"),
+        LayerDuplicate(op=OP, layer="b", copy="x"),
+        LayerUngroup(op=OP, layer="g"),
+        LayerMerge(op=OP, layer="c"),
+    ):
+        with pytest.raises(LayerLocked):
+            changed(layers, message)
+
+
+def test_c9_a_group_that_others_put_a_layer_into_stays() -> None:
+    mine = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b"]))
+    theirs = changed(mine[0], LayerMove(op=OP, layer="c", index=1, parent="g"))[0]
+    back, changes = turn(theirs, mine[1], set(), "undo")
+    again = turn(back, changes, set(), "redo").layers
+    assert {layer.id: layer.parent for layer in back} == {"a": "", "b": "", "c": "g", "g": ""}
+    assert {layer.id: layer.parent for layer in again} == {"a": "", "b": "g", "c": "g", "g": ""}
+
+
+@given(mine=op_on_layers, theirs=st.lists(op_on_layers, max_size=4))
+@settings(max_examples=400, deadline=None)
+def test_c9_undone_and_done_again_at_once_nothing_of_what_others_made_of_it_changes(
+    mine: LayerOp, theirs: list[LayerOp]
+) -> None:
+    present, undone = list(LAYERS), list[LayersUndo]()
+    for message in (mine, *theirs):
+        try:
+            present, changes = changed(present, message)
+        except (BadInput, Conflict, LayerGone):
+            continue
+        if message is mine:
+            undone = changes
+    back = turn(present, undone, set(), "undo")
+    assert turn(back.layers, back.changes, set(), "redo").layers == present
 
 
 def test_c9_what_another_changed_since_is_left_as_it_is() -> None:
     mine = changed(LAYERS, LayerSet(op=OP, layer="a", name="Mine", opacity=0.5))
     theirs = changed(mine[0], LayerSet(op=OP, layer="a", name="Theirs"))[0]
-    back = take_back(theirs, [mine[1]], set())[0]
+    back = turn(theirs, mine[1], set(), "undo").layers[0]
     assert (back.name, back.opacity) == ("Theirs", 1.0)
 
 
 def test_c9_a_layer_with_somebodys_pixels_stays() -> None:
     added = changed(LAYERS, LayerAdd(op=OP, layer="x", name=""))
-    assert ids(take_back(added[0], [added[1]], {"x"})) == "abcx"
-    assert ids(take_back(added[0], [added[1]], set())) == "abc"
+    assert ids(turn(added[0], added[1], {"x"}, "undo").layers) == "abcx"
+    assert ids(turn(added[0], added[1], set(), "undo").layers) == "abc"
 
 
 def test_c9_a_canvas_with_layers_does_not_lose_its_size() -> None:

@@ -16,8 +16,9 @@ from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, note_acce
 from nanobana_server.jobs.result import Result
 from nanobana_server.store import Store
 from nanobana_server.store.ops.landing import land
-from nanobana_server.store.ops.layers import index_of, top_visible
+from nanobana_server.store.ops.layers import top_visible
 from nanobana_server.store.ops.laying import keys_of, lay_patch, op_parts
+from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.types import (
     Author,
     Commit,

@@ -42,8 +42,6 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
     match op:
         case m.Paint():
             return await ops.paint(store, canvas, author.user, op)
-        case m.LayerAdd() | m.LayerSet() | m.LayerMove() | m.LayerDelete():
-            return await ops.layer_op(store, canvas, author.user, op)
         case m.CanvasSet():
             return await ops.canvas_set(store, canvas, author.user, op)
         case m.Undo():
@@ -62,3 +60,5 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await jobs.cancel(store, canvas, author, op)
         case m.Decide():
             return await jobs.decide(store, canvas, author, op)
+        case _:
+            return await ops.layer_op(store, canvas, author.user, op)

@@ -105,7 +105,14 @@ class _Call:
             }
         if commit.flip is not None:
             flip = commit.flip
-            found["flip"] = {"user": flip.user, "from": flip.source, "seqs": flip.seqs, "keep": flip.keep}
+            notes = [[seq, self.part(_pack(record))] for seq, record in flip.notes.items()]
+            found["flip"] = {
+                "user": flip.user,
+                "from": flip.source,
+                "seqs": flip.seqs,
+                "keep": flip.keep,
+                "notes": notes,
+            }
         if commit.version is not None:
             kept = [self.part(_pack(commit.version))] if commit.version.name else []
             found["version"] = [commit.version.id, *kept]

@@ -54,6 +54,10 @@ class LayersUndo(msgspec.Struct, frozen=True, kw_only=True):
     after: Layer | None = None
     index_before: int = 0
     index_after: int = 0
+    alone: bool = False
+    """A move of a group without what is in it, as one step of many."""
+    idle: bool = False
+    """The last turn, undo or redo, changed nothing, e.g. because the layer was gone: the next one back does nothing."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +91,8 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
     seqs: list[int]
     keep: bool = True
     """Lay it on the other stack; False: it is gone for good (an edit that was cancelled by undo)."""
+    notes: dict[int, Record] = {}
+    """By seq, the records of ops whose changes of layers can be turned back exactly only with what was found now."""
 
 
 class ThreadWrite(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,9 @@ Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 MaskTile = tuple[TileIndex, TileIndex]
 """Column and row in the tile grid."""
 
+Parent = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,64}$")]
+"""A group's ID, or "" for the top level."""
+
 StrokeKind = Literal["paint", "erase", "mask-brush", "mask-rect", "mask-lasso"]
 
 
@@ -59,14 +62,49 @@ class LayerSet(Wire, frozen=True, tag="layer_set"):
 
 
 class LayerMove(Wire, frozen=True, tag="layer_move"):
-    """Move to an index of the list without it, 0 = bottom."""
+    """Move to an index of the list without it, 0 = bottom; a group goes with all that is in it."""
 
     op: OpId
     layer: Identifier
     index: Annotated[int, Meta(ge=0, le=1000)]
+    parent: Parent | None = None
+    """Into this group, "" for out of all; None: where it is. Among what is there, the index decides."""
 
 
 class LayerDelete(Wire, frozen=True, tag="layer_delete"):
+    """A group goes with all that is in it."""
+
+    op: OpId
+    layer: Identifier
+
+
+class LayerGroup(Wire, frozen=True, tag="layer_group"):
+    """A new group, where the topmost of its members is, with all of them in it; without members an empty one on top."""
+
+    op: OpId
+    layer: Identifier
+    name: Title
+    members: Annotated[list[Identifier], Meta(max_length=200)]
+
+
+class LayerUngroup(Wire, frozen=True, tag="layer_ungroup"):
+    """The group goes, what is in it stays where it is."""
+
+    op: OpId
+    layer: Identifier
+
+
+class LayerDuplicate(Wire, frozen=True, tag="layer_duplicate"):
+    """A copy right above it, of a group with all that is in it; `copy` is the new layer's ID."""
+
+    op: OpId
+    layer: Identifier
+    copy: Identifier
+
+
+class LayerMerge(Wire, frozen=True, tag="layer_merge"):
+    """Burn a layer, or a group, into the layer right beneath it; that one is as opaque as it looked then."""
+
     op: OpId
     layer: Identifier
 
@@ -229,12 +267,10 @@ class Ping(Wire, frozen=True, tag="ping"):
     n: int = 0
 
 
+LayerOp = LayerAdd | LayerSet | LayerMove | LayerDelete | LayerGroup | LayerUngroup | LayerDuplicate | LayerMerge
 Op = (
     Paint
-    | LayerAdd
-    | LayerSet
-    | LayerMove
-    | LayerDelete
+    | LayerOp
     | CanvasSet
     | Edit
     | Cancel
@@ -250,10 +286,7 @@ Op = (
 ClientMessage = (
     Hello
     | Paint
-    | LayerAdd
-    | LayerSet
-    | LayerMove
-    | LayerDelete
+    | LayerOp
     | CanvasSet
     | Edit
     | Cancel

@@ -438,16 +438,49 @@ export interface LayerSet {
   locked?: boolean | null
 }
 
-/** Move to an index of the list without it, 0 = bottom. */
+/** Move to an index of the list without it, 0 = bottom; a group goes with all that is in it. */
 export interface LayerMove {
   t: "layer_move"
   op: OpId
   layer: string
   index: number
+  parent?: string | null
 }
 
+/** A group goes with all that is in it. */
 export interface LayerDelete {
   t: "layer_delete"
+  op: OpId
+  layer: string
+}
+
+/** A new group, where the topmost of its members is, with all of them in it; without members an empty one on top. */
+export interface LayerGroup {
+  t: "layer_group"
+  op: OpId
+  layer: string
+  name: string
+  members: string[]
+}
+
+/** The group goes, what is in it stays where it is. */
+export interface LayerUngroup {
+  t: "layer_ungroup"
+  op: OpId
+  layer: string
+}
+
+/** A copy right above it, of a group with all that is in it; `copy` is the new layer's ID. */
+export interface LayerDuplicate {
+  t: "layer_duplicate"
+  op: OpId
+  layer: string
+  copy: string
+}
+
+/** Burn a layer, or a group, into the layer right beneath it; that one is as opaque as it looked then. */
+export interface LayerMerge {
+  t: "layer_merge"
   op: OpId
   layer: string
 }
@@ -613,6 +646,10 @@ export type ClientMessage =
   | LayerSet
   | LayerMove
   | LayerDelete
+  | LayerGroup
+  | LayerUngroup
+  | LayerDuplicate
+  | LayerMerge
   | CanvasSet
   | Edit
   | Cancel
@@ -639,6 +676,10 @@ export type Op =
   | LayerSet
   | LayerMove
   | LayerDelete
+  | LayerGroup
+  | LayerUngroup
+  | LayerDuplicate
+  | LayerMerge
   | CanvasSet
   | Edit
   | Cancel

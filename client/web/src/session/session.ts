@@ -255,6 +255,23 @@ export class Session extends Emitter<Events> {
     return layer
   }
 
+  /** Puts layers into a new group. */
+  group(members: string[]): void {
+    this.push({ t: 'layer_group', op: this.sender.nextId(), layer: randomId(10), name: 'Group', members })
+  }
+
+  /** The layer that pixels go to: a group takes none. */
+  get target(): string | null {
+    return this.document.layers.some((layer) => layer.id === this.activeLayer && layer.group) ? null : this.activeLayer
+  }
+
+  /** Copies a layer, or a group with all that is in it, and selects the copy. */
+  duplicate(layer: string): void {
+    const copy = randomId(10)
+    this.push({ t: 'layer_duplicate', op: this.sender.nextId(), layer, copy })
+    this.setActiveLayer(copy)
+  }
+
   async bringImage(file: Blob, name: string, at: Point | null = null): Promise<void> {
     const place = this.hasSize ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
     const layer = randomId(10)
@@ -364,8 +381,8 @@ export class Session extends Emitter<Events> {
   chooseLayer(): void {
     const { layers } = this.document
     if (layers.some((layer) => layer.id === this.activeLayer)) return
-    const pendingAdd = this.outbox.pending().some((p) => p.op.t === 'layer_add' && p.op.layer === this.activeLayer)
-    if (!pendingAdd) this.setActiveLayer(layers.at(-1)?.id ?? null)
+    const pendingAdd = this.outbox.pending().some(({ op }) => (op.t === 'layer_add' && op.layer === this.activeLayer) || (op.t === 'layer_duplicate' && op.copy === this.activeLayer))
+    if (!pendingAdd) this.setActiveLayer(layers.findLast((layer) => !layer.group)?.id ?? null)
   }
 
   fitOnce(): void {

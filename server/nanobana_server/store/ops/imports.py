@@ -16,7 +16,8 @@ from nanobana.raster.codec import encode_tile
 from nanobana.raster.decode import decode_image
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import land
-from nanobana_server.store.ops.layers import index_of, top_visible
+from nanobana_server.store.ops.layers import top_visible
+from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
 from nanobana_server.store.types import Commit, Committed, LayersUndo, Record, TileWrite, UndoWrite, View

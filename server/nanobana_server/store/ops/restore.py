@@ -15,8 +15,8 @@ from nanobana.raster.codec import blank_tile, encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.ops.landing import land, missing_became_moved
-from nanobana_server.store.ops.layers import index_of
 from nanobana_server.store.ops.laying import Laid, put_tiles
+from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.release import BATCH
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, LayersUndo, Moved, Record, TileWrite, UndoWrite, View
@@ -180,9 +180,10 @@ def _turned_into(now: Sequence[Layer], then: Sequence[Layer]) -> tuple[list[Laye
             continue
         if at != index:
             new.insert(index, new.pop(at))
-            steps.append(
-                LayersUndo(what="move", before=new[index], after=new[index], index_before=at, index_after=index)
+            moved = LayersUndo(
+                what="move", before=new[index], after=new[index], index_before=at, index_after=index, alone=True
             )
+            steps.append(moved)
         if new[index] != layer:
             steps.append(LayersUndo(what="set", before=new[index], after=layer))
             new[index] = layer

@@ -204,21 +204,27 @@ def _apply(key: TileKey, current: Rgba | None, pixels: resolve.Pixels, tiles: di
 
 def _with_layers(commit: Commit, top: _Top) -> Commit:
     """Adds what the ops did to layers and canvas; a layer goes only if nobody's pixels are left in it."""
-    changes = [change for record in top.records for change in record.layers]
     after = {write.key: write.after for write in commit.tiles}
     filled = {key[0] for key in top.owned if after.get(key, "?") != ""}
     filled |= {write.key[0] for write in commit.tiles if write.after != ""}
-    turn = relayer.take_back if top.side == "undo" else relayer.do_again
-    layers = turn(top.layers, changes, filled)
-    extra: dict[str, Any] = {"layers_version": top.layers_version} if changes else {}
+    layers, notes = top.layers, dict[int, Record]()
+    both = list(zip(top.seqs, top.records, strict=True))
+    for seq, record in reversed(both) if top.side == "undo" else both:
+        if record.layers:
+            layers, changes = relayer.turn(layers, record.layers, filled, top.side)
+            notes[seq] = msgspec.structs.replace(record, layers=changes)
+    extra: dict[str, Any] = {}
+    if notes:
+        flip = Flip(user=top.records[0].user, source=top.side, seqs=top.seqs, notes=notes)
+        extra |= {"layers_version": top.layers_version, "flip": flip}
     if layers != top.layers:
         extra["layers"] = layers
         kept = {layer.id for layer in layers}
         extra["drop_layers"] = tuple(layer.id for layer in top.layers if layer.id not in kept)
     for record in top.records:
         if record.canvas_before is not None and record.canvas_after is not None:
-            both = record.canvas_after, record.canvas_before
-            source, target = both if top.side == "undo" else both[::-1]
+            sides = record.canvas_after, record.canvas_before
+            source, target = sides if top.side == "undo" else sides[::-1]
             canvas = relayer.canvas_after(top.canvas, source, target, has_layers=bool(layers))
             extra |= {"canvas": canvas, "layers_version": top.layers_version}
     present = {layer.id for layer in layers}

@@ -21,7 +21,8 @@
 --   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
 --                    group or instead of them
 --   thread           {id, before = ARGV index of what it was ("" = none), after = ARGV index, absent: it goes}
---   flip             {user, from = "undo" | "redo", seqs, keep}: takes the top of a stack, to the other one if keep
+--   flip             {user, from = "undo" | "redo", seqs, keep, notes = {{seq, ARGV index}, …}}: takes the top of a
+--                    stack, to the other one if keep; notes: undo records as they are from now on
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
 --   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id}
 --   {"layer_locked", id} {"layers"} {"stack"} {"thread"}
@@ -219,6 +220,7 @@ end
 if R.flip and R.flip.keep then
   local mark = R.flip.from == 'undo' and -seq or seq
   for _, flipped in ipairs(R.flip.seqs) do redis.call('HSET', FLIPS, flipped, mark) end
+  for _, note in ipairs(R.flip.notes) do redis.call('HSET', UNDO, note[1], ARGV[note[2]]) end
 end
 if owner then redis.call('HSET', STACKS, owner, cmsgpack.pack({undo, redo})) end
 

@@ -15,7 +15,7 @@ export async function generate(state: CanvasState, mode: 'fill' | 'erase', front
     return
   }
   try {
-    const job = await session.edits.generate({ ...wish.read(mode, session.activeLayer, state.facts), front })
+    const job = await session.edits.generate({ ...wish.read(mode, session.target, state.facts), front })
     if (job === null) return
     session.acted('op')
     wish.remember()
