@@ -20,6 +20,7 @@ from nanobana_engine.worker.canvas import CanvasReader
 from nanobana_engine.worker.job import Tools
 from nanobana_engine.worker.offer import Offer
 from nanobana_engine.worker.prepare import Preparer
+from nanobana_engine.worker.readying import Readying
 from nanobana_engine.worker.settings import WorkerSettings
 from nanobana_engine.worker.turnstile import Turnstile
 from nanobana_engine.worker.worker import Worker
@@ -39,7 +40,7 @@ async def working(
     shelf = Shelf(models)
     client, threads, memory = Client(url), CapacityLimiter(2), Memory()
     settings = WorkerSettings(redis_url=url, at_once=2, at_most=8, lease_ms=60_000)
-    bridge, turnstile = Bridge(adapter, budget=4.0), Turnstile(2)
+    bridge, turnstile, readying = Bridge(adapter, budget=4.0), Turnstile(2), Readying(1)
     bridge.engine.start()
     reader = CanvasReader(client, threads, memory.cache("tiles", 0.4))
     tools = Tools(
@@ -52,7 +53,7 @@ async def working(
         offer=Offer(bridge.engine.residents, shelf),
         threads=threads,
         turnstile=turnstile,
-        readying=Turnstile(1),
+        readying=readying,
         lease_ms=settings.lease_ms,
         beat_s=settings.beat_s,
     )
@@ -65,6 +66,7 @@ async def working(
             worker.draining.set()
         serving.cancel_scope.cancel()
     worker.integrity.prove()
+    readying.close()
     bridge.engine.close(timeout=5)
     bridge.engine.integrity.prove()
     await client.aclose()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -24,6 +21,7 @@ from nanobana.protocol.jobs import Foretold, Hint, JobSpec, Opened
 from nanobana.raster.codec import blob_name
 from nanobana_engine.engine.source import Source
 from nanobana_engine.memory.flights import GoesOn
+from nanobana_engine.worker.niceness import stand_back
 from nanobana_engine.worker.patience import BackOff
 from nanobana_engine.worker.prepare import Preparer
 
@@ -33,19 +31,10 @@ MOST_HINTS = 64
 """Regions that wait to be prepared; the oldest are forgotten first."""
 MOST_PIXELS = 4_000_000
 """Of a mask's box; larger ones are not prepared for: it costs too much for what may never be asked."""
-NICER = 4
-"""Added to the niceness of the thread that prepares: about four parts of the processor against ten."""
 STALE_S = 60.0
 """After so long nobody is about to ask any more."""
 
 _foretold: msgspec.msgpack.Decoder[Foretold] = msgspec.msgpack.Decoder(Foretold)
-
-
-def _stand_back() -> None:
-    """Let this thread, and those that it starts, take only what processor time the others leave."""
-    if sys.platform == "linux":  # elsewhere a thread has no niceness of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,7 @@ class Ahead:
         self._prepare = prepare
         self._expect = expect
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "ahead", initializer=_stand_back)
+        self._thread = ThreadPoolExecutor(1, "ahead", initializer=stand_back)
         self._foreseen: OrderedDict[tuple[str, str], _Foreseen] = OrderedDict()
         """By canvas and user, the newest last."""
         self._busy: tuple[Region, ...] = ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 import msgspec
@@ -30,6 +31,7 @@ from nanobana_engine.worker.outcome import Outcome
 from nanobana_engine.worker.patience import BackOff, patiently
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_engine.worker.previews import Previews
+from nanobana_engine.worker.readying import Readying
 from nanobana_engine.worker.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
@@ -54,8 +56,8 @@ class Tools:
     threads: CapacityLimiter
     turnstile: Turnstile
     """Before the threads that read and plan."""
-    readying: Turnstile
-    """Before the threads that do for an edit, while others run, what needs no model; one a user (E7)."""
+    readying: Readying
+    """Does for an edit, while others run, what needs no model."""
     lease_ms: int
     beat_s: float
 
@@ -99,7 +101,8 @@ class JobRun:
             tasks.start_soon(self.lease.listen)
             tasks.start_soon(self._previews.run)
             tasks.start_soon(self._previews.say_running)
-            await self._work(tasks)
+            with self._tools.readying.in_hand(self._spec.user):
+                await self._work(tasks)
             tasks.cancel_scope.cancel()
         if self._stopped is not None:
             log.info("job stopped", extra=self._facts(why=self._stopped))
@@ -184,16 +187,8 @@ class JobRun:
 
         With nobody else there it is the model's thread that does it, after the first look has been shown.
         """
-        going = True
-        try:
-            async with self._tools.readying.turn(self._spec.user):
-                await to_thread.run_sync(
-                    self._tools.bridge.engine.prepare, source, lambda: going, abandon_on_cancel=True
-                )
-        except NanobanaError:
-            return  # the edit itself will say so
-        finally:
-            going = False
+        with suppress(NanobanaError):  # the edit itself will say so
+            await self._tools.readying.run(self._spec.user, partial(self._tools.bridge.engine.prepare, source))
 
     async def _filled(self, source: Source, outcome: Outcome) -> EditFinished | EditFailed:
         with self._tools.bridge.submit(source, self._previews.show, outcome.add) as ended:

@@ -145,6 +145,7 @@ async def _with_models(
     from nanobana_engine.worker.job import Tools
     from nanobana_engine.worker.offer import Offer
     from nanobana_engine.worker.prepare import Preparer
+    from nanobana_engine.worker.readying import Readying
     from nanobana_engine.worker.turnstile import Turnstile
     from nanobana_engine.worker.worker import Worker
 
@@ -156,7 +157,7 @@ async def _with_models(
     preparer = Preparer(client, reader, threads, preset, shelf, plans, residents.presets)
     bridge = Bridge(residents, budget=settings.budget, memory=memory)
     bridge.engine.start()
-    eraser, offer = Eraser(), Offer(residents, shelf)
+    eraser, offer, readying = Eraser(), Offer(residents, shelf), Readying(THREADS)
     try:
         async with anyio.create_task_group() as warming:
             warming.start_soon(eraser.warm_up)
@@ -171,7 +172,7 @@ async def _with_models(
             offer=offer,
             threads=threads,
             turnstile=Turnstile(THREADS),
-            readying=Turnstile(THREADS, each=1),
+            readying=readying,
             lease_ms=settings.lease_ms,
             beat_s=settings.beat_s,
         )
@@ -190,6 +191,7 @@ async def _with_models(
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
+            readying.close()
             bridge.engine.close(timeout=0.0)
             await eraser.close()
     log.info("engine %s: ended", settings.worker)
