@@ -86,3 +86,20 @@ def test_r7_who_is_sent_away_sees_why_and_may_come_back_but_not_once_banned(invi
     row.wait_for(state="detached")
     ben.page.reload()
     ben.wait("nb.connection === 'live'")
+
+
+def test_c9_an_owner_takes_back_somebodys_last_minutes_and_both_are_told(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    before = ana.tiles()
+    ben.paint((60, 60), (200, 80))
+    ben.paint((60, 160), (200, 180))
+    ana.wait(f"nb.position[1] >= {ben.seq}")
+    painted = ben.tiles()
+    people_of(ana)
+    ana.page.locator("[data-testid=person][data-name=Ben]").get_by_test_id("person-more").click()
+    ana.tap("take-back")
+    assert "Ana took back" in ben.see("toast").inner_text()
+    assert ben.tiles() == before
+    ana.press_durably("Control+Shift+z")
+    assert ana.tiles() == painted

@@ -160,3 +160,14 @@ async def test_r8_a_full_room_says_so_and_lets_one_watch(strict: LiveServer) -> 
                 pass
         async with member(links.edit, watch=True) as (_, welcome):
             assert welcome.you.role == "viewer"
+            with pytest.raises(Exception, match="4503"):
+                async with member(links.view):
+                    pass
+            async with member(links.owner) as (_, owner):
+                assert owner.you.role == "owner", "an owner always finds a seat"
+
+
+async def test_r8_who_watches_takes_no_seat_of_those_who_work(strict: LiveServer) -> None:
+    links = await strict.new_canvas()
+    async with member(links.view), member(links.view), member(links.edit) as (_, welcome):
+        assert welcome.you.role == "editor"

@@ -39,6 +39,7 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
         m.Decide(op=op, job="none-1", accept=True),
         m.Undo(op=op),
         m.Redo(op=op),
+        m.UndoPerson(op=op, user="nobody", minutes=5),
         m.CommentAdd(op=op, thread="none", text="hello"),
         m.CommentDelete(op=op, thread="none", comment="none-1"),
         m.ThreadResolve(op=op, thread="none", resolved=True),

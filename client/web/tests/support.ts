@@ -17,7 +17,7 @@ export function manifest(change: Partial<Manifest> = {}): Manifest {
 }
 
 export function change(seq: number, rest: Partial<Change> = {}): Change {
-  return { seq, epoch: 1, op: ['c', seq], user: 'u', kind: 'paint', time_ms: 0, tiles: [], layers: null, canvas: null, job: null, undoes: null, thread: null, restores: null, version: null, ...rest }
+  return { seq, epoch: 1, op: ['c', seq], user: 'u', kind: 'paint', time_ms: 0, tiles: [], layers: null, canvas: null, job: null, undoes: null, thread: null, restores: null, version: null, about: null, ...rest }
 }
 
 export function job(id: string, rest: Partial<Job> = {}): Job {

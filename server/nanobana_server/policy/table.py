@@ -51,6 +51,7 @@ TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
     m.Decide: Need.EDITOR,
     m.Undo: Need.EDITOR,
     m.Redo: Need.EDITOR,
+    m.UndoPerson: Need.OWNER,
     m.CommentAdd: Need.COMMENTER,
     m.CommentDelete: Need.COMMENTER,
     m.ThreadResolve: Need.COMMENTER,

@@ -33,7 +33,7 @@ class Door:
     """Lets members into rooms.
 
     Args:
-        seats: most members of a canvas; `watchers` more may come as viewers.
+        seats: most members of a canvas who do more than watch; `watchers` more members may come, as viewers.
     """
 
     def __init__(
@@ -114,9 +114,8 @@ class Door:
         return access, role
 
     async def _admit(self, wire: Wire, room: Room, hello: m.Hello, access: Access, role: Role, began: float) -> None:
-        here = max(len(room.presence.everybody), len(room.readers))
-        seats = self._seats + (self._watchers if role == "viewer" else 0)
-        if here >= seats:
+        if self._is_full(room, role):
+            here = len(room.presence.everybody)
             text = f"this canvas has {here} members already" + ("" if role == "viewer" else ": watch instead")
             raise _expelled(m.CLOSE_ROOM_FULL, "room_full", text)
         member = new_member(access, role, access.color or colour_of(access.user, room.presence.everybody))
@@ -142,6 +141,15 @@ class Door:
             self._metrics.members.dec()
             with anyio.move_on_after(2, shield=True):
                 await self._drop(room.canvas, member)
+
+    def _is_full(self, room: Room, role: Role) -> bool:
+        """Who watches takes no seat of those who work here; an owner always finds one, to make room."""
+        everybody = room.presence.everybody
+        if role == "owner":
+            return False
+        if len(everybody) >= self._seats + self._watchers:
+            return True
+        return role != "viewer" and sum(member.role != "viewer" for member in everybody) >= self._seats
 
     async def _drop(self, canvas: str, member: m.Member) -> None:
         try:

@@ -44,10 +44,8 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await ops.paint(store, canvas, author.user, op)
         case m.CanvasSet():
             return await ops.canvas_set(store, canvas, author.user, op)
-        case m.Undo():
-            return await ops.undo(store, canvas, author.user, op.op)
-        case m.Redo():
-            return await ops.redo(store, canvas, author.user, op.op)
+        case m.Undo() | m.Redo() | m.UndoPerson():
+            return await _turned(store, canvas, author.user, op)
         case m.CommentAdd() | m.CommentDelete() | m.ThreadResolve():
             return await ops.comment_op(store, canvas, author, op)
         case m.Restore():
@@ -62,3 +60,14 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await jobs.decide(store, canvas, author, op)
         case _:
             return await ops.layer_op(store, canvas, author.user, op)
+
+
+async def _turned(store: Store, canvas: str, user: str, op: m.Undo | m.Redo | m.UndoPerson) -> Committed:
+    match op:
+        case m.Undo():
+            return await ops.undo(store, canvas, user, op.op)
+        case m.Redo():
+            return await ops.redo(store, canvas, user, op.op)
+        case m.UndoPerson():
+            since_ms = await store.now_ms() - op.minutes * 60_000
+            return await ops.undo_person(store, canvas, user, op.op, op.user, since_ms)

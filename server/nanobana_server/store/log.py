@@ -19,7 +19,12 @@ class _Head(msgspec.Struct):
     epoch: int
 
 
+class _Time(msgspec.Struct):
+    time_ms: int
+
+
 _head = msgspec.msgpack.Decoder(_Head)
+_time = msgspec.msgpack.Decoder(_Time)
 
 
 class Log(Base):
@@ -56,6 +61,22 @@ class Log(Base):
             raise Gone("ahead", epoch)
         return _unbroken(after, head, tail, epoch)
 
+    async def first_since(self, canvas: str, since_ms: int) -> int:
+        """Seq of the log's first change that is not older, by the store's clock; one beyond its head where none is."""
+        key = CanvasKeys(canvas).log
+        first, last = None, "+"
+        while True:
+            entries = await self.client.call("XREVRANGE", key, last, "-", "COUNT", TAIL)
+            for entry, fields in entries:
+                seq = int(bytes(entry).split(b"-")[0])
+                first = seq + 1 if first is None else first
+                if _time.decode(_body(fields)).time_ms < since_ms:
+                    return first
+                first = seq
+            if len(entries) < TAIL:
+                return first or 1
+            last = f"({first}-0"
+
     async def raise_epoch(self, canvas: str, void_epoch: int) -> int:
         """Void all positions, because the store lost its log's tail (C4); once per epoch, whoever comes first.
 
@@ -73,6 +94,11 @@ class Log(Base):
         if reply is None:
             raise NotFound(f"There is no canvas {canvas}.", code="no_canvas")
         return int(reply[0]), int(reply[1]), reply[2], reply[3]
+
+
+def _body(fields: Any) -> bytes:
+    """The entry's one value; clients give a dictionary or pairs."""
+    return bytes(next(iter(fields.values())) if isinstance(fields, dict) else fields[1])
 
 
 def _unbroken(after: int, head: int, tail: list[Any], epoch: int) -> list[tuple[int, bytes]]:

@@ -132,6 +132,7 @@ def _change(commit: Commit) -> dict[str, Any]:
         "undoes": commit.undoes,
         "thread": commit.thread.after if commit.thread is not None else None,
         "restores": commit.restores,
+        "about": commit.about,
         "version": commit.version,
     }
     change: dict[str, Any] = {"op": commit.op, "user": commit.user, "kind": commit.kind}

@@ -131,6 +131,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     undoes: int | None = None
     restores: int | None = None
     version: Version | None = None
+    about: str | None = None
+    """The user whose work an owner takes back."""
     over_budget: bool = False
     """Go on though the budget is used up: undo and redo (C12)."""
     forget: str | None = None

@@ -19,6 +19,7 @@ NAMES = (
     "engines",
     "fall_asleep",
     "fingerprint",
+    "gather_undo",
     "heartbeat",
     "look",
     "manifest",

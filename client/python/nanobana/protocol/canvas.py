@@ -232,6 +232,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     restores: int | None = None
     """For restore: the seq whose canvas it brought back."""
     version: Version | None = None
+    about: str | None = None
+    """For undo: the user whose work an owner took back."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

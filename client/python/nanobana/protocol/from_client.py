@@ -17,6 +17,9 @@ MaskTile = tuple[TileIndex, TileIndex]
 Parent = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,64}$")]
 """A group's ID, or "" for the top level."""
 
+MOST_MINUTES = 10
+"""As far as `UndoPerson` reaches: the log keeps so much at least (C8)."""
+
 StrokeKind = Literal["paint", "erase", "mask-brush", "mask-rect", "mask-lasso"]
 
 
@@ -151,6 +154,14 @@ class Redo(Wire, frozen=True, tag="redo"):
     op: OpId
 
 
+class UndoPerson(Wire, frozen=True, tag="undo_person"):
+    """Take back what somebody else did in the last minutes, in one step that my redo brings back (C9)."""
+
+    op: OpId
+    user: Annotated[str, Meta(min_length=1, max_length=64)]
+    minutes: Annotated[int, Meta(ge=1, le=MOST_MINUTES)]
+
+
 class CommentAdd(Wire, frozen=True, tag="comment_add"):
     """Pin a new thread at (x, y), or reply to one that is there, which opens it again."""
 
@@ -277,6 +288,7 @@ Op = (
     | Decide
     | Undo
     | Redo
+    | UndoPerson
     | CommentAdd
     | CommentDelete
     | ThreadResolve
@@ -293,6 +305,7 @@ ClientMessage = (
     | Decide
     | Undo
     | Redo
+    | UndoPerson
     | CommentAdd
     | CommentDelete
     | ThreadResolve

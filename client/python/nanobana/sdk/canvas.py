@@ -276,6 +276,10 @@ class Canvas:
     async def redo(self) -> int:
         return await self._settled(m.Redo(op=self.next_op()))
 
+    async def undo_person(self, user: str, minutes: int) -> int:
+        """As an owner: take back what somebody did in the last minutes (10 at most); my `redo` brings it back."""
+        return await self._settled(m.UndoPerson(op=self.next_op(), user=user, minutes=minutes))
+
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _settled(self, message: m.Op) -> int:

@@ -28,7 +28,7 @@ function whole(message: ServerMessage): ServerMessage {
   }
 }
 
-const NO_CHANGE = { tiles: [], layers: null, canvas: null, job: null, undoes: null, thread: null, restores: null, version: null }
+const NO_CHANGE = { tiles: [], layers: null, canvas: null, job: null, undoes: null, thread: null, restores: null, version: null, about: null }
 const NO_CANVAS = { title: '', width: 0, height: 0, used_bytes: 0, budget_bytes: 0 }
 const NO_LAYER = { visible: true, opacity: 1, blend: 'normal', locked: false, group: false, parent: '' } as const
 const NO_JOB = {

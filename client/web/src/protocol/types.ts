@@ -227,6 +227,7 @@ export interface Change {
   thread: Thread | null
   restores: number | null
   version: Version | null
+  about: string | null
 }
 
 /** Durable: one log entry, in order of seq. */
@@ -562,6 +563,14 @@ export interface Redo {
   op: OpId
 }
 
+/** Take back what somebody else did in the last minutes, in one step that my redo brings back (C9). */
+export interface UndoPerson {
+  t: "undo_person"
+  op: OpId
+  user: string
+  minutes: number
+}
+
 /** Pin a new thread at (x, y), or reply to one that is there, which opens it again. */
 export interface CommentAdd {
   t: "comment_add"
@@ -656,6 +665,7 @@ export type ClientMessage =
   | Decide
   | Undo
   | Redo
+  | UndoPerson
   | CommentAdd
   | CommentDelete
   | ThreadResolve
@@ -686,6 +696,7 @@ export type Op =
   | Decide
   | Undo
   | Redo
+  | UndoPerson
   | CommentAdd
   | CommentDelete
   | ThreadResolve

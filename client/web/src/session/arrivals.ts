@@ -79,6 +79,7 @@ function applyChange(session: Session, change: Change): void {
   const before = job === null ? undefined : document.jobs.get(job.id)?.state
   const accepted = job?.state === 'accepted' ? lastLook(session, change) : []
   if (!document.apply(change)) return
+  if (change.about !== null) tellTaken(session, change.user, change.about)
   if (change.thread !== null) session.threads.apply(change.thread, change.seq)
   provisionals.settle(opKey(change.op), change.seq)
   for (const look of accepted) provisionals.add(look)
@@ -88,6 +89,14 @@ function applyChange(session: Session, change: Change): void {
   if (job !== null && before !== job.state) session.emit('job', job)
   loop.dirty('picture')
   loop.dirty('overlay')
+}
+
+/** An owner took somebody's work back: both are told. */
+function tellTaken(session: Session, owner: string, about: string): void {
+  const { you } = session.presence
+  const name = (user: string): string => session.presence.people().find((member) => member.user === user)?.name ?? 'an owner'
+  if (you?.user === about) session.emit('toast', { tone: 'info', text: `${name(owner)} took back what you did in the last minutes. What others did over it stays.` })
+  else if (you?.user === owner) session.emit('toast', { tone: 'info', text: 'Taken back. Ctrl+Shift+Z brings it back.' })
 }
 
 /** Says so if this page's copy is not what the store has at the same position; the answer is a manifest (R9). */

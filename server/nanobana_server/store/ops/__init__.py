@@ -7,7 +7,7 @@ from nanobana_server.store.ops.imports import Imported, import_image
 from nanobana_server.store.ops.layers import canvas_set, layer_op
 from nanobana_server.store.ops.paint import paint
 from nanobana_server.store.ops.restore import restore
-from nanobana_server.store.ops.undo import redo, undo
+from nanobana_server.store.ops.undo import redo, undo, undo_person
 from nanobana_server.store.ops.versions import version_set
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "redo",
     "restore",
     "undo",
+    "undo_person",
     "version_set",
     "write_canvas_file",
 ]

@@ -8,12 +8,12 @@ import msgspec
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import CanvasInfo, Job, Layer, OpId
-from nanobana.protocol.errors import NotFound
+from nanobana.protocol.errors import NotAllowed, NotFound
 from nanobana.raster.codec import encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.ops import relayer, resolve
-from nanobana_server.store.ops.landing import land, missing_became_moved
+from nanobana_server.store.ops.landing import answered, land, missing_became_moved
 from nanobana_server.store.ops.laying import Laid, put_tiles
 from nanobana_server.store.ops.resolve import Past
 from nanobana_server.store.store import Store
@@ -49,6 +49,35 @@ async def redo(store: Store, canvas: str, user: str, op: OpId) -> Committed:
     return await land(store, canvas, op, lambda: _flip(store, canvas, user, op, "redo"))
 
 
+async def undo_person(store: Store, canvas: str, owner: str, op: OpId, person: str, since_ms: int) -> Committed:
+    """Take back what somebody did since, in one op of an owner; what others did over it stays (C9).
+
+    It leaves the person's own undo stack and is the owner's to redo. Their edits that are still open are left alone.
+
+    Args:
+        since_ms: by the store's clock; reaches as far back as the log does.
+
+    Raises:
+        NotFound: ``nothing_to_undo``.
+        NotAllowed: ``not_yourself``.
+    """
+    if owner == person:
+        raise NotAllowed("For your own work there is undo.", code="not_yourself")
+    keys = CanvasKeys(canvas)
+    group = f"person/{op.client}/{op.n}"
+    first = await store.first_since(canvas, since_ms)
+
+    async def attempt() -> Committed:
+        if isinstance(seq := await answered(store, canvas, op), int):
+            return Committed(seq=seq, first_time=False)
+        gathered = await store.client.run("gather_undo", [keys.stacks, keys.undo], [owner, person, first, group])
+        if not gathered:
+            raise NotFound("They did nothing in that time that can be taken back.", code="nothing_to_undo")
+        return await _flip(store, canvas, owner, op, "undo", about=person, only=[int(seq) for seq in gathered])
+
+    return await land(store, canvas, op, attempt)
+
+
 @dataclass(frozen=True, slots=True)
 class _Top:
     """The top of a stack as undo_top.lua answers it."""
@@ -66,8 +95,20 @@ class _Top:
     job: Job | None
 
 
-async def _flip(store: Store, canvas: str, user: str, op: OpId, side: Side) -> Committed:
+async def _flip(
+    store: Store,
+    canvas: str,
+    user: str,
+    op: OpId,
+    side: Side,
+    *,
+    about: str | None = None,
+    only: list[int] | None = None,
+) -> Committed:
+    """Take back or do again the top of a stack; with `only`, these ops or nothing. Raises Moved."""
     top = await _read(store, canvas, user, side)
+    if only is not None and top.seqs != only:
+        raise Moved("stack")
     if top.job is not None:
         return await _drop_edit(store, canvas, user, op, top, top.job)
     tiles = await _tiles(store, canvas, top)
@@ -78,6 +119,7 @@ async def _flip(store: Store, canvas: str, user: str, op: OpId, side: Side) -> C
         tiles=tiles,
         flip=Flip(user=user, source=side, seqs=top.seqs),
         undoes=top.seqs[-1],
+        about=about,
         over_budget=True,
     )
     try:
