@@ -256,9 +256,8 @@ def _with_layers(commit: Commit, top: _Top) -> Commit:
             layers, changes = relayer.turn(layers, record.layers, filled, top.side)
             notes[seq] = msgspec.structs.replace(record, layers=changes)
     extra: dict[str, Any] = {}
-    if notes:
-        flip = Flip(user=top.records[0].user, source=top.side, seqs=top.seqs, notes=notes)
-        extra |= {"layers_version": top.layers_version, "flip": flip}
+    if notes and commit.flip is not None:  # whose stack it is: an owner's where they take a person's work back
+        extra |= {"layers_version": top.layers_version, "flip": msgspec.structs.replace(commit.flip, notes=notes)}
     if layers != top.layers:
         extra["layers"] = layers
         kept = {layer.id for layer in layers}
