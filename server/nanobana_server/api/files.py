@@ -1,7 +1,7 @@
 """Whole canvases as files: save one, and open one as a new canvas (C8)."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import BinaryIO
 
 import anyio
@@ -12,13 +12,13 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from nanobana.protocol.errors import NanobanaError
+from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana_server.api.bodies import pieces_of, read_query
 from nanobana_server.api.canvases import Canvases, NewCanvas
 from nanobana_server.policy.tokens import Access
 from nanobana_server.settings import Settings
 from nanobana_server.store import Store
-from nanobana_server.store.ops import read_canvas_file, write_canvas_file
+from nanobana_server.store.ops import read_canvas_file, write_canvas_file, write_open_raster
 
 AT_ONCE = 2
 """Files written or read at once; more wait."""
@@ -46,10 +46,29 @@ class Files:
     async def save(self, request: Request, access: Access) -> Response:
         """The canvas as a file to keep, to move to another server, or to open again as a copy."""
         wanted = read_query(request, _Wanted, "what should the file hold?")
+
+        async def write(file: BinaryIO) -> None:
+            await write_canvas_file(self._store, access.canvas, file, history=wanted.history)
+
+        return await self._written(write, "canvas.nanobana", "application/zip")
+
+    async def open_raster(self, _request: Request, access: Access) -> Response:
+        """The canvas with its layers as an OpenRaster file, for other painting programs."""
+        info = await self._store.info(access.canvas)
+        if info.width * info.height > self._settings.export_pixels:
+            limit = self._settings.export_pixels // 1_000_000
+            raise BadInput(f"this canvas is larger than {limit} megapixels: crop it first", code="export_too_big")
+
+        async def write(file: BinaryIO) -> None:
+            await write_open_raster(self._store, access.canvas, file)
+
+        return await self._written(write, "canvas.ora", "image/openraster")
+
+    async def _written(self, write: Callable[[BinaryIO], Awaitable[None]], name: str, kind: str) -> Response:
         file = await run_sync(_scratch)
         try:
             async with self._turns:
-                await write_canvas_file(self._store, access.canvas, file, history=wanted.history)
+                await write(file)
             size = await run_sync(_rewound, file)
         except BaseException:
             file.close()
@@ -57,10 +76,9 @@ class Files:
         headers = {
             "cache-control": "no-store",
             "content-length": str(size),
-            "content-disposition": 'attachment; filename="canvas.nanobana"',
+            "content-disposition": f'attachment; filename="{name}"',
         }
-        closing = BackgroundTask(file.close)
-        return StreamingResponse(_pieces(file), 200, headers, "application/zip", background=closing)
+        return StreamingResponse(_pieces(file), 200, headers, kind, background=BackgroundTask(file.close))
 
     async def open(self, request: Request) -> Response:
         """A file becomes a new canvas; its three links are told this once."""

@@ -79,6 +79,7 @@ TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
     "get_past_mip": Need.VIEWER,
     "get_past_thumb": Need.VIEWER,
     "export_png": Need.VIEWER,
+    "export_ora": Need.VIEWER,
     "get_storage": Need.VIEWER,
     "get_comments": Need.VIEWER,
     "save_file": Need.EDITOR,

@@ -206,6 +206,10 @@ class Canvas:
         """PNG of the visible canvas."""
         return await self.http.export()
 
+    async def export_open_raster(self) -> bytes:
+        """The canvas with its layers, groups and blend modes as an OpenRaster file, for GIMP, Krita and others."""
+        return await self.http.open_raster()
+
     async def save(self, *, history: bool = True) -> bytes:
         """The whole canvas as one file, layers and all, for `open_canvas_file` here or on another server."""
         return await self.http.file(history=history)

@@ -139,6 +139,10 @@ class CanvasHttp:
         """PNG of the visible canvas."""
         return (await self._call("GET", "/export.png", timeout=300.0)).content
 
+    async def open_raster(self) -> bytes:
+        """The canvas with its layers as an OpenRaster file."""
+        return (await self._call("GET", "/export.ora", timeout=600.0)).content
+
     async def file(self, *, history: bool) -> bytes:
         """The whole canvas as one file, for `open_canvas_file`."""
         return (await self._call("GET", "/file", params={"history": str(history).lower()}, timeout=600.0)).content

@@ -5,6 +5,7 @@ from nanobana_server.store.ops.comments import comment_op
 from nanobana_server.store.ops.export import export_png
 from nanobana_server.store.ops.imports import Imported, import_image
 from nanobana_server.store.ops.layers import canvas_set, layer_op
+from nanobana_server.store.ops.open_raster import write_open_raster
 from nanobana_server.store.ops.paint import paint
 from nanobana_server.store.ops.restore import restore
 from nanobana_server.store.ops.undo import redo, undo, undo_person
@@ -25,4 +26,5 @@ __all__ = [
     "undo_person",
     "version_set",
     "write_canvas_file",
+    "write_open_raster",
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nanobana.protocol.canvas import Manifest
 from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.protocol.geometry import Box, tile_box
 from nanobana.protocol.stack import seen
@@ -27,18 +28,31 @@ async def visible_pixels(store: Store, canvas: str) -> Rgba:
     """The flattened canvas, [height, width, 4]; read again from the start where a tile was swept meanwhile (C8)."""
     for _ in range(3):
         try:
-            return await _flattened(store, canvas)
+            return await flattened(store, canvas, sized(await store.manifest(canvas)))
         except NotFound as error:
             if error.code != "missing_blob":
                 raise
-    return await _flattened(store, canvas)
+    return await flattened(store, canvas, sized(await store.manifest(canvas)))
 
 
-async def _flattened(store: Store, canvas: str) -> Rgba:
-    manifest = await store.manifest(canvas)
-    info = manifest.canvas
-    if info.width == 0 or info.height == 0:
+def sized(manifest: Manifest) -> Manifest:
+    """The manifest, if the canvas has a size.
+
+    Raises:
+        BadInput: ``no_size``.
+    """
+    if manifest.canvas.width == 0 or manifest.canvas.height == 0:
         raise BadInput("This canvas has no size yet.", code="no_size")
+    return manifest
+
+
+async def flattened(store: Store, canvas: str, manifest: Manifest) -> Rgba:
+    """The visible picture of a canvas as a manifest says, [height, width, 4].
+
+    Raises:
+        NotFound: ``missing_blob``: it is older than the sweeper's memory.
+    """
+    info = manifest.canvas
     shown = {layer.id for layer in seen(manifest.layers)}
     rows: dict[int, dict[tuple[str, int, int], str]] = {}
     for ref in manifest.tiles:
