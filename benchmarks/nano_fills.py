@@ -42,7 +42,7 @@ def request(prompt: str, pixels: Floats, seed: int, variation: int = 0, share: f
     mask = np.zeros(pixels.shape[:2], np.float32)
     mask[edge:-edge, edge:-edge] = 1
     soft = np.maximum(mask, ndimage.gaussian_filter(mask, 0.012 * size)).astype(np.float32)
-    return Request(pixels=pixels, prefilled=pixels, mask=soft, user_mask=mask, prompt=prompt, seed=seed + variation)
+    return Request(pixels=pixels, mask=soft, user_mask=mask, prompt=prompt, seed=seed + variation)
 
 
 def fill(adapter: NanoAdapter, asked: Request) -> Floats:

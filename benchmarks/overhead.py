@@ -30,6 +30,7 @@ from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import Edit
 from nanobana.protocol.parameters import EditParams
 from nanobana.raster.codec import encode_png
+from nanobana_engine.memory.heap import keep_freed
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.models.registry import load
 from nanobana_server import jobs
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--model", default="instant")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed()  # as the engine's process does
     adapter = instant() if options.model == "instant" else load(options.model)
     figures = anyio.run(functools.partial(measure, adapter, options.edits))
     report(model=options.model, **figures)

@@ -19,7 +19,7 @@ def request(prompt: str, size: tuple[int, int], **facts: Any) -> Request:
     """One for the whole of a picture of 8-bit noise, width × height, unless `facts` say otherwise."""
     pixels = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.float32) / np.float32(255.0)
     whole = np.ones((size[1], size[0]), np.float32)
-    given = {"pixels": pixels, "prefilled": pixels, "mask": whole, "user_mask": whole, "negative": "no", "seed": SEED}
+    given = {"pixels": pixels, "mask": whole, "user_mask": whole, "negative": "no", "seed": SEED}
     return Request(prompt=prompt, **{**given, **facts})
 
 
@@ -48,7 +48,7 @@ def finished(
     size = (asked.mask.shape[1], asked.mask.shape[0])
     one = runner.start(asked, owner="e", steps=steps, guidance=guidance, stage=0, frame=size, tile=Box(0, 0, *size))
     if not blends:
-        one.depth = torch.ones_like(one.depth)
+        one.depth, one.changes = torch.ones_like(one.depth), Box(0, 0, *size)
     if begins is not None:
         one.noise, one.latents = begins, begins
     while not one.is_done:

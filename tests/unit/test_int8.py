@@ -53,7 +53,7 @@ def predicted(adapter: Any) -> torch.Tensor:
     pixels = np.random.default_rng(1).random((64, 64, 3), np.float32)
     mask = np.zeros((64, 64), np.float32)
     mask[16:48, 16:48] = 1.0
-    asked = Request(pixels=pixels, prefilled=pixels, mask=mask, user_mask=mask, prompt="a red apple")
+    asked = Request(pixels=pixels, mask=mask, user_mask=mask, prompt="a red apple")
     known = adapter.encode(pixels)
     noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(1))
     clean: torch.Tensor = adapter.denoise(

@@ -35,9 +35,7 @@ def _request(
     pixels = backgrounds.draw(kind, np.random.default_rng(5), max(size))[:height, :width]
     mask = np.zeros(size, np.float32)
     mask[height // 5 : -height // 5, width // 4 : -width // 4] = 1
-    return Request(
-        pixels=pixels, prefilled=pixels, mask=mask, user_mask=mask, prompt=prompt, seed=seed, variation=variation
-    )
+    return Request(pixels=pixels, mask=mask, user_mask=mask, prompt=prompt, seed=seed, variation=variation)
 
 
 def _item(adapter: NanoAdapter, request: Request, sigma: float = 1.0) -> Item:

@@ -50,7 +50,7 @@ def request(box: Box = LEFT, **changes: Any) -> Request:
     mask[box.y0 : box.y1, box.x0 : box.x1] = 1.0
     facts: dict[str, Any] = {"pixels": canvas(), "mask": mask, "user_mask": mask, "prompt": "a red apple", "seed": 5}
     facts = {**facts, "room": "r", **changes}
-    return Request(**{"prefilled": facts["pixels"], **facts})
+    return Request(**facts)
 
 
 class Bench:

@@ -10,9 +10,11 @@ from PIL import Image
 
 from nanobana.protocol.geometry import Box
 from nanobana.raster.pixels import Gray
+from nanobana_engine.engine.source import Source
 from nanobana_engine.planner import Plan
 from nanobana_engine.planner.overview import overview
-from nanobana_engine.planner.resample import resize, scaled_box
+from nanobana_engine.planner.prefill import RIM, prefill
+from nanobana_engine.planner.resample import resize, scaled_box, to_bytes, to_floats
 from nanobana_engine.planner.stages import Stage
 
 Bytes = npt.NDArray[np.uint8]
@@ -60,6 +62,20 @@ def cut(plan: Plan, stage: Stage, picture: Bytes, covers: Box | None = None) -> 
     return resize(picture, preview_size(part[2] - part[0], part[3] - part[1]), part)
 
 
+def begun(source: Source) -> Bytes:
+    """The result's box with its hole prefilled, for a context that is not large; as small as what is smooth may be."""
+    plan = source.plan
+    box = plan.result_inside
+    step = max(1, math.ceil(2 * max(box.width, box.height) / PREVIEW_SIDE))
+    left, above = min(RIM, box.x0 // step), min(RIM, box.y0 // step)
+    near = Box(box.x0 - left * step, box.y0 - above * step, box.x1 + RIM * step, box.y1 + RIM * step)
+    near = near.intersect(plan.inside)
+    # of a cell with any masked pixel nothing is known
+    hole = _means(np.where(plan.window(near).user_mask > 0, np.uint8(255), np.uint8(0)), step) > 0
+    filled = prefill(to_floats(_means(source.bytes_of(near), step)), hole)
+    return to_bytes(filled[above : above - (-box.height // step), left : left - (-box.width // step)])
+
+
 def stencil(plan: Plan) -> Gray:
     """C over the result's box, at a preview's size: what a preview's pictures are cut out with."""
     if not plan.is_large:
@@ -77,7 +93,10 @@ def _step(width: float, height: float) -> int:
 
 def _reduced(picture: Bytes) -> Bytes:
     """A picture of any size at a preview's, by averages: a fraction of what resampling takes."""
-    step = _step(picture.shape[1], picture.shape[0])
+    return _means(picture, _step(picture.shape[1], picture.shape[0]))
+
+
+def _means(picture: Bytes, step: int) -> Bytes:
     return picture if step == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(picture)).reduce(step))
 
 

@@ -22,10 +22,11 @@ CAST = 8.0
 """Differences well above this in L, a or b are content (a shadow, an object over the edge), not a colour cast."""
 STEADY = 3.0
 """A cast is the same everywhere: where differences scatter more than this around their median, it is trusted less."""
-CELL = 4
-"""Pixels along a cell: casts are smooth, so they are computed for cells and added to the picture in full."""
-ALONG = 2.0
-"""Cells over which the leftover difference is averaged along the ring."""
+CELL, CELLS = 4, 96
+"""Pixels along a cell, at least, and cells along a side, at the most: casts are smooth, so they are computed for cells
+and added to the picture in full."""
+ALONG = 8.0
+"""Pixels over which the leftover difference is averaged along the ring."""
 CONTRAST = (0.9, 1.1)
 """Bounds of the contrast factor."""
 NOTHING = 1e-3
@@ -51,7 +52,8 @@ def match_colour(generated: Floats, original: Bytes, ring: Bools, *, far: float)
     every = -(-rows.size // MOST)
     rows, columns = rows[::every], columns[::every]
     there, here = lab_of(original[rows, columns]), lab_of(to_bytes(generated[rows, columns]))
-    cells = lab_of(np.asarray(Image.fromarray(to_bytes(generated)).reduce(CELL)))
+    cell = max(CELL, -(-max(ring.shape) // CELLS))
+    cells = lab_of(np.asarray(Image.fromarray(to_bytes(generated)).reduce(cell)))
     # medians of the differences: a shadow or an object across a part of the ring must not drag the whole result
     difference = there - here
     middle = np.median(difference, axis=0)
@@ -66,27 +68,31 @@ def match_colour(generated: Floats, original: Bytes, ring: Bools, *, far: float)
         return change
 
     left = _likely(there - (here + cast(here)))
-    change = cast(cells) + _carried_in(left, rows // CELL, columns // CELL, cells.shape[:2], far)
+    change = cast(cells) + _carried_in(left, rows // cell, columns // cell, cells.shape[:2], far / cell, ALONG / cell)
     if float(np.abs(change).max()) < NOTHING:
         return generated
-    added = _enlarged(from_lab(cells + change) - from_lab(cells))[: ring.shape[0], : ring.shape[1]]
+    added = _enlarged(from_lab(cells + change) - from_lab(cells), cell)[: ring.shape[0], : ring.shape[1]]
     matched: Floats = np.clip(generated + added, 0.0, 1.0)
     return matched
 
 
 def _likely(difference: Floats) -> Floats:
     """Small differences as they are, those beyond CAST fading to nothing."""
-    likely: Floats = (difference * np.exp(-((difference / (1.5 * CAST)) ** 4))).astype(np.float32)
+    square = (difference / np.float32(1.5 * CAST)) ** 2
+    likely: Floats = difference * np.exp(-square * square)
     return likely
 
 
-def _carried_in(left: Floats, rows: Places, columns: Places, shape: tuple[int, int], far: float) -> Floats:
+def _carried_in(
+    left: Floats, rows: Places, columns: Places, shape: tuple[int, int], far: float, along: float
+) -> Floats:
     """What is left in the ring, smoothed, carried across the inside like a membrane and fading with the distance.
 
     Args:
         left: [n, 3].
         rows, columns: [n], the cells that it was found in.
         shape: rows and columns of all cells.
+        far, along: in cells.
 
     Returns:
         [*shape, 3].
@@ -95,17 +101,17 @@ def _carried_in(left: Floats, rows: Places, columns: Places, shape: tuple[int, i
     summed = [np.bincount(at, weights, shape[0] * shape[1]) for weights in (*left.T, None)]
     planes = np.stack(summed, axis=-1).reshape(*shape, 4).astype(np.float32)
     unknown = planes[..., 3] == 0
-    blurred = scipy.ndimage.gaussian_filter(planes, (ALONG, ALONG, 0), truncate=2.5)
+    blurred = scipy.ndimage.gaussian_filter(planes, (along, along, 0), truncate=2.5)
     smooth = blurred[..., :3] / np.maximum(blurred[..., 3:], np.float32(1e-4))
-    away = scipy.ndimage.distance_transform_edt(unknown) * CELL
-    fade = (1.0 / (1.0 + (away / max(far, 1.0)) ** 2)).astype(np.float32)
+    away = scipy.ndimage.distance_transform_edt(unknown)
+    fade = (1.0 / (1.0 + (away / max(far, 0.25)) ** 2)).astype(np.float32)
     carried: Floats = prefill(smooth, unknown) * fade[..., None]
     return carried
 
 
-def _enlarged(cells: Floats) -> Floats:
+def _enlarged(cells: Floats, cell: int) -> Floats:
     """[rows, columns, 3] at the picture's size, at least."""
-    size = (cells.shape[1] * CELL, cells.shape[0] * CELL)
+    size = (cells.shape[1] * cell, cells.shape[0] * cell)
     planes = [
         np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BILINEAR))
         for plane in np.moveaxis(cells, -1, 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nanobana_engine.engine.board import around_result, cut
+from nanobana_engine.engine.board import around_result, begun, cut
 from nanobana_engine.engine.events import EditFinished, EditProgress
 from nanobana_engine.engine.parts import Part
 from nanobana_engine.engine.shown import Sight, lent
@@ -61,9 +61,10 @@ class EditRun:
     def first_look(self) -> EditProgress:
         """The prefilled hole (E4), at once: everybody sees where something begins while the model still encodes."""
         plan, stage = self.source.plan, self.stage
-        part = around_result(plan, stage)
-        prefilled = self._opened().sight.show(part).prefilled
-        return self._told(cut(plan, stage, to_bytes(prefilled), part))
+        if not plan.is_large:
+            return self._told(begun(self.source))
+        part, sight = around_result(plan, stage), self._opened().sight
+        return self._told(cut(plan, stage, to_bytes(sight.prefilled(part, sight.show(part))), part))
 
     def requests_ahead(self) -> Iterator[Request]:
         """What the first stage will ask of the adapter for a first variation, whatever the prompt will be."""

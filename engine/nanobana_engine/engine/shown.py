@@ -25,7 +25,6 @@ class Shown:
     """A context, or one tile of it, at a stage's size."""
 
     pixels: Pixels
-    prefilled: Pixels
     mask: npt.NDArray[np.float32]
     """D, 1 on the user's mask."""
     user_mask: npt.NDArray[np.float32]
@@ -33,7 +32,7 @@ class Shown:
     def cut(self, box: Box) -> Shown:
         """A part, in its own pixels."""
         part = (slice(box.y0, box.y1), slice(box.x0, box.x1))
-        return Shown(self.pixels[part], self.prefilled[part], self.mask[part], self.user_mask[part])
+        return Shown(self.pixels[part], self.mask[part], self.user_mask[part])
 
 
 @dataclass(slots=True)
@@ -49,6 +48,7 @@ class Sight:
     check: Callable[[], None] = lambda: None
     """Called between pieces of longer work; may raise, to give up (E8)."""
     _whole: Shown | None = field(default=None, init=False)
+    _prefilled: Pixels | None = field(default=None, init=False)
 
     @property
     def target(self) -> tuple[int, int]:
@@ -66,6 +66,14 @@ class Sight:
         if self._whole is None:
             self._whole = self._layout() if self.source.plan.is_large else self._all()
         return self._whole.cut(tile)
+
+    def prefilled(self, tile: Box, shown: Shown) -> Pixels:
+        """A tile with its hole filled from around it (E4); that of a large region's later stages as it stands."""
+        if self.source.plan.is_large and self.earlier:
+            return shown.pixels
+        if self._prefilled is None:
+            self._prefilled = self._filled()
+        return self._prefilled[tile.y0 : tile.y1, tile.x0 : tile.x1]
 
     def before(self, variation: int, tile: Box, shown: Shown) -> Pixels:
         """What stands in a tile before this stage: the canvas, or the sheet of the stage before under the mask."""
@@ -117,21 +125,25 @@ class Sight:
         """A context that is not large, resampled from all of its pixels."""
         plan, target = self.source.plan, self.target
         planes = plan.whole()
-        pixels = self.source.pixels()
-        # the hole is filled at canvas scale: resampling first would mix the old content into its border
-        prefilled = fit(prefill(pixels, planes.user_mask > 0), target)
         user_mask = fit((planes.user_mask > 0).astype(np.float32), target)
         mask = np.maximum(fit(planes.denoise, target), (user_mask > SEEN).astype(np.float32))
-        return Shown(fit(pixels, target), prefilled, mask, user_mask)
+        return Shown(fit(self.source.pixels(), target), mask, user_mask)
 
     def _layout(self) -> Shown:
         """A large context at its layout's size: masks and prefill are made there."""
         source, plan, target = self.source, self.source.plan, self.target
         pixels = to_floats(source.laid_out(target, self.check))
         small = overview(plan, target)
+        return Shown(pixels, small.denoise(plan), small.masked)
+
+    def _filled(self) -> Pixels:
+        source, plan, target = self.source, self.source.plan, self.target
+        if not plan.is_large:
+            # at canvas scale: resampling first would mix the old content into the hole's border
+            return fit(prefill(source.pixels(), plan.whole().user_mask > 0), target)
+        small = overview(plan, target)
         # a reduced pixel beside the hole has some of its old content: two of them count as hole
-        hole = small.away <= 2.0 * small.pixel
-        return Shown(pixels, prefill(pixels, hole), small.denoise(plan), small.masked)
+        return prefill(to_floats(source.laid_out(target, self.check)), small.away <= 2.0 * small.pixel)
 
     def _tile(self, tile: Box) -> Shown:
         """A tile of a large context, from the pixels near it."""
@@ -141,7 +153,7 @@ class Sight:
         mask, user_mask = planes[..., 0], planes[..., 1]
         if not self.is_full_scale:
             mask = np.maximum(mask, (user_mask > SEEN).astype(np.float32))
-        return Shown(pixels, pixels, mask, user_mask)
+        return Shown(pixels, mask, user_mask)
 
     def _planes(self, box: Box) -> npt.NDArray[np.float32]:
         """D and the user's mask, [h, w, 2]."""

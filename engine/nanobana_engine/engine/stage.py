@@ -204,7 +204,7 @@ class StageRun:
         x0, y0, x1, y1 = scaled_box(plan.mask_inside, plan.size, self.sight.target)
         return Request(
             pixels=shown.pixels,
-            prefilled=shown.prefilled,
+            prefill=lambda: self.sight.prefilled(tile, shown),
             mask=shown.mask,
             user_mask=shown.user_mask,
             mask_box=(x0 - tile.x0, y0 - tile.y0, x1 - tile.x0, y1 - tile.y0),

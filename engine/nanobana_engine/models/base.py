@@ -44,8 +44,8 @@ class Request:
 
     pixels: Pixels
     """What stands there now."""
-    prefilled: Pixels
-    """The same with the masked part prefilled (E4)."""
+    prefill: Callable[[], Pixels] | None = None
+    """Makes `prefilled`, which many models do not need; None: it is `pixels`."""
     mask: MaskPlane
     """Soft denoise mask D, fully opaque on the user's mask (E1)."""
     user_mask: MaskPlane
@@ -67,6 +67,11 @@ class Request:
     """For refine stages: the result of the stage before, resized to this size; `strength` < 1 then."""
     strength: float = 1.0
 
+    @property
+    def prefilled(self) -> Pixels:
+        """What stands there with the masked part prefilled (E4)."""
+        return self.pixels if self.prefill is None else self.prefill()
+
 
 Conditioning: TypeAlias = Any
 """The adapter's own: prompt embedding, placed reference, mask channels …"""
@@ -86,7 +91,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One picture's step from a noise level to the next, once its clean latents were predicted."""
+    """One picture's step from a noise level to the next, once its clean latents were predicted.
+
+    Given are the cells that may change, so a step looks at each cell by itself.
+    """
 
     latents: torch.Tensor
     """[C, h, w] at `sigma`."""

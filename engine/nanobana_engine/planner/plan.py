@@ -172,15 +172,17 @@ def planes_of(mask: Gray, mask_box: Box, reach: Reach, box: Box, *, exact_edge: 
     lay(user_mask, box, mask, mask_box)
     if user_mask.all():
         return Planes(user_mask, np.ones(shape, np.float32), soft.on_mask(user_mask, exact_edge=exact_edge))
-    away = np.full(shape, reach.farthest + 1, np.float32)
+    denoise, composite = np.zeros(shape, np.float32), user_mask if exact_edge else np.zeros(shape, np.uint8)
     # only masked pixels within the reach of a pixel have a say, so the distances of a window need no more than these
     near = box.grow(reach.pixels + 1).intersect(mask_box.grow(reach.pixels + 1))
     around = np.zeros((max(0, near.height), max(0, near.width)), np.uint8)
     lay(around, near, mask, mask_box)
     if around.any():
-        lay(away, box, soft.distance(around), near)
-    composite = soft.composite_mask(away, user_mask, reach, exact_edge=exact_edge)
-    return Planes(user_mask, soft.denoise_mask(away, reach), composite)
+        away = soft.distance(around)
+        lay(denoise, box, soft.denoise_mask(away, reach), near)
+        if not exact_edge:
+            lay(composite, box, soft.composite_mask(away, around, reach, exact_edge=False), near)
+    return Planes(user_mask, denoise, composite)
 
 
 def lay(target: npt.NDArray[np.generic], at: Box, piece: npt.NDArray[np.generic], piece_at: Box) -> None:

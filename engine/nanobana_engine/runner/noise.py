@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from nanobana.protocol.geometry import Box
@@ -14,6 +16,29 @@ AROUND = 2**41
 
 BLOCK, ROW = 64, 1 << 20
 """Latent cells along the blocks in which the noise of a stage in tiles is drawn, and what separates their rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The noise of one tile of a stage, or of a stage that is one picture; any thread may draw it."""
+
+    seed: int
+    stage: int
+    """Number of the stage within the edit, 0 first."""
+    tile: Box
+    frame: tuple[int, int]
+    """Width and height of the whole stage."""
+    stride: int
+    """Pixels along a latent cell."""
+
+    def draw(self, channels: int, step: int | None = None) -> torch.Tensor:
+        """[channels, height, width] of the tile's cells: the fixed noise, or that of one step."""
+        if (self.tile.width, self.tile.height) != self.frame:
+            return tile_noise(self.seed, self.stage, channels, self.tile, self.stride, step=step)
+        shape = (channels, self.frame[1] // self.stride, self.frame[0] // self.stride)
+        if step is None:
+            return stage_noise(self.seed, self.stage, shape)
+        return step_noise(self.seed, self.stage, step, shape)
 
 
 def stage_noise(seed: int, stage: int, shape: tuple[int, int, int]) -> torch.Tensor:

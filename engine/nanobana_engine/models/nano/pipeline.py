@@ -58,7 +58,7 @@ class NanoInpaintPipeline(DiffusionPipeline):
         width, height = (side // 16 * 16 for side in image.size)
         pixels = np.asarray(image.convert("RGB"), np.float32)[:height, :width] / np.float32(255)
         mask = np.asarray(mask_image.convert("L"), np.float32)[:height, :width] / np.float32(255)
-        request = Request(pixels=pixels, prefilled=pixels, mask=mask, user_mask=mask, prompt=prompt, seed=seed)
+        request = Request(pixels=pixels, mask=mask, user_mask=mask, prompt=prompt, seed=seed)
         conditioning = self.adapter.condition(request)
         sigmas = self.adapter.sigmas(num_inference_steps, 1.0, (height, width))
         self.scheduler.set_timesteps(sigmas=sigmas[:-1])
