@@ -3,6 +3,7 @@ import { tinykeys } from 'tinykeys'
 import { rectangle } from '../../core/raster'
 import { intersect, isEmpty, outward } from '../../protocol/geometry'
 import type { ToolName } from '../../core/strokes'
+import { copyOut } from '../../session/copy-out'
 import type { CanvasState } from '../state.svelte'
 
 export interface Shortcut {
@@ -52,6 +53,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['q'], shown: ['Q'], what: 'Show or hide the mask', group: 'Mask', run: () => state.toggleMask() },
     { keys: ['Shift+V'], shown: ['Shift', 'V'], what: 'Invert the mask', group: 'Mask', run: () => invertMask(state) },
     { keys: ['$mod+a'], shown: ['Ctrl', 'A'], what: 'Mask everything in view', group: 'Mask', run: () => maskView(state) },
+    { keys: ['$mod+c'], shown: ['Ctrl', 'C'], what: 'Copy the masked part as a picture', group: 'Mask', run: () => copySelection(state) },
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
     { keys: ['$mod+Shift+Enter'], shown: ['Ctrl', 'Shift', 'Enter'], what: 'Generate before my others', group: 'Generate', run: commands.generateFirst },
@@ -89,6 +91,7 @@ export function listen(list: Shortcut[], state: CanvasState): () => void {
     for (const key of keys) {
       map[key] = (event) => {
         if (typing(event) && !WHILE_TYPING.has(key)) return
+        if (key === '$mod+c' && String(getSelection()) !== '') return // words are copied as ever
         if ((key === 'Enter' || key === 'Space') && event.target instanceof HTMLButtonElement) return
         if ((key === 'Escape' || key.startsWith('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
         if (key.startsWith('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
@@ -149,6 +152,15 @@ export function clearMask({ session }: CanvasState): void {
   if (session.mask.isEmpty) return
   session.mask.clear()
   session.acted('mask')
+}
+
+/** What is under the mask, or nothing where there is none. */
+function copySelection({ session, toasts }: CanvasState): void {
+  if (session.mask.isEmpty) return toasts.show('Mask a part first: that is what is copied.')
+  copyOut(session.id, session.mask).then(
+    () => toasts.show('Copied as a picture.'),
+    (error: unknown) => toasts.show(`Nothing was copied: ${error instanceof Error ? error.message : String(error)}`, 'error'),
+  )
 }
 
 function cancelNewest({ session: { edits } }: CanvasState): void {
