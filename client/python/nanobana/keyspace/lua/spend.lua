@@ -11,9 +11,14 @@ local full_at, which, longest = {}, 0, 0
 for i, key in ipairs(KEYS) do
   local units, each, burst = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local cost = units * each
-  -- a clock that jumped back, here or in a replica that took over, may cost no more than what can be spent at once
-  local before = math.max(now, math.min(now + burst, tonumber(redis.call('GET', key) or '0')))
-  full_at[i] = before + cost
+  local stored = tonumber(redis.call('GET', key) or '0')
+  if stored > now + burst then
+    -- the clock jumped back, here or by a replica that took over: that costs no more than what can be spent at once,
+    -- written down now, so that it comes back from now on
+    stored = now + burst
+    redis.call('SET', key, string.format('%.0f', stored), 'PX', math.ceil(burst / 1000) + 1)
+  end
+  full_at[i] = math.max(now, stored) + cost
   local wait = full_at[i] - now - math.max(burst, cost) -- more than can ever be there: all of it must be
   if wait > longest then which, longest = i, wait end
 end
