@@ -14,7 +14,7 @@ from anyio import to_thread
 from PIL import Image
 
 from nanobana.protocol import messages as m
-from nanobana.protocol.errors import BadInput, NanobanaError
+from nanobana.protocol.errors import BadInput, NanobanaError, NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.trace import trace_of
 from nanobana.sdk import Live, create_canvas, join, join_blocking
@@ -313,3 +313,31 @@ async def test_c11_a_recorded_fill_replays_to_the_same_canvas(product: Product, 
 
 def _has_begun(flight: Path) -> bool:
     return flight.exists() and flight.stat().st_size > 1000
+
+
+async def test_c13_a_script_looks_back_names_a_moment_and_brings_it_back(product: Product) -> None:
+    links = await create_canvas(product.origin, width=300, height=200)
+    async with join(links.edit, name="Ana") as ana:
+        layer = await ana.add_layer("Ink")
+        red, blue = (np.full((40, 40, 4), colour, np.uint8) for colour in ((255, 0, 0, 255), (0, 0, 255, 255)))
+        await ana.paint(layer, 10, 10, red)
+        version = await ana.past.name("Red")
+        seq = ana.replica.position.seq
+        await ana.paint(layer, 10, 10, blue)
+        page = await ana.past.moments()
+        assert [moment.kind for moment in page.moments] == ["paint", "paint", "layers"]
+        assert [person.name for person in page.people] == ["Ana"]
+        assert [(found.id, found.name) for found in await ana.past.versions()] == [(version, "Red")]
+        assert (await ana.past.look(seq)).tiles != (await ana.past.look(seq + 1)).tiles
+
+        await ana.past.restore(seq, Box(0, 0, 30, 300))
+
+        shown = exported(await ana.export())
+        assert shown[20, 20].tolist() == [255, 0, 0, 255]
+        assert shown[20, 40].tolist() == [0, 0, 255, 255]
+        await ana.undo()
+        assert exported(await ana.export())[20, 20].tolist() == [0, 0, 255, 255]
+        with pytest.raises(NotFound):
+            await ana.past.look(10_000)
+        await ana.past.forget(version)
+        assert await ana.past.versions() == []

@@ -22,6 +22,7 @@ from nanobana.sdk.comments import Comments
 from nanobana.sdk.connection import Connection
 from nanobana.sdk.http import CanvasHttp
 from nanobana.sdk.link import Link
+from nanobana.sdk.past import Past
 
 LARGEST = 2048
 """Side of the largest patch that is sent as one op (C3)."""
@@ -68,6 +69,7 @@ class Canvas:
         self.models: tuple[ModelFacts, ...] = ()
         """That engines serve, with what can be asked of each; the one of edits that name none first."""
         self.comments = Comments(http, self.next_op, self._settled)
+        self.past = Past(http, self.replica, self.next_op, self._settled)
         self._n = 0
         self._streams: set[EventStream] = set()
         self._finished: dict[str, Job] = {}

@@ -19,12 +19,14 @@ from nanobana.protocol.errors import (
     TooMany,
     Unavailable,
 )
+from nanobana.protocol.past import Moments
 from nanobana.sdk.link import Link
 
 _BY_STATUS: dict[int, type[NanobanaError]] = {
     kind.status: kind for kind in (BadInput, NotAllowed, NotFound, Conflict, StorageFull, TooMany, Unavailable)
 }
 _BY_CODE: dict[str, type[NanobanaError]] = {kind.code: kind for kind in _BY_STATUS.values()}
+_BY_STATUS[410] = NotFound  # deleted
 
 
 def error_from_wire(code: str, message: str, retry_ms: int | None = None, status: int = 500) -> NanobanaError:
@@ -151,6 +153,15 @@ class CanvasHttp:
         """Every thread of comments, the oldest first."""
         data = (await self._call("GET", "/comments")).content
         return msgspec.convert(msgspec.json.decode(data)["threads"], list[Thread])
+
+    async def moments(self, before: int | None) -> Moments:
+        """A page of what happened."""
+        query = {} if before is None else {"before": before}
+        return msgspec.json.decode((await self._call("GET", "/past", params=query)).content, type=Moments)
+
+    async def past(self, seq: int) -> Manifest:
+        """The canvas right after a change."""
+        return msgspec.json.decode((await self._call("GET", f"/past/{seq}")).content, type=Manifest)
 
     async def links(self) -> list[LinkFacts]:
         """Every link of the canvas, for its owner."""
