@@ -13,8 +13,6 @@ import torch
 from pictures import grainy_photo
 from PIL import Image
 
-from support.tiny import clip_encoder, clip_tokenizer
-
 SIDE = 512
 LEVELS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "prediction_type": "sample"}
 
@@ -22,6 +20,8 @@ LEVELS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_lin
 def pipeline() -> Any:
     """A `StableDiffusionInpaintPipeline` of that architecture; its text encoder is small."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+
+    from support.tiny import clip_encoder, clip_tokenizer
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(in_channels=9, cross_attention_dim=768, attention_head_dim=8, sample_size=64).eval()

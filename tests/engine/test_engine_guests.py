@@ -20,9 +20,9 @@ from nanobana_engine.memory import Ledger, Memory
 from nanobana_engine.memory.ledger import Worth
 from nanobana_engine.memory.lodging import Lodging
 from nanobana_engine.models.base import ModelAdapter, Pixels
-from nanobana_engine.models.guests import NetworkGuest, guest_of, guests_of, steady_bytes
+from nanobana_engine.models.guests import NetworkGuest, guest_of, guests_of, placed, steady_bytes
 from nanobana_engine.models.needs import weight_bytes
-from nanobana_engine.models.preset import Weights
+from nanobana_engine.models.preset import Preset, Weights
 from nanobana_engine.models.registry import Library
 from nanobana_engine.runner import Runner
 from support import tiny
@@ -262,6 +262,13 @@ def test_e10_beside_a_device_of_its_own_a_network_waits_on_the_host_until_it_is_
     guest.stay()
     assert guest_of(network) is None
     assert guest.host_bytes == 0
+
+
+def test_e10_a_pipeline_runs_on_its_device_while_its_networks_wait_on_the_host() -> None:
+    pipeline = placed(tiny.sd_pipeline(4), Preset(name="tiny"), torch.device("meta"))
+    assert pipeline.text_encoder.device.type == pipeline.unet.device.type == "cpu"
+    assert pipeline.vae.device.type == "meta"
+    assert pipeline._execution_device.type == "meta"
 
 
 class Visitor:

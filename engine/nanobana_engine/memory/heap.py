@@ -21,3 +21,10 @@ def keep_freed() -> bool:
     if mallopt is None:
         return False
     return all(mallopt(option, size) for option, size in ((M_MMAP_THRESHOLD, MAPPED_FROM), (M_TRIM_THRESHOLD, KEPT)))
+
+
+def give_back() -> None:
+    """Hand what is free to the system now, after something large has gone; nothing with another allocator."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -17,6 +17,7 @@ from accelerate.hooks import ModelHook, add_hook_to_module
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
+from nanobana_engine.memory.heap import give_back
 from nanobana_engine.memory.ledger import Key
 from nanobana_engine.memory.lodging import Lodging
 from nanobana_engine.models.base import Component
@@ -99,6 +100,8 @@ class NetworkGuest(ModelHook):
         with torch.inference_mode(False):
             for name, weight in self._weights.items():
                 weight.data = weight.data.new_empty(0) if self._kept is None else self._kept[name]
+        if self._kept is None:
+            give_back()
 
     def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - the hook's
         self.enter()
@@ -109,6 +112,13 @@ class NetworkGuest(ModelHook):
         if self.is_encoder and self._lodging is not None and self._lodging[0].is_lent(self):
             self._lodging[0].end_loan()
         return output
+
+
+class Resident(ModelHook):
+    """Says where a network runs that is always there: else a pipeline asks its first one, and that may be a guest."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.execution_device = device
 
 
 def guest_of(module: nn.Module) -> NetworkGuest | None:
@@ -142,7 +152,8 @@ def placed(pipeline: Any, preset: Preset, device: torch.device | str) -> Any:
         if is_large and (device.type != "cpu" or again):
             NetworkGuest(name, part, device, again)
         else:
-            part.to(device)
+            add_hook_to_module(part.to(device), Resident(device))
+    give_back()
     return pipeline
 
 

@@ -60,10 +60,13 @@ SMALL: dict[type[nn.Module], type[nn.Module]] = {
 
 def eight_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
     """A weight [rows, …] as q [rows, …] and the rows' scales in float32: the nearest numbers, the largest at 127."""
-    rows = weight.flatten(1).float()
-    scale = rows.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / MOST
-    quantized = (rows / scale[:, None]).round().clamp(-MOST, MOST).to(torch.int8)
-    return quantized.reshape(weight.shape), scale
+    quantized = torch.empty_like(weight, dtype=torch.int8)
+    scale = torch.empty(len(weight), dtype=torch.float32, device=weight.device)
+    for piece in _pieces(weight):
+        rows = weight[piece].flatten(1).float()
+        scale[piece] = rows.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / MOST
+        quantized[piece] = (rows / scale[piece, None]).round_().clamp_(-MOST, MOST).view_as(quantized[piece])
+    return quantized, scale
 
 
 @torch.no_grad()
@@ -90,6 +93,9 @@ def shrink(network: nn.Module, least: int = SMALL_FROM) -> None:
             if uses[id(weight)] > 1:
                 shared[id(weight)] = small
             setattr(owner, name, _layer(kind, layer, *small))
+    for weight in network.parameters():
+        if weight.is_floating_point():
+            weight.data = weight.data.clone()  # what is left would keep the whole file of the weights mapped
 
 
 def _layer(

@@ -1,4 +1,4 @@
-"""What a model works in beside its weights: estimated from sizes before a run (E10), measured by benchmarks/memory.py.
+"""What a model works in beside its weights: estimated from sizes before a run (E10).
 
 The constants are peaks over the largest activation of a kind, as measured on a CPU; a GPU's allocator needs no more.
 """
