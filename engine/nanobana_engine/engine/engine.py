@@ -20,7 +20,6 @@ from nanobana_engine.memory import Memory
 from nanobana_engine.models.ahead import PreparesAhead
 from nanobana_engine.models.base import ModelAdapter, Preset
 from nanobana_engine.runner import OutOfMemory, Pass, Runner
-from nanobana_engine.runner.short import is_short
 from nanobana_engine.scheduler import Scheduler, Unit
 
 log = logging.getLogger(__name__)
@@ -224,20 +223,9 @@ class Engine:
 
     def _end_loading(self, loaded: Loaded) -> None:
         self.residents.end_loading(loaded)
-        if loaded.error is None:
-            return
-        error = loaded.error
-        if not isinstance(error, NanobanaError):
-            log.error("loading %s failed", loaded.model, exc_info=error)
-            error = (
-                OutOfMemory()
-                if is_short(error)
-                else NanobanaError(
-                    f"The model {loaded.model} cannot be loaded here. Nothing was changed.", code="model_failed"
-                )
-            )
-        for source in self._admission.waiting_for(loaded.model):
-            self._tell_failed(source.id, error)
+        if (refusal := loaded.refusal()) is not None:
+            for source in self._admission.waiting_for(loaded.model):
+                self._tell_failed(source.id, refusal)
 
     def _leave(self, edit: str) -> None:
         self._scheduler.remove(edit)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.integrity import Checked
 from nanobana_engine.memory import Memory
 from nanobana_engine.memory.ledger import Key, Worth
@@ -22,8 +23,8 @@ from nanobana_engine.models.guests import NetworkGuest, guests_of, steady_bytes
 from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.recent import Remembers
-from nanobana_engine.runner import Runner
-from nanobana_engine.runner.short import free_unused
+from nanobana_engine.runner import OutOfMemory, Runner
+from nanobana_engine.runner.short import free_unused, is_short
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,15 @@ class Loaded:
     model: str
     adapter: ModelAdapter | None
     error: Exception | None = None
+
+    def refusal(self) -> NanobanaError | None:
+        """What the edits that wait for it are told; None where it was loaded."""
+        if self.error is None or isinstance(self.error, NanobanaError):
+            return self.error
+        log.error("loading %s failed", self.model, exc_info=self.error)
+        if is_short(self.error):
+            return OutOfMemory()
+        return NanobanaError(f"The model {self.model} cannot be loaded here. Nothing was changed.", code="model_failed")
 
 
 @dataclass(frozen=True, slots=True)
