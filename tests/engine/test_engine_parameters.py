@@ -20,7 +20,8 @@ from nanobana.protocol.parameters import EditParams, Lora
 from nanobana.raster.codec import encode_png
 from nanobana_engine.models.base import Item, Request
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.sd.adapter import SdAdapter, SdConditioning
+from nanobana_engine.models.sd.adapter import SdAdapter
+from nanobana_engine.models.sd.conditioning import SdConditioning
 from nanobana_server import jobs
 from nanobana_server.jobs.records import read_job
 from nanobana_server.store import Store, open_store

@@ -13,7 +13,8 @@ from nanobana.protocol.errors import BadInput
 from nanobana_engine.models.base import Item, Worn
 from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.sd.adapter import SdAdapter, SdConditioning
+from nanobana_engine.models.sd.adapter import SdAdapter
+from nanobana_engine.models.sd.conditioning import SdConditioning
 from support.tiny import sd_pipeline, sdxl_pipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,13 @@ from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
+from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding
 from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.reader import Reader
-from nanobana_engine.models.sd.reuse import Asked, Reuse, kind_of
-from nanobana_engine.models.sd.scene import Scene, scene_of
+from nanobana_engine.models.sd.reuse import Reuse, kind_of
+from nanobana_engine.models.sd.scene import scene_of
 from nanobana_engine.models.vae.incremental import IncrementalVae
 from nanobana_engine.models.vae.tiny import TinyVae
-from nanobana_engine.sparse.executor import Row
 
 LEAST_STEPS = 3
 FULL = 0.999
@@ -43,24 +42,6 @@ REMEMBERED = 64
 """Prompts and pictures whose encodings are kept."""
 UNGUIDED = 1.0
 """Up to this guidance the network is not asked about the negative prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class SdConditioning:
-    """What the UNet is told besides the picture."""
-
-    prompt: Tensor
-    """[tokens, width]."""
-    negative: Tensor
-    """As many tokens."""
-    pooled: Tensor | None = None
-    """[width'], XL only."""
-    negative_pooled: Tensor | None = None
-    seen: Tensor | None = None
-    """[1 + 4, h, w] for a UNet of 9 channels: the mask, and the latents of the picture without what it covers."""
-    scene: Scene | None = None
-    """By which is decided what is computed; None where everything is."""
-    loras: tuple[Worn, ...] = ()
 
 
 class GivenUp(Exception):
@@ -302,7 +283,10 @@ class SdAdapter:
         those that are run sparse, and one for each size and length of prompt of the others."""
         guided = [n for n, item in enumerate(items) if self._is_guided(item)]
         self.loras.wear(items[0].conditioning.loras)
-        outputs = [answer.float().cpu() for answer in self._reuse.run(self._asked(items, guided))]
+        told = self._added(items, guided)
+        embedded = guidance_embedding(self._pipeline, [item.guidance for item in [*items, *(items[n] for n in guided)]])
+        asked = asked_of(items, guided, self._unet, self._levels, self._reuse.prompt, told=told, embedded=embedded)
+        outputs = [answer.float().cpu() for answer in self._reuse.run(asked)]
         for place, n in enumerate(guided):
             without = outputs[len(items) + place]
             outputs[n] = without + items[n].guidance * (outputs[n] - without)
@@ -311,44 +295,11 @@ class SdAdapter:
             for item, output in zip(items, outputs, strict=False)
         ]
 
-    def _asked(self, items: Sequence[Item], guided: Sequence[int]) -> list[Asked]:
-        """Of each item its picture with its prompt, then of each guided one with its negative prompt."""
-        told = self._added(items, guided)
-        order = [(item, False) for item in items] + [(items[n], True) for n in guided]
-        embedded = self._guidance_embedding([item.guidance for item, _ in order])
-        asked = []
-        for place, (item, is_negative) in enumerate(order):
-            given: SdConditioning = item.conditioning
-            shown = self._levels.inner(item.latents, item.sigma)
-            if given.seen is not None:
-                shown = torch.cat([shown, given.seen])
-            row = Row(
-                sample=shown.to(self.device, self._unet.dtype),
-                timestep=self._levels.timestep(item.sigma),
-                prompt=self._reuse.prompt(given.negative if is_negative else given.prompt),
-                told=None if told is None else {name: rows[place] for name, rows in told.items()},
-                guidance=None if embedded is None else embedded[place],
-            )
-            asked.append(
-                Asked(row=row, sigma=item.sigma, is_negative=is_negative, scene=given.scene, loras=given.loras)
-            )
-        return asked
-
     def _added(self, items: Sequence[Item], guided: Sequence[int]) -> dict[str, Tensor] | None:  # noqa: ARG002 - XL's
         return None
 
     def _is_guided(self, item: Item) -> bool:
         return item.guidance > UNGUIDED and self._unet.config.time_cond_proj_dim is None
-
-    def _guidance_embedding(self, guidance: Sequence[float]) -> Tensor | None:
-        """For distilled UNets that are told the guidance instead of being asked twice."""
-        width = self._unet.config.time_cond_proj_dim
-        if width is None:
-            return None
-        embedding: Tensor = self._pipeline.get_guidance_scale_embedding(
-            torch.tensor(guidance) - 1.0, embedding_dim=width
-        ).to(self.device, self._unet.dtype)
-        return embedding
 
     def use_tiny_vae(self, tiny: TinyVae) -> None:
         """For previews, and for results where the preset says so."""
