@@ -128,7 +128,7 @@ def behaviours_tested() -> list[int]:
     """Numbers of the wanted behaviours that stand in a browser test's name."""
     tests = (Path(__file__).parents[1] / "tests" / "e2e").glob("test_*.py")
     texts = "\n".join(test.read_text() for test in tests)
-    named = {int(number) for number in re.findall(r"^def test_(\d+)_", texts, re.MULTILINE)}
+    named = {int(number) for number in re.findall(r"^def test_behaviour_(\d+)_", texts, re.MULTILINE)}
     return [number for number in WANTED if number in named]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2e.conftest import Invite
 
 
-def test_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_come_back(invite: Invite) -> None:
+def test_behaviour_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_come_back(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))
     before = ana.tiles()
@@ -50,7 +50,7 @@ def test_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_come_back(in
     assert ben.tiles() == painted
 
 
-def test_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invite: Invite) -> None:
+def test_behaviour_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))
     ana.tap("tab-history")

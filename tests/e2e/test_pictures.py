@@ -28,7 +28,9 @@ COPIED = """async () => {
 }"""
 
 
-def test_b11_pictures_are_pasted_dropped_and_picked_as_layers_and_the_selection_is_copied_out(invite: Invite) -> None:
+def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_is_copied_out(
+    invite: Invite,
+) -> None:
     ana = invite("Ana", permissions=["clipboard-read", "clipboard-write"]).start_with_sample()
     ben = invite("Ben", ana.link("edit"))
     out = io.BytesIO()

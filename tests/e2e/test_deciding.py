@@ -1,0 +1,87 @@
+"""What one does with a result and with one's own work: stage, compare, decide, undo and redo (behaviours 15 and 30)."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from e2e.conftest import Invite
+from e2e.person import ENGINE_MS, Person, same_canvas
+
+BOX = (200, 120, 300, 220)
+
+
+def spot(person: Person) -> NDArray[np.int16]:
+    """The middle of the box as the screen shows it, once it shows what it should; [16, 16, 3]."""
+    person.wait("nb.complete")
+    person.page.wait_for_timeout(150)
+    x, y = person.at((250, 170))
+    shot = person.page.screenshot(clip={"x": x - 8, "y": y - 8, "width": 16, "height": 16})
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int16)
+
+
+def same(one: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
+    """Whether two looks are the same, but for how a patch and how tiles are scaled to the screen."""
+    return float(np.abs(one - other).mean()) < 3
+
+
+def test_behaviour_15_a_result_is_staged_walked_compared_and_discarded_or_accepted_by_keys(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    tiles = ana.tiles()
+    ana.page.mouse.move(700, 600)
+    before = first = spot(ana)
+    for decision in ("Escape", "Enter"):
+        ana.mask_box(BOX)
+        ana.see("prompt").fill("a banana")
+        ana.tap("variations-2")
+        ana.tap("generate")
+        ana.see("staged-bar", ENGINE_MS)
+        ana.wait("nb.lastStagedDrawn !== null")
+        ana.page.mouse.move(700, 600)
+        first = spot(ana)
+        assert not same(first, before)
+        assert ana.tiles() == tiles, "staged is not burnt in"
+        ana.press("ArrowRight")
+        assert ana.see("variation-count").inner_text() == "2/2"
+        ana.page.keyboard.down("\\")
+        assert same(spot(ana), before)
+        ana.page.keyboard.up("\\")
+        ana.press("ArrowLeft")
+        assert same(spot(ana), first)
+        seq = ana.seq
+        ana.press(decision)
+        ana.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete && nb.pending === 0")
+        assert (ana.tiles() == tiles) == (decision == "Escape")
+    assert same(spot(ana), first)
+
+
+def test_behaviour_30_undo_takes_back_only_my_own_and_undoing_and_redoing_it_all_changes_nothing(
+    invite: Invite,
+) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    looks = [ana.tiles()]
+    for y in (60, 120):
+        ana.paint((60, y), (200, y))
+        looks.append(ana.tiles())
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.paint((130, 30), (130, 160))
+    everything = ben.tiles()
+    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+
+    for _ in range(2):
+        ana.press_durably("Control+z")
+    bens = ana.picture()
+    assert bens.getpixel((130, 60)) == bens.getpixel((130, 120)), "Ben's stroke stays where it crossed Ana's"
+    assert ana.tiles() not in (looks[0], everything)
+    for _ in range(2):
+        ana.press_durably("Control+Shift+z")
+    assert ana.tiles() == everything
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.press_durably("Control+z")
+    assert ben.tiles() == looks[2]
+    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+    assert same_canvas(ana, ben)
