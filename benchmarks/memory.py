@@ -161,7 +161,7 @@ def request() -> Any:
     pixels = np.random.default_rng(1).random((256, 256, 3), np.float32)
     mask = np.zeros((256, 256), np.float32)
     mask[64:192, 64:192] = 1.0
-    return Request(pixels=pixels, prefilled=pixels, mask=mask, user_mask=mask, prompt=WORDS)
+    return Request(pixels=pixels, mask=mask, user_mask=mask, prompt=WORDS)
 
 
 def nano_error() -> dict[str, float]:
