@@ -172,5 +172,5 @@ def test_a_folder_of_a_text_to_image_model_loads_for_inpainting_and_says_what_it
     loaded = Library(tmp_path).load("ours", "cpu")
     assert isinstance(loaded, ModelAdapter)
     assert type(loaded._pipeline).__name__ == "StableDiffusion3InpaintPipeline"  # type: ignore[attr-defined]
-    assert loaded.preset.takes == {"negative", "guidance", "steps", "styles"}
+    assert loaded.preset.takes == {"negative", "guidance", "steps", "styles", "detail"}
     assert {"transformer", "vae", "text_encoder"} <= {each.name for each in loaded.components()}
