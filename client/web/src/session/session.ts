@@ -1,7 +1,6 @@
 // One open canvas: the replica, the camera, the tools and the socket, joined together.
 import { type Box, type Job, MAX_SIDE, type ModelFacts, type Op, type Role } from '../protocol/types'
 import { overlaps, type Point } from '../protocol/geometry'
-import { opKey } from '../protocol/codec'
 import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
 import { Input } from '../core/input'
@@ -20,7 +19,6 @@ import { Connection } from '../net/connection'
 import { randomId } from '../net/identity'
 import { openShelf, Outbox, type Shelf } from '../net/outbox'
 import { Sender } from '../net/sender'
-import { receive } from './arrivals'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Following } from './following'
@@ -34,6 +32,7 @@ import { Showing } from './showing'
 import { type Step, Steps } from './steps'
 import { Threads } from './threads'
 import { whyNot } from './why'
+import { wire } from './wiring'
 
 export type Tone = 'info' | 'error'
 
@@ -139,7 +138,7 @@ export class Session extends Emitter<Events> {
       tick: (now) => this.showing.tick(now),
       drawn: () => this.emit('frame', null),
     })
-    this.#wire()
+    wire(this)
   }
 
   static async open(id: string, secret: string): Promise<Session> {
@@ -235,7 +234,7 @@ export class Session extends Emitter<Events> {
   }
 
   /** Says what I see, unless it is what somebody shows me whom I follow, or there is nobody to say it to. */
-  #look(): void {
+  look(): void {
     if (this.following.whom !== null || this.presence.people().length < 2) return
     this.showing.looks(() => this.view.seen())
     this.loop.wake()
@@ -287,95 +286,6 @@ export class Session extends Emitter<Events> {
     const png = await encodePng({ width: w, height: h, channels: 4, data: new Uint8Array(w * h * 4).fill(255) })
     const done = await this.imports.bring(new Blob([png.slice()], { type: 'image/png' }), 'Paper', { layer: randomId(10), x: 0, y: 0 })
     if (done !== null) this.setActiveLayer(done.layer)
-  }
-
-  #wire(): void {
-    const picture = (): void => this.loop.dirty('picture')
-    const overlay = (): void => this.loop.dirty('overlay')
-    this.view.on('change', () => {
-      this.#look()
-      picture()
-      overlay()
-    })
-    this.lookback.on('change', () => {
-      picture()
-      this.emit('state', null)
-    })
-    this.tiles.on('loaded', picture)
-    this.tiles.on('missing', (url) => this.#missing(url))
-    this.results.on('change', () => {
-      picture()
-      this.emit('state', null)
-    })
-    this.presence.on('redraw', overlay)
-    this.presence.on('members', () => this.#look())
-    this.presence.on('cursors', () => this.loop.wake())
-    this.presence.on('said', (text) => this.emit('said', text))
-    this.tools.on('redraw', (what) => this.loop.dirty(what))
-    this.tools.on('undo', () => this.undo())
-    this.tools.on('redo', () => this.redo())
-    this.tools.on('refused', (text) => this.emit('toast', { tone: 'info', text }))
-    this.tools.on('masked', () => {
-      this.acted('mask')
-      this.live.touch()
-    })
-    this.on('job', (job) => this.live.settled(job))
-    this.live.on('change', () => {
-      this.overlay.maskQuiet = this.live.isOn && this.live.staged !== null
-      overlay()
-      this.emit('state', null)
-    })
-    this.tools.on('painted', (stroke) => {
-      if (this.activeLayer !== null && this.painting.paint(stroke, this.activeLayer, this.bounds()) > 0) {
-        this.acted('op')
-        this.live.touch()
-      }
-      picture()
-    })
-    this.mask.on('change', overlay)
-    this.document.on('reset', () => this.#onReset())
-    this.connection.on('welcome', () => {
-      this.sender.reconnected()
-      this.live.touch()
-    })
-    this.connection.on('message', (message) => receive(this, message))
-    this.sender.on('unsaved', (count) => this.emit('unsaved', count))
-    this.sender.on('renamed', ({ from, to }) => {
-      this.live.renamed(from, opKey(to))
-      const item = [...this.provisionals.all()].find((p) => p.key === from)
-      if (item === undefined) return
-      this.provisionals.drop(from)
-      this.provisionals.add({ ...item, key: opKey(to) })
-    })
-    this.sender.on('held', (text) => this.emit('toast', { tone: 'info', text }))
-    this.sender.on('refused', ({ op, code, message }) => {
-      this.provisionals.drop(opKey(op.op))
-      picture()
-      if (op.t === 'edit' && op.edit.live != null) {
-        this.live.refused(`${op.op[0]}-${op.op[1]}`, message)
-        return
-      }
-      if (code === 'nothing_to_undo' || code === 'nothing_to_redo') this.emit('said', message)
-      else this.emit('toast', { tone: op.t === 'undo' || op.t === 'redo' ? 'info' : 'error', text: message })
-    })
-  }
-
-  /** Bytes of a name that should be there are gone: after a moment for the change to arrive, read the manifest (C8). */
-  #missing(url: string): void {
-    if (!url.includes('/blobs/')) return
-    const name = url.slice(url.lastIndexOf('/') + 1)
-    setTimeout(() => {
-      if (Object.values(this.document.tileNames()).includes(name)) this.connection.refresh()
-    }, 1500)
-  }
-
-  #onReset(): void {
-    void this.threads.load()
-    for (const item of this.provisionals.all()) if (!this.outbox.pending().some((p) => opKey(p.op.op) === item.key)) this.provisionals.drop(item.key)
-    this.chooseLayer()
-    this.fitOnce()
-    this.loop.dirty('picture')
-    this.loop.dirty('overlay')
   }
 
   chooseLayer(): void {
