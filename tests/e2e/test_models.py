@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -23,22 +23,30 @@ SDXL = ModelFacts(name="sdxl", good_for="photographs", licence="OpenRAIL++", sec
 
 
 class Served:
-    """A server of its own, and engines that say what they serve and take nothing."""
+    """A server of its own, and an engine that says what it serves, again and again, and takes nothing."""
 
     def __init__(self, valkey: PrivateValkey, server: ServerProcess) -> None:
         self.origin = server.origin
         self._url = valkey.url
+        self._models: tuple[ModelFacts, ...] = ()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=anyio.run, args=(self._go_on,))
 
     def says(self, *models: ModelFacts) -> None:
-        with ThreadPoolExecutor(1) as thread:  # this one runs the browser's event loop
-            thread.submit(anyio.run, self._say, models).result()
+        self._models = models
+        if not self._thread.is_alive():
+            self._thread.start()
 
-    async def _say(self, models: tuple[ModelFacts, ...]) -> None:
+    def end(self) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def _go_on(self) -> None:
         client = Client(self._url)
-        await beat(client, FamilyKeys(), engine("w1", *models))
-        await client.call(
-            "ZADD", FamilyKeys().engine_ages, 9e15, "w1"
-        )  # it is not to fall silent while this test looks
+        while not self._over.is_set():
+            await beat(client, FamilyKeys(), engine("w1", *self._models))
+            await anyio.sleep(0.2)
         await client.aclose()
 
 
@@ -46,10 +54,12 @@ class Served:
 def served(tmp_path: Path) -> Iterator[Served]:
     with private_valkey(fsync="no") as valkey:
         server = ServerProcess(valkey.url, tmp_path / "server.log")
+        served = Served(valkey, server)
         try:
             server.start()
-            yield Served(valkey, server)
+            yield served
         finally:
+            served.end()
             server.kill()
 
 
@@ -89,6 +99,6 @@ def test_j1_taking_over_all_of_an_edit_brings_its_model_back(invite: Invite, ser
     ana.mask_box((240, 120, 340, 220))
     ana.tap("model-picker")
     ana.page.locator("[data-model=nano]").click()
-    ana.page.get_by_role("tab", name="Edits").click()
+    ana.tap("tab-history")
     ana.tap("reuse-all")
     ana.page.get_by_test_id("model-picker").filter(has_text="sdxl").wait_for()

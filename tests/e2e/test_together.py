@@ -66,12 +66,12 @@ def test_brush_rectangle_and_lasso_make_the_mask_and_alt_takes_away(invite: Invi
     x0, y0, x1, y1 = ana.nb("maskBox")
     assert (x0, y0, y1) == (150, 100, 200)
     assert abs(x1 - 500) <= 1
-    ana.press("b").drag((200, 300), (210, 300))
-    assert ana.nb("maskBox")[3] > 320
+    ana.press("b").drag((200, 340), (210, 340))
+    assert ana.nb("maskBox")[3] > 360
     ana.press("Control+z")
     assert ana.nb("maskBox")[3] == 200
     ana.press("Control+Shift+z")
-    assert ana.nb("maskBox")[3] > 320
+    assert ana.nb("maskBox")[3] > 360
     ana.press("Escape")
     assert ana.nb("maskBox") is None
     assert not ana.shows("mask-bar")
