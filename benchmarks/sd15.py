@@ -48,7 +48,7 @@ def theirs_s(made: Any, mask: Any, steps: int, **options: Any) -> float:
     began = time.process_time()
     made(
         prompt="a red apple", image=Image.fromarray(grainy_photo(SIDE)), mask_image=Image.fromarray(mask),
-        num_inference_steps=steps, guidance_scale=1.0, output_type="np", generator=torch.Generator().manual_seed(1),
+        num_inference_steps=steps, guidance_scale=1.0, output_type="pil", generator=torch.Generator().manual_seed(1),
         **options,
     )  # fmt: skip
     return time.process_time() - began
