@@ -55,9 +55,9 @@ def test_both_ways_of_logging_write_the_same_lines_and_tell_the_same_facts() -> 
     root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
     try:
         configure("engine", "info", as_json=True, libraries="INFO", told=lambda fact: told.append(dict(fact)), out=out)
-        logging.getLogger("any.library").info("job claimed", extra={"trace": TRACE, "ms": 1.5})
+        logging.getLogger("somebody.else").info("job claimed", extra={"trace": TRACE, "ms": 1.5})
         structlog.get_logger("any").info("job claimed", trace=TRACE, ms=1.5)
-        logging.getLogger("any.library").debug("not this")
+        logging.getLogger("somebody.else").debug("not this")
     finally:
         root.handlers[:], level = before
         root.setLevel(level)
