@@ -111,9 +111,7 @@ def asked(pixels: np.ndarray, x: int, y: int, prompt: str, seed: int) -> Request
     mask = np.zeros((SIDE, SIDE), np.float32)
     mask[y : y + MASK, x : x + MASK] = 1.0
     soft = np.maximum(mask, ndimage.gaussian_filter(mask, 1.5) * (ndimage.grey_dilation(mask, 7) > 0))
-    return Request(
-        pixels=pixels, prefilled=pixels, mask=soft.astype(np.float32), user_mask=mask, prompt=prompt, seed=seed
-    )
+    return Request(pixels=pixels, mask=soft.astype(np.float32), user_mask=mask, prompt=prompt, seed=seed)
 
 
 class Lab:
