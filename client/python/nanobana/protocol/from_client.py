@@ -295,28 +295,4 @@ Op = (
     | Restore
     | VersionSet
 )
-ClientMessage = (
-    Hello
-    | Paint
-    | LayerOp
-    | CanvasSet
-    | Edit
-    | Cancel
-    | Decide
-    | Undo
-    | Redo
-    | UndoPerson
-    | CommentAdd
-    | CommentDelete
-    | ThreadResolve
-    | Restore
-    | VersionSet
-    | Cursor
-    | Chat
-    | Look
-    | Stroke
-    | Mask
-    | Prepare
-    | Diverged
-    | Ping
-)
+ClientMessage = Hello | Op | Cursor | Chat | Look | Stroke | Mask | Prepare | Diverged | Ping
