@@ -5,6 +5,7 @@ from typing import Any
 from nanobana.keyspace.blobs import full
 from nanobana.keyspace.snapshot import tile_ref
 from nanobana.protocol.errors import Conflict, NotFound
+from nanobana.protocol.replica import names_of
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.request import commit_request
 from nanobana_server.store.stirred import Stirred
@@ -51,7 +52,7 @@ def _refusal(canvas: str, outcome: str, facts: list[Any]) -> Exception:
     match outcome:
         case "conflict":
             refs = [tile_ref(facts[i], facts[i + 1]) for i in range(0, len(facts), 2)]
-            return Moved("tiles", {(ref.layer, ref.tx, ref.ty): ref.name for ref in refs})
+            return Moved("tiles", names_of(refs))
         case "layers" | "stack" | "thread" as what:
             return Moved(what)
         case "state":

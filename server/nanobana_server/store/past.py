@@ -54,7 +54,11 @@ class Past(History, Canvases):
         return newest[:limit]
 
     async def canvas_at(self, canvas: str, seq: int) -> Manifest:
-        """The canvas as it was right after the change `seq`; 0: as it began. No open jobs.
+        """The canvas as it was right after the change `seq`, for who looks at it; raises like `state_at`."""
+        return _manifest(await self.state_at(canvas, seq), await self.info(canvas))
+
+    async def state_at(self, canvas: str, seq: int) -> Replica:
+        """The canvas as it was right after the change `seq`; 0: as it began. No open jobs; not to be changed.
 
         Raises:
             NotFound: ``no_moment`` for a seq that never was; ``no_canvas``; ``missing_blob``.
@@ -73,7 +77,7 @@ class Past(History, Canvases):
             tail = await self.read_tail(canvas, state.position.seq)
             state = await self.pool.run(_moved_on, state, [entry for _seq, entry in tail], seq)
         self._states.keep(canvas, epoch, state)
-        return _manifest(state, await self.info(canvas))
+        return state
 
     async def versions(self, canvas: str) -> list[Version]:
         """The named versions, newest first."""

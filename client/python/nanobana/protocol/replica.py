@@ -1,6 +1,7 @@
 """A reader's copy of a canvas: tile names, layers and jobs, kept current by the log's changes (C4, C11)."""
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -23,7 +24,7 @@ class Replica:
         self.position = manifest.position
         self.info = manifest.canvas
         self.layers = list(manifest.layers)
-        self.tiles = {(tile.layer, tile.tx, tile.ty): tile.name for tile in manifest.tiles}
+        self.tiles = names_of(manifest.tiles)
         self.jobs = {job.id: job for job in manifest.jobs}
 
     def apply(self, change: Change) -> bool:
@@ -67,3 +68,8 @@ class Replica:
             self.jobs.pop(job.id, None)
         else:
             self.jobs[job.id] = job
+
+
+def names_of(tiles: Iterable[TileRef]) -> dict[tuple[str, int, int], str]:
+    """Tile names by place: layer, column, row."""
+    return {(tile.layer, tile.tx, tile.ty): tile.name for tile in tiles}

@@ -10,6 +10,7 @@ from msgspec import Meta
 from nanobana.protocol.canvas import CanvasInfo, Change, Layer, Thread, TileRef, Title
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import MAX_SIDE
+from nanobana.protocol.replica import Replica, names_of
 from nanobana.raster.codec import blob_name, decode_tile
 from nanobana_server.store.ops.comments import MAX_THREADS
 from nanobana_server.store.release import BATCH
@@ -146,7 +147,7 @@ def _read_text(file: zipfile.ZipFile) -> tuple[Head, list[Change]]:
         raise _bad("a thread of it has no comments")
     if [change.seq for change in changes] != list(range(1, head.seq + 1)):
         raise _bad("its history has gaps")
-    if changes and _replayed(changes) != {(tile.layer, tile.tx, tile.ty): tile.name for tile in head.tiles}:
+    if changes and _replayed(changes).tiles != names_of(head.tiles):
         raise _bad("its history leads to another picture")
     return head, changes
 
@@ -158,16 +159,12 @@ def _text(file: zipfile.ZipFile, name: str) -> bytes:
     return file.read(info)
 
 
-def _replayed(changes: Iterable[Change]) -> dict[tuple[str, int, int], str]:
-    """Tile names after all changes."""
-    tiles: dict[tuple[str, int, int], str] = {}
+def _replayed(changes: Iterable[Change]) -> Replica:
+    """The canvas after all changes."""
+    replica = Replica()
     for change in changes:
-        for tile in change.tiles:
-            tiles[tile.layer, tile.tx, tile.ty] = tile.name
-        if change.layers is not None:
-            kept = {layer.id for layer in change.layers}
-            tiles = {key: name for key, name in tiles.items() if key[0] in kept}
-    return {key: name for key, name in tiles.items() if name}
+        replica.apply(change)
+    return replica
 
 
 def _read_blobs(file: zipfile.ZipFile, infos: Iterable[zipfile.ZipInfo], tiles: set[str]) -> list[bytes]:

@@ -6,9 +6,11 @@ import msgspec
 
 from nanobana.protocol.canvas import Layer, TileRef
 from nanobana.protocol.messages import CanvasSet, LayerDuplicate, LayerMerge, LayerOp
+from nanobana.protocol.replica import names_of
 from nanobana.protocol.stack import tree
 from nanobana.raster.coverage import WHOLE
 from nanobana_server.store.ops.landing import land
+from nanobana_server.store.ops.laying import fields_of
 from nanobana_server.store.ops.merging import merged
 from nanobana_server.store.ops.restack import changed, copies
 from nanobana_server.store.store import Store
@@ -28,7 +30,6 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
         kept = {layer.id for layer in layers}
         gone = tuple(layer.id for layer in view.layers if layer.id not in kept)
         tiles = await _tiles(store, canvas, view, message, gone)
-        fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
         commit = Commit(
             op=message.op,
             user=user,
@@ -37,7 +38,7 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
             layers=layers,
             layers_version=view.layers_version,
             drop_layers=gone,
-            undo=UndoWrite(record=Record(user=user, kind="layers", tiles=fields, layers=changes)),
+            undo=UndoWrite(record=Record(user=user, kind="layers", tiles=fields_of(tiles), layers=changes)),
         )
         return await store.commit(canvas, commit)
 
@@ -57,7 +58,7 @@ async def _tiles(store: Store, canvas: str, view: View, message: LayerOp, gone: 
     if isinstance(message, LayerDuplicate):
         writes += _copied(view.layers, message, refs)
     if isinstance(message, LayerMerge):
-        names = {(ref.layer, ref.tx, ref.ty): ref.name for ref in refs}
+        names = names_of(refs)
         writes += await merged(store, canvas, view.layers, view.layer(message.layer), names)
     return writes
 

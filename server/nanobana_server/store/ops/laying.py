@@ -1,11 +1,12 @@
 """Laying a patch on a layer: composited in the pool, committed by tile name, large ones as several ops (C3, C5)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
+from nanobana.keyspace.snapshot import tile_field
 from nanobana.protocol.canvas import OpId
 from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box, tiles_of
@@ -102,6 +103,11 @@ async def put_tiles(
             continue
         writes.append(TileWrite(key=item.key, before=before, after=after, coverage=cover))
     return writes
+
+
+def fields_of(writes: Iterable[TileWrite]) -> list[str]:
+    """The tiles that an op writes, as an undo record names them."""
+    return [tile_field(*write.key) for write in writes]
 
 
 def keys_of(layer: str, box: Box) -> list[TileKey]:

@@ -8,7 +8,7 @@ from nanobana.raster.decode import decode_patch
 from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import answered, land
-from nanobana_server.store.ops.laying import keys_of, lay_patch, op_parts
+from nanobana_server.store.ops.laying import fields_of, keys_of, lay_patch, op_parts
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Record, UndoWrite
 
@@ -62,8 +62,7 @@ async def _one(
         view = await store.look(canvas, keys)
         view.paintable(message.layer)
         tiles = await lay_patch(store, canvas, view, message.layer, patch, box, message.mode, over_budget=over_budget)
-        fields = [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
-        record = Record(user=user, kind="paint", tiles=fields)
+        record = Record(user=user, kind="paint", tiles=fields_of(tiles))
         commit = Commit(
             op=op,
             user=user,

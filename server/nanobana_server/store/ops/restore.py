@@ -1,21 +1,22 @@
 """Bringing an earlier canvas back, all of it or one region, as a new op that can be undone (C9, C13)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from nanobana.protocol.canvas import Layer, Manifest
+from nanobana.protocol.canvas import Layer
 from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.protocol.geometry import Box, tile_box
 from nanobana.protocol.messages import Restore
+from nanobana.protocol.replica import Replica, names_of
 from nanobana.raster import coverage
 from nanobana.raster.codec import blank_tile, encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.ops.landing import land, missing_became_moved
-from nanobana_server.store.ops.laying import Laid, put_tiles
+from nanobana_server.store.ops.laying import Laid, fields_of, put_tiles
 from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.release import BATCH
 from nanobana_server.store.store import Store
@@ -34,11 +35,9 @@ async def restore(store: Store, canvas: str, user: str, message: Restore) -> Com
         NotFound: ``no_moment``; ``missing_blob`` where pixels of that time are lost.
         BadInput: ``nothing_changed``; ``outside`` for a region that misses the canvas.
     """
-    past: Manifest | None = None
 
     async def attempt() -> Committed:
-        nonlocal past
-        past = past or await store.canvas_at(canvas, message.seq)
+        past = await store.state_at(canvas, message.seq)
         now = await _now(store, canvas)
         if message.box is None:
             commit = _whole(message, user, now, past)
@@ -66,21 +65,21 @@ async def _now(store: Store, canvas: str) -> _Now:
     while True:
         view, manifest = await store.look(canvas), await store.manifest(canvas)
         if manifest.position.seq == view.seq:
-            return _Now(view, _names(manifest))
+            return _Now(view, names_of(manifest.tiles))
 
 
-def _whole(message: Restore, user: str, now: _Now, past: Manifest) -> Commit:
-    then = _names(past)
+def _whole(message: Restore, user: str, now: _Now, past: Replica) -> Commit:
+    then = past.tiles
     tiles = [_renamed(key, now.names, then) for key in _differing(now.names, then)]
     layers, changes = _turned_into(now.view.layers, past.layers)
     kept = {layer.id for layer in layers}
     before = now.view.canvas
-    after = msgspec.structs.replace(before, width=past.canvas.width, height=past.canvas.height)
+    after = msgspec.structs.replace(before, width=past.info.width, height=past.info.height)
     resized = after != before and after.width > 0
     record = Record(
         user=user,
         kind="restore",
-        tiles=_fields(tiles),
+        tiles=fields_of(tiles),
         layers=changes,
         canvas_before=before if resized else None,
         canvas_after=after if resized else None,
@@ -100,12 +99,12 @@ def _whole(message: Restore, user: str, now: _Now, past: Manifest) -> Commit:
 
 
 async def _region(
-    store: Store, canvas: str, message: Restore, region: Box, user: str, now: _Now, past: Manifest
+    store: Store, canvas: str, message: Restore, region: Box, user: str, now: _Now, past: Replica
 ) -> Commit:
     box = region.intersect(Box(0, 0, now.view.canvas.width, now.view.canvas.height))
     if box.is_empty:
         raise BadInput("This region lies outside the canvas.", code="outside")
-    then = _names(past)
+    then = past.tiles
     touched = [key for key in _differing(now.names, then) if not tile_box(*key[1:]).intersect(box).is_empty]
     tiles = [_renamed(key, now.names, then) for key in touched if box.contains(tile_box(*key[1:]))]
     edges = [key for key in touched if not box.contains(tile_box(*key[1:]))]
@@ -119,7 +118,7 @@ async def _region(
         tiles=tiles,
         layers=layers if changes else None,
         layers_version=now.view.layers_version,
-        undo=UndoWrite(record=Record(user=user, kind="restore", tiles=_fields(tiles), layers=changes)),
+        undo=UndoWrite(record=Record(user=user, kind="restore", tiles=fields_of(tiles), layers=changes)),
         restores=message.seq,
     )
 
@@ -203,17 +202,9 @@ def _with_back(now: Sequence[Layer], then: Sequence[Layer], wanted: set[str]) ->
     return new, steps
 
 
-def _names(manifest: Manifest) -> Names:
-    return {(tile.layer, tile.tx, tile.ty): tile.name for tile in manifest.tiles}
-
-
 def _differing(now: Names, then: Names) -> list[TileKey]:
     return sorted(key for key in now.keys() | then.keys() if now.get(key, "") != then.get(key, ""))
 
 
 def _renamed(key: TileKey, now: Names, then: Names) -> TileWrite:
     return TileWrite(key=key, before=now.get(key, ""), after=then.get(key, ""), coverage=coverage.WHOLE)
-
-
-def _fields(tiles: Iterable[TileWrite]) -> list[str]:
-    return [f"{layer}/{tx}/{ty}" for layer, tx, ty in (write.key for write in tiles)]
