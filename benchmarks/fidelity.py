@@ -34,6 +34,7 @@ from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.adapter import NanoAdapter
 from nanobana_engine.models.nano.folder import WEIGHTS
 from nanobana_engine.models.nano.network import SHARPNESS, Condition, Mixture, read_output
+from nanobana_engine.planner.resample import to_bytes
 from nanobana_engine.runner import Pass, Runner
 from nanobana_engine.sparse import Executor
 from nanobana_engine.sparse.call import Parts, Prompt
@@ -154,7 +155,7 @@ def psnr(ours: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> float:
 def lightness(request: Request, picture: np.ndarray) -> float:
     """Mean L* in the mask once the colours are matched."""
     ring = (request.mask > 0) & (request.user_mask == 0)
-    matched = match_colour(picture.astype(np.float32), request.pixels, ring, far=MASK / 2)
+    matched = match_colour(picture.astype(np.float32), to_bytes(request.pixels), ring, far=MASK / 2)
     return float(to_lab(matched)[request.user_mask > 0.5][:, 0].mean())
 
 
