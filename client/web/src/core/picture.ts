@@ -3,6 +3,7 @@ import { MAX_MIP, TILE, type Box, type Layer } from '../protocol/types'
 import { grow, intersect, isEmpty, overlaps, tileBox, tilesOf } from '../protocol/geometry'
 import { isShown, seen, tree, type Node } from '../protocol/stack'
 import type { Document } from './document'
+import { drawInSlot, drawOverSlots, onDevice, type Context } from './placing'
 import type { Provisional, Provisionals } from './provisional'
 import type { Results, Shown } from './results'
 import type { TileStore, Wanted } from './tiles'
@@ -26,8 +27,6 @@ interface ShownTile {
   url: string
   seq: number
 }
-
-type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 const BLENDS: Record<Layer['blend'], GlobalCompositeOperation> = { normal: 'source-over', multiply: 'multiply', screen: 'screen', overlay: 'overlay' }
 
@@ -97,7 +96,7 @@ export class Picture {
     this.#layers(ctx, visible, level)
     for (const shown of this.#past === null ? this.results.shown() : []) {
       if (!overlaps(shown.box, visible)) continue
-      this.#result(ctx, shown)
+      this.#result(ctx, shown, visible, level)
       this.results.drawn(shown)
     }
     ctx.restore()
@@ -105,17 +104,15 @@ export class Picture {
   }
 
   /** A result, left out where a sharper part of it is drawn: drawn twice, its soft edge would be too dense. */
-  #result(ctx: CanvasRenderingContext2D, shown: Shown): void {
-    if (shown.except.length === 0) {
-      ctx.drawImage(shown.image, ...this.#device(shown.box))
-      return
-    }
+  #result(ctx: CanvasRenderingContext2D, shown: Shown, visible: Box, level: number): void {
     ctx.save()
-    const clip = new Path2D()
-    clip.rect(...this.#device(shown.box))
-    for (const box of shown.except) clip.rect(...this.#device(box))
-    ctx.clip(clip, 'evenodd')
-    ctx.drawImage(shown.image, ...this.#device(shown.box))
+    if (shown.except.length > 0) {
+      const clip = new Path2D()
+      clip.rect(...this.#device(shown.box))
+      for (const box of shown.except) clip.rect(...this.#device(box))
+      ctx.clip(clip, 'evenodd')
+    }
+    drawOverSlots(ctx, this.view, shown.image, shown.box, visible, level)
     ctx.restore()
   }
 
@@ -193,20 +190,11 @@ export class Picture {
     else if (url !== '' && shown === undefined) this.#standIn(ctx, layer, level, tx, ty)
     for (const item of provisional) {
       if (item.seq !== null && shown !== undefined && shown.seq >= item.seq) continue
-      this.#piece(ctx, item, box)
+      if (!overlaps(item.box, box)) continue
+      ctx.globalCompositeOperation = item.mode === 'erase' ? 'destination-out' : 'source-over'
+      drawInSlot(ctx, this.view, item.image, item.box, box)
+      ctx.globalCompositeOperation = 'source-over'
     }
-  }
-
-  /** The part of a provisional image that falls into a slot. */
-  #piece(ctx: Context, item: Provisional, slot: Box): void {
-    const part = intersect(item.box, slot)
-    if (isEmpty(part)) return
-    const sx = item.imageWidth / (item.box[2] - item.box[0])
-    const sy = item.imageHeight / (item.box[3] - item.box[1])
-    const from = [(part[0] - item.box[0]) * sx, (part[1] - item.box[1]) * sy, (part[2] - part[0]) * sx, (part[3] - part[1]) * sy] as const
-    ctx.globalCompositeOperation = item.mode === 'erase' ? 'destination-out' : 'source-over'
-    ctx.drawImage(item.image, ...from, ...this.#device(part))
-    ctx.globalCompositeOperation = 'source-over'
   }
 
   /** A coarser or finer tile that is there already, until the right one is. */
@@ -291,11 +279,7 @@ export class Picture {
     ctx.fillRect(0, 0, ctx.canvas.width, ctx.canvas.height)
   }
 
-  /** A canvas box on whole device pixels, so that neighbouring tiles share an edge. */
   #device(box: Box): [x: number, y: number, w: number, h: number] {
-    const { scale, x, y, dpr } = this.view
-    const x0 = Math.round((box[0] * scale + x) * dpr)
-    const y0 = Math.round((box[1] * scale + y) * dpr)
-    return [x0, y0, Math.round((box[2] * scale + x) * dpr) - x0, Math.round((box[3] * scale + y) * dpr) - y0]
+    return onDevice(this.view, box)
   }
 }

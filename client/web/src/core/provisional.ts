@@ -6,10 +6,8 @@ export interface Provisional {
   key: string
   layer: string
   box: Box
+  /** Of any size; it is stretched over the box. */
   image: CanvasImageSource
-  /** Pixel size of `image`; it is stretched over the box. */
-  imageWidth: number
-  imageHeight: number
   mode: 'over' | 'erase'
   /** seq of the change that made it durable; null until then. */
   seq: number | null

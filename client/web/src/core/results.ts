@@ -12,9 +12,8 @@ export interface Shown {
   box: Box
   /** Boxes inside it where something sharper is drawn instead. */
   except: Box[]
+  /** Of any size; it is stretched over the box. */
   image: CanvasImageSource
-  imageWidth: number
-  imageHeight: number
   full: boolean
 }
 
@@ -151,7 +150,7 @@ export class Results extends Emitter<{ change: string }> {
     const running = this.#running.get(job.id)
     if (!running?.image || !running.imageBox) return null
     const { image, imageBox } = running
-    return { job, box: imageBox, except: [], image, imageWidth: image.width, imageHeight: image.height, full: false }
+    return { job, box: imageBox, except: [], image, full: false }
   }
 
   /** Of two pictures of one session: a result before a preview, then the newer. */
@@ -172,7 +171,7 @@ export class Results extends Emitter<{ change: string }> {
   #shownBlob(job: Job, box: Box, blob: string, except: Box[] = []): Shown[] {
     const image = this.#tiles.get(this.#blobUrl(blob))
     if (image === undefined) return []
-    return [{ job, box, except, image, imageWidth: image.width, imageHeight: image.height, full: true }]
+    return [{ job, box, except, image, full: true }]
   }
 
   /** Whether a result in parts is shown larger than its small picture. */

@@ -113,7 +113,7 @@ function lastLook({ results }: Session, { job, tiles, seq }: Change): Provisiona
   const looks = results.shown().filter((item) => item.job.id === job.id && item.full)
   // where parts are here, the small picture beneath them is left out: together they would be too dense
   const whole = looks.some(({ except }) => except.length > 0) ? looks.filter(({ except }) => except.length === 0) : looks
-  return whole.map(({ box, image, imageWidth, imageHeight }, index) => {
-    return { key: `${job.id}/${index}`, layer, box, image, imageWidth, imageHeight, mode: 'over', seq }
+  return whole.map(({ box, image }, index) => {
+    return { key: `${job.id}/${index}`, layer, box, image, mode: 'over', seq }
   })
 }

@@ -33,7 +33,7 @@ export class Painting {
 
   #lay(op: OpId, { box, data }: Patch, layer: string, mode: 'over' | 'erase', group: number | null): void {
     const [w, h] = [width(box), height(box)]
-    this.provisionals.add({ key: opKey(op), layer, box, image: toCanvas(box, data), imageWidth: w, imageHeight: h, mode, seq: null })
+    this.provisionals.add({ key: opKey(op), layer, box, image: toCanvas(box, data), mode, seq: null })
     void this.sender.push(async () => {
       const png = await encodePng({ width: w, height: h, channels: 4, data })
       const message: Op = { t: 'paint', op, layer, box, mode, group }
