@@ -25,6 +25,7 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
     made: list[m.ClientMessage] = [
         m.Hello(protocol=1, ticket="none", client="c"),
         m.Paint(op=op, layer="none", box=BOX, png=png(8, 8)),
+        m.Transform(op=op, layer="none", matrix=(1.0, 0.0, 0.0, 1.0, 9.0, 9.0)),
         m.LayerAdd(op=op, layer="new", name="New"),
         m.LayerSet(op=op, layer="none", name="Other"),
         m.LayerMove(op=op, layer="none", index=0),
@@ -49,6 +50,7 @@ def messages(op: OpId) -> dict[type[m.ClientMessage], m.ClientMessage]:
         m.Chat(text="hello"),
         m.Look(x0=0.0, y0=0.0, x1=9.0, y1=9.0),
         m.Stroke(id="s", kind="paint", points=[1.0, 1.0, 0.5]),
+        m.Moving(layer="none", matrix=(1.0, 0.0, 0.0, 1.0, 9.0, 9.0)),
         m.Mask(tile=(0, 0), png=png(256, 256, "L", 255)),
         m.Prepare(box=BOX, png=png(8, 8, "L", 255)),
         m.Diverged(position=Position(1, 1), sum=1),

@@ -21,6 +21,9 @@ AT_ONCE_BYTES = 4096
 """Larger frames are left to the session's own task."""
 
 
+_Shown = m.Ping | m.Cursor | m.Chat | m.Look | m.Moving | m.Stroke | m.Mask | m.Prepare
+
+
 class Expelled(Exception):
     """The server closes this socket.
 
@@ -39,7 +42,7 @@ class Stage(Protocol):
     """Where a member's volatile messages go: the room."""
 
     def show_cursor(self, member: m.Member, cursor: m.Cursor) -> None: ...
-    def show_word(self, member: m.Member, word: m.Chat | m.Look) -> None: ...
+    def show_word(self, member: m.Member, word: m.Chat | m.Look | m.Moving) -> None: ...
     def show_stroke(self, member: m.Member, stroke: m.Stroke) -> None: ...
     def show_mask(self, member: m.Member, mask: m.Mask) -> None: ...
     def foresee(self, member: m.Member, region: m.Prepare) -> None: ...
@@ -127,13 +130,13 @@ class Inbox:
             case m.Mask():
                 if self._limits.masks.wait_for() == 0.0:
                     self._show(message)
-            case m.Ping() | m.Cursor() | m.Chat() | m.Look() | m.Stroke() | m.Prepare():
+            case m.Ping() | m.Cursor() | m.Chat() | m.Look() | m.Moving() | m.Stroke() | m.Prepare():
                 if self._limits.volatile.wait_for() == 0.0:
                     self._show(message)
             case _:
                 await self._queue(message)
 
-    def _show(self, message: m.Ping | m.Cursor | m.Chat | m.Look | m.Stroke | m.Mask | m.Prepare) -> None:
+    def _show(self, message: _Shown) -> None:
         if not may(self.member.role, type(message)):
             self._outlet.reply(m.Problem(code="not_allowed", message=f"a {self.member.role} cannot do that here"))
             return
@@ -145,6 +148,8 @@ class Inbox:
             case m.Chat():
                 self._stage.show_word(self.member, message)
             case m.Look(x0=x0, y0=y0, x1=x1, y1=y1) if are_finite((x0, y0, x1, y1)):
+                self._stage.show_word(self.member, message)
+            case m.Moving(matrix=matrix) if matrix is None or are_finite(matrix):
                 self._stage.show_word(self.member, message)
             case m.Stroke() if _is_light(message):
                 self._stage.show_stroke(self.member, message)

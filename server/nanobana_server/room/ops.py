@@ -42,6 +42,8 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
     match op:
         case m.Paint():
             return await ops.paint(store, canvas, author.user, op)
+        case m.Transform():
+            return await ops.transform(store, canvas, author.user, op)
         case m.CanvasSet():
             return await ops.canvas_set(store, canvas, author.user, op)
         case m.Undo() | m.Redo() | m.UndoPerson():

@@ -129,7 +129,7 @@ class Room:
         self._volatile.cursor(member.id, cursor)
         self.stir()
 
-    def show_word(self, member: m.Member, word: m.Chat | m.Look) -> None:
+    def show_word(self, member: m.Member, word: m.Chat | m.Look | m.Moving) -> None:
         self._volatile.word(member.id, word)
         self.stir()
 
@@ -216,7 +216,7 @@ class Room:
             case m.Cursors(rows=rows):
                 for member, x, y in rows:
                     self.board.cursor(member, x, y)
-            case m.MemberStroke() | m.MemberChat() | m.MemberLook() | m.ImportProgress():
+            case m.MemberStroke() | m.MemberChat() | m.MemberLook() | m.MemberMoving() | m.ImportProgress():
                 self.board.stroke(codec.encode(message))
             case m.MemberMask():
                 self.board.mask(message)

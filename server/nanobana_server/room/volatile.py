@@ -16,6 +16,8 @@ MAX_MASK_BYTES = 256 * 1024
 MAX_MASK_TILES = 128
 """In one turn."""
 
+Word = m.Chat | m.Look | m.Moving
+
 
 class Volatile:
     """What local members showed since the last turn that carried volatile traffic."""
@@ -24,7 +26,7 @@ class Volatile:
         self._cursors: dict[str, tuple[float | None, float | None]] = {}
         self._masks: dict[tuple[str, Tile | None], m.MemberMask] = {}
         self._strokes: list[m.MemberStroke] = []
-        self._words: dict[tuple[str, type[m.Chat | m.Look]], m.MemberChat | m.MemberLook] = {}
+        self._words: dict[tuple[str, type[Word]], m.MemberChat | m.MemberLook | m.MemberMoving] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -49,18 +51,19 @@ class Volatile:
         if len(self._strokes) < MAX_STROKES or stroke.done:
             self._strokes.append(m.MemberStroke(member=member, stroke=stroke))
 
-    def word(self, member: str, word: m.Chat | m.Look) -> None:
-        """What a member says or sees now, in the place of what they said or saw before."""
-        said = (
-            m.MemberChat(member=member, chat=word)
-            if isinstance(word, m.Chat)
-            else m.MemberLook(member=member, look=word)
-        )
-        self._words[member, type(word)] = said
+    def word(self, member: str, word: Word) -> None:
+        """What a member says, sees or holds now, in the place of what it was before."""
+        match word:
+            case m.Chat():
+                self._words[member, m.Chat] = m.MemberChat(member=member, chat=word)
+            case m.Look():
+                self._words[member, m.Look] = m.MemberLook(member=member, look=word)
+            case m.Moving():
+                self._words[member, m.Moving] = m.MemberMoving(member=member, moving=word)
 
     def forget(self, member: str) -> None:
         self._cursors.pop(member, None)
-        for kind in (m.Chat, m.Look):
+        for kind in (m.Chat, m.Look, m.Moving):
             self._words.pop((member, kind), None)
         self._drop_masks(member)
 

@@ -208,7 +208,9 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int = 0
 
 
-ChangeKind = Literal["paint", "import", "layers", "canvas", "edit", "undo", "redo", "restore", "version", "comment"]
+ChangeKind = Literal[
+    "paint", "import", "transform", "layers", "canvas", "edit", "undo", "redo", "restore", "version", "comment"
+]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from nanobana.protocol.canvas import Blend, CommentText, Identifier, Number, Opacity, OpId, Position, Side, Title
-from nanobana.protocol.geometry import MAX_SIDE, TILE, Box
+from nanobana.protocol.geometry import MAX_SIDE, TILE, Affine, Box
 from nanobana.protocol.parameters import BlobName, EditParams, ModelName
 from nanobana.protocol.wire import INLINE, Wire
 
@@ -44,6 +44,19 @@ class Paint(Wire, frozen=True, tag="paint"):
     mode: Literal["over", "erase"] = "over"
     group: Number | None = None
     """Parts of one stroke carry one number of their client's, the `n` of the first: undone as one (C3)."""
+
+
+class Transform(Wire, frozen=True, tag="transform"):
+    """Move, scale, turn or flip a layer's pixels, all of them or those under a mask; the server makes them (C14)."""
+
+    op: OpId
+    layer: Identifier
+    matrix: Affine
+    box: Box | None = None
+    """Of the mask; None: all of the layer."""
+    mask_png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
+    """Gray, of exactly the box's size, 255 = moves along; either this or the name of a blob."""
+    mask_blob: BlobName | None = None
 
 
 class LayerAdd(Wire, frozen=True, tag="layer_add"):
@@ -243,6 +256,16 @@ class Stroke(Wire, frozen=True, tag="stroke"):
     done: bool = False
 
 
+class Moving(Wire, frozen=True, tag="moving"):
+    """Volatile, latest only: where I hold a layer's pixels before they are put down with a `Transform`."""
+
+    layer: Identifier
+    matrix: Affine | None = None
+    """None: I let go of them; they are where they were, or a `Transform` says where."""
+    masked: bool = False
+    """Only those under my mask, as it was shown last."""
+
+
 class Mask(Wire, frozen=True, tag="mask"):
     """Volatile, latest only: one tile of my mask (gray PNG of 256²; none: empty now), or that I have no mask any more.
 
@@ -281,6 +304,7 @@ class Ping(Wire, frozen=True, tag="ping"):
 LayerOp = LayerAdd | LayerSet | LayerMove | LayerDelete | LayerGroup | LayerUngroup | LayerDuplicate | LayerMerge
 Op = (
     Paint
+    | Transform
     | LayerOp
     | CanvasSet
     | Edit
@@ -295,4 +319,4 @@ Op = (
     | Restore
     | VersionSet
 )
-ClientMessage = Hello | Op | Cursor | Chat | Look | Stroke | Mask | Prepare | Diverged | Ping
+ClientMessage = Hello | Op | Cursor | Chat | Look | Stroke | Moving | Mask | Prepare | Diverged | Ping

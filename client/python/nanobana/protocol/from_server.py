@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nanobana.protocol.canvas import CanvasInfo, Change, Manifest, OpId, Position, Role
-from nanobana.protocol.from_client import Chat, Look, MaskTile, Stroke
+from nanobana.protocol.from_client import Chat, Look, MaskTile, Moving, Stroke
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import BlobName, ModelFacts
 from nanobana.protocol.wire import PATCH_INLINE, Wire
@@ -127,6 +127,11 @@ class MemberStroke(Wire, frozen=True, tag="member_stroke"):
     stroke: Stroke
 
 
+class MemberMoving(Wire, frozen=True, tag="member_moving"):
+    member: str
+    moving: Moving
+
+
 class MemberMask(Wire, frozen=True, tag="member_mask"):
     """Volatile: one tile of a member's mask, or (without a tile) that it has none any more."""
 
@@ -180,6 +185,7 @@ ServerMessage = (
     | MemberChat
     | MemberLook
     | MemberStroke
+    | MemberMoving
     | MemberMask
     | ImportProgress
     | Engines

@@ -14,6 +14,10 @@ MAX_MIP = 6
 """Highest mip level: 2**6 = 64 canvas pixels per mip pixel."""
 
 
+Affine = tuple[float, float, float, float, float, float]
+"""``(a, b, c, d, e, f)``: x becomes a·x + c·y + e and y becomes b·x + d·y + f, in canvas pixels."""
+
+
 class Box(msgspec.Struct, frozen=True, array_like=True):
     """A half-open rectangle in canvas pixels: x0 <= x < x1, y0 <= y < y1. On the wire ``[x0, y0, x1, y1]``."""
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Blend, Job, Layer, OpId, Position
 from nanobana.protocol.errors import BadInput, NotFound, Unavailable
-from nanobana.protocol.geometry import Box, tile_box, tiles_of
+from nanobana.protocol.geometry import Affine, Box, tile_box, tiles_of
 from nanobana.protocol.parameters import EditParams, ModelFacts, Reference
 from nanobana.protocol.replica import Replica
 from nanobana.raster.codec import decode_tile, encode_png
@@ -188,6 +188,25 @@ class Canvas:
                 m.Paint(op=op, layer=layer, box=box, png=inline, blob=blob, mode=mode, group=group)
             )
         return seq
+
+    async def transform(self, layer: str, matrix: Affine, *, mask: Mask | None = None, x: int = 0, y: int = 0) -> int:
+        """Move, scale, turn or flip a layer's pixels; one `undo` takes it back (C14).
+
+        Args:
+            matrix: of canvas pixels, e.g. from `nanobana.raster.affine.about`; whole steps, quarter turns and flips
+                copy every byte.
+            mask: [h, w] uint8 placed at (x, y): only what is under it, 255 = moves along; None: all of the layer.
+
+        Raises:
+            BadInput: ``bad_transform``, ``nothing_to_move``.
+        """
+        png = None if mask is None else encode_png(mask)
+        blob = await self.http.put_blob(png) if png is not None and len(png) > m.INLINE else None
+        box = None if mask is None else Box(x, y, x + mask.shape[1], y + mask.shape[0])
+        message = m.Transform(
+            op=self.next_op(), layer=layer, matrix=matrix, box=box, mask_png=None if blob else png, mask_blob=blob
+        )
+        return await self._settled(message)
 
     async def pixels(self, layer: str, box: Box) -> npt.NDArray[np.uint8]:
         """What one layer holds in a box, [h, w, 4] straight alpha."""

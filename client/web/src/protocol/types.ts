@@ -24,7 +24,7 @@ export type Role = "owner" | "editor" | "commenter" | "viewer"
 
 export type StrokeKind = "paint" | "erase" | "mask-brush" | "mask-rect" | "mask-lasso"
 
-export type ChangeKind = "paint" | "import" | "layers" | "canvas" | "edit" | "undo" | "redo" | "restore" | "version" | "comment"
+export type ChangeKind = "paint" | "import" | "transform" | "layers" | "canvas" | "edit" | "undo" | "redo" | "restore" | "version" | "comment"
 
 /** One connection. `user` is the person behind it (stable over reconnects), `id` the connection. */
 export interface Member {
@@ -317,6 +317,20 @@ export interface MemberStroke {
   stroke: Stroke
 }
 
+/** Volatile, latest only: where I hold a layer's pixels before they are put down with a `Transform`. */
+export interface Moving {
+  t: "moving"
+  layer: string
+  matrix?: [number, number, number, number, number, number] | null
+  masked?: boolean
+}
+
+export interface MemberMoving {
+  t: "member_moving"
+  member: string
+  moving: Moving
+}
+
 /** Volatile: one tile of a member's mask, or (without a tile) that it has none any more. */
 export interface MemberMask {
   t: "member_mask"
@@ -418,6 +432,17 @@ export interface Paint {
   blob?: string | null
   mode?: "erase" | "over"
   group?: number | null
+}
+
+/** Move, scale, turn or flip a layer's pixels, all of them or those under a mask; the server makes them (C14). */
+export interface Transform {
+  t: "transform"
+  op: OpId
+  layer: string
+  matrix: [number, number, number, number, number, number]
+  box?: Box | null
+  mask_png?: Uint8Array | null
+  mask_blob?: string | null
 }
 
 export interface LayerAdd {
@@ -651,6 +676,7 @@ export interface Ping {
 export type ClientMessage =
   | Hello
   | Paint
+  | Transform
   | LayerAdd
   | LayerSet
   | LayerMove
@@ -675,6 +701,7 @@ export type ClientMessage =
   | Chat
   | Look
   | Stroke
+  | Moving
   | Mask
   | Prepare
   | Diverged
@@ -682,6 +709,7 @@ export type ClientMessage =
 
 export type Op =
   | Paint
+  | Transform
   | LayerAdd
   | LayerSet
   | LayerMove
@@ -717,6 +745,7 @@ export type ServerMessage =
   | MemberChat
   | MemberLook
   | MemberStroke
+  | MemberMoving
   | MemberMask
   | ImportProgress
   | Engines

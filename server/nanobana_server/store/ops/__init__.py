@@ -8,6 +8,7 @@ from nanobana_server.store.ops.layers import canvas_set, layer_op
 from nanobana_server.store.ops.open_raster import write_open_raster
 from nanobana_server.store.ops.paint import paint
 from nanobana_server.store.ops.restore import restore
+from nanobana_server.store.ops.transform import transform
 from nanobana_server.store.ops.undo import redo, undo, undo_person
 from nanobana_server.store.ops.versions import version_set
 
@@ -22,6 +23,7 @@ __all__ = [
     "read_canvas_file",
     "redo",
     "restore",
+    "transform",
     "undo",
     "undo_person",
     "version_set",

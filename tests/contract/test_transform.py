@@ -1,0 +1,140 @@
+"""Moving the pixels of a layer on a real store: whole, under a mask, beside others, and taken back (C14)."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from nanobana.protocol.errors import BadInput
+from nanobana.protocol.geometry import Affine, Box
+from nanobana.protocol.messages import LayerSet, Paint, Transform
+from nanobana.raster.codec import encode_png
+from nanobana_server.store import Store, ops
+from nanobana_server.store.ops.export import visible_pixels
+from nanobana_server.store.types import LayerGone, LayerLocked
+from support.strokes import BLUE, GREEN, RED, Easel, flat, mask_png
+
+INK = Box(200, 100, 460, 300)
+RIGHT: Affine = (1, 0, 0, 1, 300, 40)
+
+
+def shift(easel: Easel, matrix: Affine = RIGHT, *, mask: Box | None = None, layer: str = "base") -> Transform:
+    png = None if mask is None else mask_png(mask)
+    return Transform(op=easel.op(), layer=layer, matrix=matrix, box=mask, mask_png=png)
+
+
+async def picture(easel: Easel) -> np.ndarray:
+    return await visible_pixels(easel.store, easel.id)
+
+
+async def move(easel: Easel, matrix: Affine = RIGHT, *, mask: Box | None = None) -> None:
+    await ops.transform(easel.store, easel.id, "ana", shift(easel, matrix, mask=mask))
+
+
+async def test_c14_a_layer_moves_over_tiles_byte_for_byte_and_comes_back(easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    await easel.paint("ana", Box(250, 150, 270, 260), BLUE)
+    before, names = await picture(easel), await easel.names()
+    await move(easel)
+    after, moved = await picture(easel), await easel.names()
+    assert (after[140:340, 500:760] == before[100:300, 200:460]).all()
+    after[140:340, 500:760] = 0
+    assert not after.any()
+    await easel.undo()
+    assert await easel.names() == names
+    await easel.redo()
+    assert await easel.names() == moved
+
+
+async def test_c14_turned_four_times_by_a_quarter_it_has_its_very_bytes_again(easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    await easel.paint("ben", Box(210, 110, 300, 180), GREEN)
+    before = await easel.names()
+    for _ in range(4):
+        await move(easel, (0, 1, -1, 0, 700, 0))
+    assert await easel.names() == before
+
+
+async def test_c14_only_what_is_under_the_mask_moves_and_lies_on_the_rest(easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    part = Box(200, 100, 240, 140)
+    await easel.paint("ana", part, BLUE)
+    await move(easel, (1, 0, 0, 1, 100, 60), mask=part)
+    after = await picture(easel)
+    assert not after[100:140, 200:240].any()
+    assert (after[160:200, 300:340] == BLUE).all()
+    assert (after[200:300, 240:460] == RED).all()
+
+
+async def test_c9_what_others_paint_over_it_stays_when_it_is_taken_back(easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    await move(easel)
+    await easel.paint("ben", Box(520, 160, 560, 200), GREEN)
+    await easel.undo()
+    after = await picture(easel)
+    assert (after[160:200, 520:560] == GREEN).all()
+    assert (after[100:300, 200:460] == RED).all()
+    assert not after[210:340, 500:760].any()
+
+
+async def test_c5_strokes_that_come_meanwhile_are_lost_nowhere(easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    boxes = [Box(600 + 30 * n, 160, 620 + 30 * n, 180) for n in range(5)]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(move(easel))
+        for box in boxes:
+            tasks.create_task(easel.paint("ben", box, GREEN))
+    after = await picture(easel)
+    for box in boxes:
+        moved = box.shift(300, 40)
+        stays = (after[box.y0 : box.y1, box.x0 : box.x1] == GREEN).all()
+        went = (after[moved.y0 : moved.y1, moved.x0 : min(moved.x1, 1024)] == GREEN).all()
+        assert stays or went
+
+
+async def test_c14_made_smaller_by_far_it_is_averaged(easel: Easel) -> None:
+    whole = Box(0, 0, 1024, 768)
+    stripes = flat(whole, RED)
+    stripes[:, np.arange(1024) // 8 % 2 == 1] = BLUE
+    stroke = Paint(op=easel.op(), layer="base", box=whole, png=encode_png(stripes))
+    await ops.paint(easel.store, easel.id, "ana", stroke)
+    await move(easel, (1 / 32, 0, 0, 1 / 32, 100, 100))
+    after = await picture(easel)
+    assert np.abs(after[101:123, 101:131].astype(int) - (128, 0, 128, 255)).max() <= 2
+    after[100:124, 100:132] = 0
+    assert not after.any()
+
+
+@pytest.mark.parametrize(
+    "matrix", [(0, 0, 0, 0, 0, 0), (1, 0, 1, 0, 0, 0), (300, 0, 0, 1, 0, 0), (float("nan"), 0, 0, 1, 0, 0)]
+)
+async def test_r10_a_move_that_cannot_be_is_refused(easel: Easel, matrix: Affine) -> None:
+    await easel.paint("ana", INK)
+    with pytest.raises(BadInput) as refused:
+        await move(easel, matrix)
+    assert refused.value.code == "bad_transform"
+
+
+async def test_c14_nothing_moves_where_there_is_nothing(easel: Easel) -> None:
+    for mask in (None, Box(0, 0, 20, 20)):
+        with pytest.raises(BadInput) as refused:
+            await move(easel, mask=mask)
+        assert refused.value.code == "nothing_to_move"
+
+
+async def test_c1_a_locked_layer_is_not_moved(store: Store, easel: Easel) -> None:
+    await easel.paint("ana", INK)
+    await ops.layer_op(store, easel.id, "ben", LayerSet(op=easel.op("ben"), layer="base", locked=True))
+    with pytest.raises(LayerLocked):
+        await move(easel)
+    with pytest.raises(LayerGone):
+        await ops.transform(store, easel.id, "ana", shift(easel, layer="none"))
+
+
+async def test_c6_a_move_that_is_sent_twice_is_made_once(store: Store, easel: Easel) -> None:
+    await easel.paint("ana", INK)
+    message = shift(easel)
+    first = await ops.transform(store, easel.id, "ana", message)
+    names = await easel.names()
+    again = await ops.transform(store, easel.id, "ana", message)
+    assert (again.seq, again.first_time) == (first.seq, False) and await easel.names() == names
