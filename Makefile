@@ -45,6 +45,7 @@ check-style:
 check-types:
 	$(call step,mypy --strict)
 	@$(VENV)/bin/mypy --no-error-summary
+	@MYPYPATH=benchmarks $(VENV)/bin/mypy --no-error-summary benchmarks
 
 check-imports:
 	$(call step,import rules)

@@ -165,7 +165,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         size, file = options.one.split(":", 1)
-        one(*map(int, size.split("x")), options.prompt, Path(file))
+        width, height = map(int, size.split("x"))
+        one(width, height, options.prompt, Path(file))
         return
     found = {}
     for size in options.sizes:

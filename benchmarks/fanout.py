@@ -53,8 +53,7 @@ def serve(redis_url: str) -> None:
 
     configure("server", "warning", as_json=False)
     allowance = Allowance(ops=FREE, volatile=FREE, bytes=FREE, bad=FREE, refused=FREE)
-    seats = {"room_members": 5000, "room_watchers": 5000}
-    settings = Settings(redis_url=redis_url, port=0, tickets_per_minute=100_000, **seats)
+    settings = Settings(redis_url=redis_url, port=0, tickets_per_minute=100_000, room_members=5000, room_watchers=5000)
     app = create_app(settings, allowance=allowance)
     listener = listen("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)

@@ -183,7 +183,10 @@ def main() -> None:
         link = prepare(origin)
         grow_scale = load().preset.grow_scale
         author, other = open_canvas(one, link, "Ana"), open_canvas(two, link, "Ben")
-        rows, cold, typed, outside, outside_exact, halo = [], [], [], 0, 0, 0
+        rows: list[dict[str, Any]] = []
+        cold: list[dict[str, Any]] = []
+        typed: list[dict[str, Any]] = []
+        outside, outside_exact, halo = 0, 0, 0
         kinds = [rows] * (options.edits + 1) + [cold] * (options.edits // 3 + 1) + [typed] * (options.edits // 3 + 1)
         for index, kind in enumerate(kinds):
             exact = kind is rows and index % 3 == 2

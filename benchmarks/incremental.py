@@ -74,7 +74,7 @@ class Ours:
         self._photo = np.dstack([grainy_photo(SIDE), np.full((SIDE, SIDE), 255, np.uint8)])
         self._count = 0
 
-    def edit_s(self, mask: np.ndarray, edge: dict[str, float]) -> tuple[float, dict[str, float]]:
+    def edit_s(self, mask: np.ndarray, edge: dict[str, Any]) -> tuple[float, dict[str, float]]:
         """CPU seconds from planned edit to patch, and by stage."""
         self._count += 1
         source = source_of(self._photo, mask, self.adapter.preset, id=f"e{self._count}", seed=self._count, **edge)

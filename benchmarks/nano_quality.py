@@ -42,6 +42,7 @@ GRAINY = ("grass", "sand", "gravel", "paper")
 def conditioning_of(scene: Scene) -> NanoConditioning:
     """The engine's own guesses for a training scene, with the scene's reference laid over them."""
     around = look_around(scene.truth, scene.hole.astype(np.float32))
+    assert around is not None, "a training scene shows something beside its hole"
     hole = scene.hole[..., None]
     guesses = [np.where(hole, over(scene.reference, g), scene.truth) for g in around.guesses]
     stacked = torch.stack([planes(g) for g in guesses], 1)

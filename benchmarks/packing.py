@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -98,8 +99,8 @@ def figures(packed: dict[int, int], rounds: int) -> dict[str, float]:
         "recorded": lambda: executor.record(one),
     }
     for percent, given in lists.items():
-        calls[f"packed_{percent}"] = lambda given=given: executor.sparse(given)
-        calls[f"alone_{percent}"] = lambda given=given: executor.sparse(given[:1])
+        calls[f"packed_{percent}"] = partial(executor.sparse, given)
+        calls[f"alone_{percent}"] = partial(executor.sparse, given[:1])
     spent = in_turn(calls, rounds)
     found = {
         "dense_step_s": spent["dense"],
@@ -125,7 +126,7 @@ def ablated(number: int, rounds: int) -> dict[str, float]:
         executor = Executor(unet, keeps=torch.float16, parts=Parts(**{off: False} if off else {}))
         ((_, record),) = executor.record(rows(1))
         given = edits(executor, record, 0.05, number)
-        calls[f"without_{off}" if off else "with_all"] = lambda given=given, by=executor: by.sparse(given)
+        calls[f"without_{off}" if off else "with_all"] = partial(executor.sparse, given)
     return {f"edit_step_s_{name}": seconds / number for name, seconds in in_turn(calls, rounds).items()}
 
 

@@ -20,6 +20,7 @@ import re
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,7 @@ async def join(port: int, link: Link, count: int, name: str, samples: list[float
         hello = m.Hello(protocol=PROTOCOL_VERSION, ticket=ticket, client=f"{name}-{n}")
         kept = samples if n % 40 == 0 else None
         path = f"/api/canvases/{link.canvas}/ws"
-        _, one = await loop.create_connection(lambda p=path, h=hello, k=kept: Member(p, Ours(h), k), "127.0.0.1", port)
+        _, one = await loop.create_connection(partial(Member, path, Ours(hello), kept), "127.0.0.1", port)
         await one.ready.wait()
         members.append(one)
     return members

@@ -52,7 +52,7 @@ OPEN = 12
 PROMPTS = ("a red apple", "a cat", "a tree", "a banana")
 
 
-def object_edits(adapter: ModelAdapter, number: int, side: int, canvas: int = SIDE, **edge: float) -> Iterator[Source]:
+def object_edits(adapter: ModelAdapter, number: int, side: int, canvas: int = SIDE, **edge: Any) -> Iterator[Source]:
     """Squares all over a photograph, each another user's in turn."""
     photo = np.dstack([grainy_photo(canvas), np.full((canvas, canvas), 255, np.uint8)])
     dice = np.random.default_rng(0)

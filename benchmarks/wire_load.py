@@ -8,6 +8,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -201,7 +202,7 @@ async def talk(
     members: list[Member] = []
     for n, (path, dialect) in enumerate(zip(paths, dialects, strict=True)):
         kept = samples if n % 10 == 0 else None
-        _, member = await loop.create_connection(lambda p=path, d=dialect, k=kept: Member(p, d, k), "127.0.0.1", port)
+        _, member = await loop.create_connection(partial(Member, path, dialect, kept), "127.0.0.1", port)
         members.append(member)
         await member.ready.wait()
     await asyncio.sleep(1.0)

@@ -17,7 +17,6 @@ BOX = (200, 120, 300, 220)
 def spot(person: Person) -> NDArray[np.int16]:
     """The middle of the box as the screen shows it, once it shows what it should; [16, 16, 3]."""
     person.wait("nb.complete")
-    person.page.wait_for_timeout(150)
     x, y = person.at((250, 170))
     shot = person.page.screenshot(clip={"x": x - 8, "y": y - 8, "width": 16, "height": 16})
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int16)
