@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -11,19 +11,21 @@ import pytest
 from anyio import to_thread
 
 from nanobana.keyspace import claims
-from nanobana.keyspace.keys import CanvasKeys, FamilyKeys
+from nanobana.keyspace.keys import RESULT_GROUP, RESULTS, CanvasKeys, FamilyKeys
 from nanobana.protocol.jobs import EngineBeat
 from nanobana.protocol.messages import Member
+from nanobana_server import jobs
 from nanobana_server.store import Store, open_store
 from support import truth
 from support.clock import Clock, compiler, jumpy_valkey
+from support.desk import Desk
 from support.engine_process import EngineProcess
 from support.live_server import live_server
 from support.ordeal import edits_end
 from support.restless import SIDE, Restless
 from support.strokes import Easel
 from support.valkey import PrivateValkey
-from support.work import queued, taken
+from support.work import all_acknowledged, clean_queues, queued, result_of, states, taken, tickets
 
 HOURS = 3600
 
@@ -78,6 +80,70 @@ async def test_j2_what_a_dead_engine_or_server_left_in_the_future_holds_nobody_u
     assert (await taken(easel, job, "w2")).attempt == first.attempt + 1
     lease = await store.client.call("HGET", CanvasKeys(easel.id).job(job), "lease_until")
     assert int(lease) < true_ms + HOURS * 1000
+
+
+async def test_j3_a_result_that_a_server_died_with_is_taken_over_though_the_clock_jumped_back(
+    jumpy: tuple[PrivateValkey, Clock], store: Store
+) -> None:
+    easel = await Easel.new(store)
+    await jump(store, jumpy[1], 5)
+    async with anyio.create_task_group() as group:
+        group.start_soon(jobs.run_results, store, "dies")
+        await _handed_in(easel)
+        await all_acknowledged(store)
+        group.cancel_scope.cancel()
+    job = await _handed_in(easel)
+    await store.client.call("XREADGROUP", "GROUP", RESULT_GROUP, "dies", "STREAMS", RESULTS, ">")
+    await jump(store, jumpy[1], 0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(jobs.run_results, store, "lives", 100)
+        await all_acknowledged(store)
+        group.cancel_scope.cancel()
+    assert [state for one, state in await states(easel) if one == job] == ["queued", "staged"]
+
+
+async def _handed_in(easel: Easel) -> str:
+    job = await queued(easel)
+    await claims.hand_in(easel.store.client, await result_of(easel, job, (await taken(easel, job)).attempt))
+    return job
+
+
+async def test_j3_the_turn_of_a_server_that_died_before_the_clock_jumped_back_ends_in_its_time(
+    jumpy: tuple[PrivateValkey, Clock], store: Store
+) -> None:
+    easel = await Easel.new(store)
+    await jump(store, jumpy[1], 5)
+    async with anyio.create_task_group() as group:
+        group.start_soon(jobs.run_sweeper, store)
+        await _there(lambda: store.client.call("EXISTS", "nb:sweeper"))
+        group.cancel_scope.cancel()
+    await queued(easel)
+    await clean_queues(store)  # its ticket is lost
+    await jump(store, jumpy[1], 0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(jobs.run_sweeper, store, 0.1)
+        await _there(lambda: tickets(store))
+        group.cancel_scope.cancel()
+
+
+async def test_j2_a_ticket_whose_engine_never_heard_of_it_waits_again_though_the_clock_jumped_back(
+    jumpy: tuple[PrivateValkey, Clock], store: Store
+) -> None:
+    desk = Desk(store)
+    await jump(store, jumpy[1], 5)
+    await desk.engine("w1", left_ms=20)
+    await desk.put("ana/0")
+    assert await desk.take("w1", look=True) == "ana-0"
+    desk.hands["w1"].clear()  # the answer was lost
+    await jump(store, jumpy[1], 0)
+    await desk.beat("w1")
+    await _there(lambda: desk.take("w1", look=True))
+
+
+async def _there(asked: Callable[[], Awaitable[object]]) -> None:
+    with anyio.fail_after(10):
+        while not await asked():  # noqa: ASYNC110 - the store rings no bell for it
+            await anyio.sleep(0.01)
 
 
 async def test_c10_the_clock_jumps_while_people_work_and_every_acknowledged_op_is_there(

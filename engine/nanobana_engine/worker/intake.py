@@ -76,6 +76,8 @@ class Intake:
             look: look for what dead engines left, too.
         """
         family = self._family
+        if look:
+            await self._client.run("count_anew", [family.clock, *map(family.stream, LANES)], [JOB_GROUP, READ])
         keys = [*map(family.stream, LANES), family.waiting, family.turns, family.desk, family.engine_ages]
         models = self._models()
         args: list[Word] = [JOB_GROUP, self._worker, *self._limits, "look" if look else "", len(models)]

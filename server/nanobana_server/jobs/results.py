@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from nanobana.keyspace.client import BLOCK_MS
-from nanobana.keyspace.keys import RESULT_GROUP, RESULTS
+from nanobana.keyspace.keys import RESULT_GROUP, RESULTS, RESULTS_CLOCK
 from nanobana.protocol.canvas import Job, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
@@ -22,29 +22,31 @@ from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, Committed, JobWrite, job_client
 
 TAKE_OVER_MS = 10_000
-"""A result that a server took and did not acknowledge for so long is taken by another."""
-
 PER_READ = 16
+COUNTED = 1000
+"""Results counted anew after the clock jumped back; servers hold a few."""
+
 BACK_OFF_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 _result = msgspec.msgpack.Decoder(JobResult)
 _log = structlog.get_logger("nanobana.jobs")
 
 
-async def run_results(store: Store, server: str) -> None:
+async def run_results(store: Store, server: str, take_over_ms: int = TAKE_OVER_MS) -> None:
     """Take results for ever, together with the other servers; an absent store is waited for.
 
     Args:
         server: this server's ID, the same after a restart or not: what an earlier one left is taken over.
+        take_over_ms: what another took and did not acknowledge for so long is taken from it.
     """
     failures = 0
     while True:
         try:
             await _ensure_group(store)
-            await _drain(store, server, "0")  # taken by us, not acknowledged before the connection was lost
+            await _drain(store, server, "0", BLOCK_MS)  # taken by us, not acknowledged before the connection was lost
             while True:
-                await _take_over(store, server)
-                await _drain(store, server, ">")
+                await _take_over(store, server, take_over_ms)
+                await _drain(store, server, ">", min(BLOCK_MS, take_over_ms))
                 failures = 0
         except Unavailable as error:
             _log.warning("results not readable", code=error.code)
@@ -109,11 +111,11 @@ def _failed(job: Job, code: str, sentence: str) -> Job:
     return msgspec.structs.replace(job, state="failed", error_code=code, error=sentence)
 
 
-async def _drain(store: Store, server: str, after: str) -> None:
+async def _drain(store: Store, server: str, after: str, block_ms: int) -> None:
     """Take and handle one read's worth; all of our own pending ones for after="0"."""
     while True:
         reply = await store.client.call(
-            "XREADGROUP", "GROUP", RESULT_GROUP, server, "COUNT", PER_READ, "BLOCK", BLOCK_MS, "STREAMS", RESULTS, after
+            "XREADGROUP", "GROUP", RESULT_GROUP, server, "COUNT", PER_READ, "BLOCK", block_ms, "STREAMS", RESULTS, after
         )
         entries = list(_of_stream(reply))
         for entry, fields in entries:
@@ -122,8 +124,9 @@ async def _drain(store: Store, server: str, after: str) -> None:
             return
 
 
-async def _take_over(store: Store, server: str) -> None:
-    reply = await store.client.call("XAUTOCLAIM", RESULTS, RESULT_GROUP, server, TAKE_OVER_MS, "0-0", "COUNT", PER_READ)
+async def _take_over(store: Store, server: str, after_ms: int) -> None:
+    await store.client.run("count_anew", [RESULTS_CLOCK, RESULTS], [RESULT_GROUP, COUNTED])
+    reply = await store.client.call("XAUTOCLAIM", RESULTS, RESULT_GROUP, server, after_ms, "0-0", "COUNT", PER_READ)
     for entry, fields in entries_of(reply[1]):
         await _handle(store, entry, fields)
 

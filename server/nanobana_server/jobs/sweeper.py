@@ -16,6 +16,7 @@ from nanobana_server.jobs.decide import carry_out
 from nanobana_server.jobs.queue import UNSENT, is_queued, send, withdraw
 from nanobana_server.jobs.records import KEPT_STATES, Accepting, Kept, read_job
 from nanobana_server.jobs.served import Served, look
+from nanobana_server.jobs.turn import take_turn
 from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, JobWrite, LayerGone, job_client
 
@@ -74,7 +75,7 @@ async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
     unserved = Unserved()
     while True:
         try:
-            if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
+            if await take_turn(store, _TURN, max(1, int(every_s * 900))):
                 unserved.see(await look(store))
                 await sweep(store, unserved)
         except (NanobanaError, msgspec.MsgspecError) as error:
@@ -103,7 +104,7 @@ async def sweep_canvas(store: Store, canvas: str, unserved: Unserved | None = No
             await store.client.call("HDEL", CanvasKeys(canvas).open_jobs, job)
             continue
         why = unserved.refusal(kept.spec.edit.model) if unserved else None
-        if why is not None and kept.state in KEPT_STATES and kept.lease_until < now_ms:
+        if why is not None and kept.state in KEPT_STATES and not 0 < kept.lease_until - now_ms < JUMP_MS:
             await _end(store, canvas, kept, "failed", "model_away", why)
             if entry != UNSENT.encode():
                 await withdraw(store, kept.spec, entry.decode())

@@ -7,6 +7,7 @@ import structlog
 from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import NanobanaError
+from nanobana_server.jobs.turn import take_turn
 from nanobana_server.store import Store
 from nanobana_server.store.history import CHAPTER, KEPT_MS
 from nanobana_server.store.release import GRACE_MS
@@ -30,7 +31,7 @@ async def run_upkeep(store: Store, sleep_after_ms: int | None, every_s: float = 
     """
     while True:
         try:
-            if await store.client.call("SET", _TURN, "1", "NX", "PX", max(1, int(every_s * 900))):
+            if await take_turn(store, _TURN, max(1, int(every_s * 900))):
                 await look_around(store, sleep_after_ms)
         except (NanobanaError, msgspec.MsgspecError) as error:
             _log.warning("upkeep failed", reason=str(error))
@@ -39,7 +40,7 @@ async def run_upkeep(store: Store, sleep_after_ms: int | None, every_s: float = 
 
 async def look_around(store: Store, sleep_after_ms: int | None = None) -> None:
     """Every canvas that is due, and once a day all; what fails with one is logged and keeps no other waiting."""
-    if await store.client.call("SET", _DAY, "1", "NX", "PX", DAY_MS):
+    if await take_turn(store, _DAY, DAY_MS):
         await store.stir_all()
     while due := await store.due(AT_ONCE):
         for canvas, seen in due:

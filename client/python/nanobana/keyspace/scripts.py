@@ -13,6 +13,7 @@ NAMES = (
     "claim",
     "commit",
     "condemn_blobs",
+    "count_anew",
     "create",
     "dump",
     "engine_beat",
