@@ -137,7 +137,7 @@ async def _assemble(
         canvases=canvases,
         blobs=Blobs(store, settings, budgets),
         pictures=Pictures(store, settings, metrics, budgets),
-        files=Files(store, settings, canvases),
+        files=Files(store, settings, canvases, budgets),
         edits=Edits(store),
         sharing=Sharing(store, standing),
         past=Past(store),

@@ -1,4 +1,4 @@
-"""OpenRaster files, read back with zipfile, ElementTree and Pillow alone (C1)."""
+"""OpenRaster files that we write, read back with Pillow alone and by pyora, which shares no code with us (C1)."""
 
 import io
 import zipfile
@@ -9,18 +9,25 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageChops
 
+from nanobana.protocol.canvas import Blend, Layer
 from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import LayerAdd, LayerGroup, LayerSet
+from nanobana.raster.compose import flatten
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
+from support.ora import merged_by_pyora, read_by_pyora
 from support.strokes import BLUE, RED, Easel
 
 
-async def written(store: Store, canvas: str) -> zipfile.ZipFile:
+async def bytes_of(store: Store, canvas: str) -> bytes:
     out = io.BytesIO()
     await ops.write_open_raster(store, canvas, out)
-    return zipfile.ZipFile(out)
+    return out.getvalue()
+
+
+async def written(store: Store, canvas: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(await bytes_of(store, canvas)))
 
 
 async def painted(easel: Easel) -> None:
@@ -47,11 +54,11 @@ async def test_c1_an_open_raster_file_says_its_kind_first_and_its_stack_in_order
     assert (image.get("w"), image.get("h")) == ("1024", "768")
     rows = [(row.tag, row.get("name"), row.get("composite-op"), row.get("opacity")) for row in image.iter()][2:]
     assert rows == [
-        ("layer", "Note", "svg:src-over", "1"),
+        ("layer", "Note", "svg:src-over", "1.0"),
         ("stack", "Glass", "svg:multiply", "0.5"),
-        ("layer", "Wash", "svg:src-over", "1"),
-        ("layer", "Ink", "svg:screen", "1"),
-        ("layer", "Base", "svg:src-over", "1"),
+        ("layer", "Wash", "svg:src-over", "1.0"),
+        ("layer", "Ink", "svg:screen", "1.0"),
+        ("layer", "Base", "svg:src-over", "1.0"),
     ]
     assert [row.get("visibility") for row in image.iter("layer")] == ["hidden", "visible", "visible", "visible"]
     assert max(Image.open(file.open("Thumbnails/thumbnail.png")).size) == 256
@@ -71,11 +78,61 @@ async def test_c1_the_layers_of_an_open_raster_file_make_the_picture_of_the_canv
     assert np.abs(_array(base).astype(np.int16) - wanted).max() <= 1
 
 
+async def test_c1_another_library_finds_the_same_layers_and_the_same_pixels(store: Store, easel: Easel) -> None:
+    await painted(easel)
+    project = read_by_pyora(await bytes_of(store, easel.id))
+    found = {layer.name: layer for layer in project.layers_and_groups_ordered}
+    assert project.dimensions == (1024, 768)
+    assert [found[name].composite_op for name in ("Base", "Ink", "Glass")] == [
+        "svg:src-over", "svg:screen", "svg:multiply",
+    ]  # fmt: skip
+    assert (found["Glass"].opacity, found["Glass"].isolated, found["Note"].visible) == (0.5, True, False)
+    names = {layer.name: layer.id for layer in (await easel.manifest()).layers}
+    for name in ("Base", "Ink", "Wash", "Note"):
+        layer = found[name]
+        x, y = layer.offsets
+        sheet = np.asarray(layer.get_image_data(raw=True).convert("RGBA"))
+        height, width = sheet.shape[:2]
+        assert np.array_equal(sheet, await layer_pixels(easel, names[name], Box(x, y, x + width, y + height)))
+    wanted = await visible_pixels(store, easel.id)
+    assert np.array_equal(np.asarray(project.get_image_data(use_original=True).convert("RGBA")), wanted)
+
+
+@pytest.mark.parametrize("blend", ["normal", "multiply", "screen", "overlay"])
+@pytest.mark.parametrize("is_grouped", [False, True])
+async def test_c1_another_library_makes_the_same_picture_of_every_mode_and_of_isolated_groups(
+    store: Store, blend: Blend, is_grouped: bool
+) -> None:
+    easel = await Easel.new(store, width=96, height=64)
+    await easel.paint("ana", Box(0, 0, 70, 64), (200, 120, 40, 255))
+    await ops.layer_op(store, easel.id, "ana", LayerAdd(op=easel.op(), layer="top", name="Top"))
+    await easel.paint("ana", Box(30, 10, 96, 50), (90, 60, 210, 160), layer="top")
+    if is_grouped:
+        await ops.layer_op(store, easel.id, "ana", LayerGroup(op=easel.op(), layer="g", name="G", members=["top"]))
+        await ops.layer_op(store, easel.id, "ana", LayerSet(op=easel.op(), layer="g", opacity=0.6, blend=blend))
+    else:
+        await ops.layer_op(store, easel.id, "ana", LayerSet(op=easel.op(), layer="top", opacity=0.6, blend=blend))
+    merged = merged_by_pyora(read_by_pyora(await bytes_of(store, easel.id)))
+    wanted = await visible_pixels(store, easel.id)
+    # Both round once per layer laid down, we after float32 and pyora after float64: one level apart at the most.
+    shows = wanted[..., 3] > 0
+    assert np.array_equal(merged[..., 3] > 0, shows)
+    assert np.abs(merged[shows].astype(np.int16) - wanted[shows]).max() <= 1
+
+
 async def test_c1_a_canvas_without_a_size_has_no_layers_to_export(store: Store, easel: Easel) -> None:
     empty = await Easel.new(store, width=0, height=0)
     with pytest.raises(BadInput) as refused:
         await ops.write_open_raster(store, empty.id, io.BytesIO())
     assert refused.value.code == "no_size"
+
+
+async def layer_pixels(easel: Easel, layer: str, box: Box) -> npt.NDArray[np.uint8]:
+    """What one layer holds in a box."""
+    names = {key: name for key, name in (await easel.names()).items() if key[0] == layer}
+    found = await easel.store.get_tiles(easel.id, names.values())
+    tiles = {key: tile for key, name in names.items() if (tile := found[name]) is not None}
+    return flatten([Layer(id=layer, name="")], tiles, box)
 
 
 def _sheet(file: zipfile.ZipFile, row: ET.Element) -> Image.Image:

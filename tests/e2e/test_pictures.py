@@ -6,6 +6,7 @@ import base64
 import io
 
 from PIL import Image
+from playwright.sync_api import FilePayload
 
 from e2e.conftest import Invite
 
@@ -49,3 +50,33 @@ def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_i
     ana.page.get_by_text("Copied as a picture").wait_for()
     copied = Image.open(io.BytesIO(base64.b64decode(ana.page.evaluate(COPIED))))
     assert copied.convert("RGBA").tobytes() == ana.picture().crop((300, 200, 420, 280)).tobytes()
+
+
+def test_behaviour_11_an_open_raster_file_opens_as_a_canvas_and_comes_in_as_a_group(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ana.tap("layer-add")
+    ana.wait("nb.layers.length === 2 && nb.unsaved === 0")
+    ana.paint((200, 200), (500, 420))
+    layers, picture = ana.nb("layers"), ana.picture()
+    exported = ana.context.request.get(f"{ana.api}/export.ora").body()
+    file: FilePayload = {"name": "Sea.ora", "mimeType": "application/octet-stream", "buffer": exported}
+
+    ben = invite("Ben").start()
+    ben.page.get_by_test_id("file-input").set_input_files(file)
+    ben.wait("nb.layers.length === 2 && nb.complete && nb.canvas.title === 'Sea'")
+    assert [layer["name"] for layer in ben.nb("layers")] == [layer["name"] for layer in layers]
+    assert ben.picture().tobytes() == picture.tobytes()
+
+    cem = invite("Cem", ben.link("edit"))
+    ben.page.get_by_test_id("layer-image-input").set_input_files(file)
+    for person in (ben, cem):
+        person.wait("nb.layers.length === 5 && nb.complete")
+    *inside, group = ben.nb("layers")[2:]
+    assert (group["name"], group["group"], {layer["parent"] for layer in inside}) == ("Sea.ora", True, {group["id"]})
+    assert ben.picture().tobytes() == picture.tobytes()
+    ben.press_durably("Control+z")
+    cem.wait("nb.layers.length === 2 && nb.complete")
+
+    bad: FilePayload = {"name": "Bad.ora", "mimeType": "application/octet-stream", "buffer": b"no zip at all"}
+    ben.page.get_by_test_id("layer-image-input").set_input_files(bad)
+    ben.page.get_by_text("This OpenRaster file cannot be opened").wait_for()

@@ -3,19 +3,23 @@
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import anyio
 import httpx2 as httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from nanobana.protocol import messages as m
+from nanobana.protocol.errors import BadInput, NotAllowed
 from nanobana.protocol.geometry import Box, mip_key
-from nanobana.sdk import join
+from nanobana.sdk import files, join
 from nanobana.sdk.link import Link
 from support.bombs import eps, jpeg, png, png_bomb
 from support.live_server import Links, LiveServer, live_server
 from support.members import member, ticket_of
+from support.ora import ora, sheet
 from support.valkey import PrivateValkey
 
 
@@ -135,6 +139,42 @@ async def test_a_blob_that_was_uploaded_can_be_painted_by_its_name(server: LiveS
         await ana.do(m.Paint(op=ana.op(), layer="sky", box=Box(0, 0, 300, 300), blob=name))
         shown = Image.open(io.BytesIO((await http.get("/export.png")).content))
         assert shown.getpixel((299, 299)) == (255, 0, 0, 255)
+
+
+async def test_c1_the_layers_of_a_file_come_in_by_the_sdk_with_progress_for_the_room(server: LiveServer) -> None:
+    links = await server.new_canvas(64, 48)
+    glow = '<layer src="a.png" name="Glow" composite-op="svg:plus"/>'
+    async with join(str(links.edit), name="Ana") as ana, member(links.view) as (ben, _):
+        made = await ana.add_open_raster(ora(glow, a=sheet(20, 10, (255, 0, 0, 255))), name="Lamp", x=4)
+        progress = await ben.until(m.ImportProgress)
+        assert ana.you is not None and progress.user == ana.you.user and 0 < progress.done <= progress.of
+        assert [(layer.name, layer.group) for layer in ana.layers] == [("Glow", False), ("Lamp", True)]
+        assert (made.layer, len(made.notes)) == (ana.layers[1].id, 1)
+        shown = Image.open(io.BytesIO(await ana.export()))
+        assert (shown.getpixel((4, 0)), shown.getpixel((3, 0))) == ((255, 0, 0, 255), (0, 0, 0, 0))
+        with pytest.raises(BadInput) as refused:
+            await ana.add_open_raster(b"no zip")
+        assert refused.value.code == "bad_open_raster"
+    async with join(str(links.view), name="Cem") as cem:
+        with pytest.raises(NotAllowed):
+            await cem.add_open_raster(b"no zip")
+
+
+async def test_c1_what_the_command_line_exports_it_imports(server: LiveServer, tmp_path: Path) -> None:
+    links = await server.new_canvas(64, 48)
+    picture, layers, whole = (tmp_path / name for name in ("a.png", "a.ora", "a.nanobana"))
+    await anyio.Path(picture).write_bytes(png(64, 48, colour=(9, 8, 7, 255)))
+    assert await files.bring(picture, str(links.edit)) == []
+    for file in (layers, whole):
+        await files.take(str(links.owner), file)
+        owner = (await files.bring(file, server.origin))[0].split()[1]
+        await files.take(owner, tmp_path / "b.png")
+        shown = Image.open(io.BytesIO(await anyio.Path(tmp_path / "b.png").read_bytes()))
+        assert (shown.size, shown.getpixel((63, 47))) == ((64, 48), (9, 8, 7, 255))
+    with pytest.raises(BadInput, match="must end with"):
+        await files.bring(tmp_path / "a.psd", server.origin)
+    with pytest.raises(BadInput, match="name the server"):
+        await files.bring(whole, str(links.edit))
 
 
 async def test_the_sample_picture_is_a_small_jpeg(server: LiveServer) -> None:

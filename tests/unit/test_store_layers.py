@@ -141,6 +141,15 @@ def test_c1_a_copy_of_a_group_is_whole_and_has_ids_of_its_own() -> None:
     assert [layer.parent for layer in copied[4:]] == ["h", "h", ""]
 
 
+def test_c9_a_copy_with_groups_in_it_comes_back_in_its_order() -> None:
+    inner, outer = Layer(id="i", name="", group=True, parent="g"), Layer(id="g", name="", group=True)
+    layers = [Layer(id="a", name="", parent="g"), Layer(id="b", name="", parent="i"), inner, outer]
+    copied, changes = changed(layers, LayerDuplicate(op=OP, layer="g", copy="h"))
+    undone, changes = turn(copied, changes, set(), "undo")
+    assert undone == layers
+    assert turn(undone, changes, set(), "redo").layers == copied
+
+
 def test_c1_what_is_in_a_locked_group_stays_in_it() -> None:
     layers, _ = changed(LAYERS, LayerGroup(op=OP, layer="g", name="G", members=["b", "c"]))
     layers, _ = changed(layers, LayerSet(op=OP, layer="g", locked=True))

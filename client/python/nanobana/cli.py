@@ -120,6 +120,25 @@ def _tools(app: typer.Typer) -> None:
         """Look at this machine: device, memory, models, store, data folder; what is wrong and what to do about it."""
         raise SystemExit(_doctor(as_json=as_json))
 
+    @app.command(name="import")
+    def import_(
+        file: Path = typer.Argument(help="A picture, OpenRaster (.ora) or a canvas file (.nanobana)."),
+        where: str = typer.Argument(
+            "http://127.0.0.1:8000", help="A canvas's link (in quotes), or a server's address for a new canvas."
+        ),
+    ) -> None:
+        """Bring a file in: as layers of a canvas, or as a new canvas, whose links are printed."""
+        for line in _told("bring", file, where):
+            print(line)
+
+    @app.command()
+    def export(
+        link: str = typer.Argument(help="The canvas's link, in quotes."),
+        file: Path = typer.Argument(help="What to write: .png the picture, .ora the layers, .nanobana all of it."),
+    ) -> None:
+        """Write a canvas to a file."""
+        _told("take", link, file)
+
     @app.command()
     def record(
         canvas: str = typer.Argument(help="The canvas's ID, or any link of it."),
@@ -166,6 +185,19 @@ def _doctor(*, as_json: bool) -> int:
             found.append(findings.Finding(what=what, state="fail", text=text, advice=advice))
     print(findings.as_json(found) if as_json else findings.as_text(found))
     return 1 if findings.is_broken(found) else 0
+
+
+def _told(what: str, *words: object) -> Any:
+    """Call one of `nanobana.sdk.files`; ends the process with a sentence where that is refused."""
+    import anyio
+
+    from nanobana.protocol.errors import NanobanaError
+    from nanobana.sdk import files
+
+    try:
+        return anyio.run(getattr(files, what), *words)
+    except (NanobanaError, OSError) as error:
+        _fail(str(error), 1)
 
 
 def _export(**settings: object) -> None:

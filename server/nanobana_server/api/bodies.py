@@ -61,17 +61,22 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def read_upload(request: Request, limit: int, access: Access, budgets: Budgets) -> bytes:
-    """A picture that somebody sends, counted before it is read.
+    """A picture that somebody sends, whole; raises like `count_upload` and `pieces_of`."""
+    await count_upload(request, limit, access, budgets)
+    return await read_body(request, limit)
+
+
+async def count_upload(request: Request, limit: int, access: Access, budgets: Budgets) -> None:
+    """Count what somebody sends against their budgets, before it is read.
 
     Raises:
-        TooBig, BadInput: like `pieces_of`.
+        TooBig: it is longer than `limit` by its header.
         TooMany: the sender's budget is used up.
     """
     size = size_of(request, limit)
     if size > limit:
         raise TooBig(limit)
     await budgets.upload(access, size)
-    return await read_body(request, limit)
 
 
 def read_query(request: Request, kind: type[_T], question: str) -> _T:

@@ -7,19 +7,16 @@ from importlib import resources
 
 import anyio
 import anyio.to_thread
-import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nanobana.protocol import codec
-from nanobana.protocol.canvas import Identifier, OpId, Title
-from nanobana.protocol.errors import BadInput, NanobanaError, TooMany
-from nanobana.protocol.messages import ImportProgress
+from nanobana.protocol.errors import BadInput, TooMany
 from nanobana.protocol.trace import name_of, trace_of
 from nanobana.raster.decode import probe
-from nanobana_server.api.bodies import read_query, read_upload
+from nanobana_server.api.bodies import read_upload
 from nanobana_server.api.edge import Json
+from nanobana_server.api.placement import read_placement, telling
 from nanobana_server.metrics import Metrics
 from nanobana_server.policy.budgets import Budgets
 from nanobana_server.policy.tokens import Access
@@ -33,21 +30,7 @@ AT_ONCE = 2
 WAITING = 16
 """More than this many wait for their turn: the next one is told to come again."""
 
-SENDER = "import"
-"""Stands for the server on the volatile channel, so that its own rooms hear of the progress too."""
-
 _log = structlog.get_logger("nanobana.pictures")
-
-
-class _Placement(msgspec.Struct, frozen=True):
-    """Query of POST …/images."""
-
-    client: Identifier
-    n: int
-    layer: Identifier
-    name: Title = ""
-    x: int = 0
-    y: int = 0
 
 
 class Pictures:
@@ -63,38 +46,22 @@ class Pictures:
 
     async def import_image(self, request: Request, access: Access) -> Response:
         """A JPEG, PNG or WebP becomes a new layer, upright; ImportProgress goes to the room meanwhile."""
-        place = read_query(request, _Placement, "where should this picture go?")
-        try:
-            op = msgspec.convert((place.client, place.n), OpId)
-        except msgspec.ValidationError as error:
-            raise BadInput(f"where should this picture go? {error}", code="bad_query") from error
-        if place.client.startswith(("srv-", "grp-")):
-            raise BadInput("client IDs with this beginning are the server's own", code="bad_client")
-        await self._store.bind_client(access.canvas, place.client, access.user)
+        place, op = await read_placement(request, self._store, access)
         body = await read_upload(request, self._settings.upload_bytes, access, self._budgets)
         pixels = self._settings.upload_pixels
         await self._store.pool.run(lambda: probe(body, max_pixels=pixels))
         began = time.monotonic()
 
-        async def tell(done: int, of: int) -> None:
-            await self._progress(access, ImportProgress(op=op, user=access.user, done=done, of=of))
-
         async with self._turn():
             made = await import_image(
                 self._store, access.canvas, access.user, op, body,
-                layer=place.layer, name=place.name, x=place.x, y=place.y, progress=tell,
+                layer=place.layer, name=place.name, x=place.x, y=place.y, progress=telling(self._store, access, op),
             )  # fmt: skip
         took = time.monotonic() - began
         self._metrics.import_seconds.observe(took)
         name, ms = name_of(op), round(took * 1000)
         _log.info("picture imported", trace=trace_of(name), canvas=access.canvas, op=name, seq=made.seq, ms=ms)
         return Json({"seq": made.seq, "layer": made.layer, "box": made.box}, 201)
-
-    async def _progress(self, access: Access, progress: ImportProgress) -> None:
-        try:
-            await self._store.publish(access.canvas, SENDER, codec.encode(progress))
-        except NanobanaError:
-            _log.debug("progress lost", canvas=access.canvas)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

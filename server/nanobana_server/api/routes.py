@@ -105,6 +105,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),
         guarded("export_ora", f"{_CANVAS}/export.ora", files.open_raster),
+        guarded("import_ora", f"{_CANVAS}/import.ora", files.import_open_raster, "POST"),
         guarded("save_file", f"{_CANVAS}/file", files.save),
         guarded("list_links", f"{_CANVAS}/links", sharing.list_links),
         guarded("create_link", f"{_CANVAS}/links", sharing.create_link, "POST"),

@@ -87,6 +87,7 @@ TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
     "save_file": Need.EDITOR,
     "put_blob": Need.EDITOR,
     "import_image": Need.EDITOR,
+    "import_ora": Need.EDITOR,
     "list_links": Need.OWNER,
     "create_link": Need.OWNER,
     "revoke_link": Need.OWNER,

@@ -20,7 +20,7 @@ from nanobana.raster.codec import decode_tile, encode_png
 from nanobana.raster.patches import chunks, crop
 from nanobana.sdk.comments import Comments
 from nanobana.sdk.connection import Connection
-from nanobana.sdk.http import CanvasHttp
+from nanobana.sdk.http import Arrived, CanvasHttp
 from nanobana.sdk.link import Link
 from nanobana.sdk.past import Past
 
@@ -164,6 +164,16 @@ class Canvas:
         seq = await self.http.upload(data, op=self.next_op(), layer=layer, name=name, x=x, y=y)
         await self.until(lambda: self.replica.position.seq >= seq)
         return layer
+
+    async def add_open_raster(self, data: bytes, *, name: str = "Layers", x: int = 0, y: int = 0) -> Arrived:
+        """The layers of an OpenRaster file, in a group; a canvas without a size becomes what the file is.
+
+        Raises BadInput ``bad_open_raster``, with what is wrong with it.
+        """
+        layer = secrets.token_hex(6)
+        made = await self.http.upload_layers(data, op=self.next_op(), layer=layer, name=name, x=x, y=y)
+        await self.until(lambda: self.replica.position.seq >= made.seq)
+        return made
 
     async def paint(self, layer: str, x: int, y: int, rgba: npt.NDArray[np.uint8], *, erase: bool = False) -> int:
         """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq.

@@ -81,6 +81,16 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
     banned: bool = False
 
 
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an OpenRaster file."""
+
+    seq: int
+    layer: str
+    """The group that its layers are in; on a canvas that had no size there is none, and it is the topmost layer."""
+    notes: list[str] = []
+    """What could not come as it is there, a sentence each."""
+
+
 class CanvasHttp:
     """HTTP calls of one canvas for one person; `authorise` first."""
 
@@ -136,6 +146,12 @@ class CanvasHttp:
         query = {"client": op.client, "n": op.n, "layer": layer, "name": name, "x": x, "y": y}
         answer = await self._call("POST", "/images", params=query, content=data, timeout=300.0)
         return int(msgspec.json.decode(answer.content)["seq"])
+
+    async def upload_layers(self, data: bytes, *, op: OpId, layer: str, name: str, x: int, y: int) -> Arrived:
+        """The layers of an OpenRaster file as new layers."""
+        query = {"client": op.client, "n": op.n, "layer": layer, "name": name, "x": x, "y": y}
+        answer = await self._call("POST", "/import.ora", params=query, content=data, timeout=600.0)
+        return msgspec.json.decode(answer.content, type=Arrived)
 
     async def export(self) -> bytes:
         """PNG of the visible canvas."""

@@ -1,4 +1,4 @@
-// Uploads a picture as a new layer, with progress: XMLHttpRequest, because fetch cannot report it.
+// Uploads a picture as a new layer, or an OpenRaster file as several, with progress: XMLHttpRequest, because fetch cannot report it.
 import { ApiError } from './api'
 import type { Box, OpId } from '../protocol/types'
 
@@ -14,11 +14,27 @@ export interface Imported {
   seq: number
   layer: string
   box: Box
+  /** What could not come as it is in the file, a sentence each. */
+  notes?: string[]
 }
 
-export const ACCEPTED = ['image/jpeg', 'image/png', 'image/webp']
+const PICTURES = ['image/jpeg', 'image/png', 'image/webp']
+const OPEN_RASTER = { kind: 'image/openraster', ending: '.ora' }
 
-export function uploadImage(canvas: string, file: Blob, place: Placement, progress: (part: number) => void): Promise<Imported> {
+/** What a file picker offers. */
+export const ACCEPT = [...PICTURES, OPEN_RASTER.kind, OPEN_RASTER.ending].join(',')
+
+/** A file with layers; few systems know its kind, so its name counts too. */
+export function isOpenRaster(file: Blob, name: string): boolean {
+  return file.type === OPEN_RASTER.kind || name.toLowerCase().endsWith(OPEN_RASTER.ending)
+}
+
+/** Whether a file may be one of ours by what is known of it; the server has the last word. */
+export function isTaken(file: Blob, name: string): boolean {
+  return file.type === '' || PICTURES.includes(file.type) || isOpenRaster(file, name)
+}
+
+export function upload(canvas: string, kind: 'images' | 'import.ora', file: Blob, place: Placement, progress: (part: number) => void): Promise<Imported> {
   const query = new URLSearchParams({
     client: place.op[0],
     n: String(place.op[1]),
@@ -29,7 +45,7 @@ export function uploadImage(canvas: string, file: Blob, place: Placement, progre
   })
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest()
-    xhr.open('POST', `/api/canvases/${canvas}/images?${query.toString()}`)
+    xhr.open('POST', `/api/canvases/${canvas}/${kind}?${query.toString()}`)
     xhr.responseType = 'text'
     if (file.type !== '') xhr.setRequestHeader('content-type', file.type)
     xhr.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total)

@@ -3,7 +3,7 @@ import type { ImportProgress, OpId } from '../protocol/types'
 import { opKey } from '../protocol/codec'
 import type { Point } from '../protocol/geometry'
 import { Emitter } from '../core/emitter'
-import { ACCEPTED, type Imported, type Placement, uploadImage } from '../net/upload'
+import { type Imported, isOpenRaster, isTaken, type Placement, upload } from '../net/upload'
 
 export interface ImportView {
   key: string
@@ -34,15 +34,15 @@ export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
   }
 
   async bring(file: Blob, name: string, place: Omit<Placement, 'op' | 'name'>): Promise<Imported | null> {
-    if (file.type !== '' && !ACCEPTED.includes(file.type)) {
-      this.emit('failed', `${name} is not a JPEG, PNG or WebP picture. The canvas is unchanged.`)
+    if (!isTaken(file, name)) {
+      this.emit('failed', `${name} is not a JPEG, PNG or WebP picture, nor an OpenRaster file. The canvas is unchanged.`)
       return null
     }
     const op = this.nextId()
     const key = opKey(op)
     this.#set({ key, name, phase: 'upload', part: 0 })
     try {
-      return await uploadImage(this.canvas, file, { ...place, op, name }, (part) => {
+      return await upload(this.canvas, isOpenRaster(file, name) ? 'import.ora' : 'images', file, { ...place, op, name }, (part) => {
         const item = this.#running.get(key)
         if (item?.phase === 'upload') this.#set({ ...item, part })
       })

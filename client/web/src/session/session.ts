@@ -19,6 +19,7 @@ import { Connection } from '../net/connection'
 import { randomId } from '../net/identity'
 import { openShelf, Outbox, type Shelf } from '../net/outbox'
 import { Sender } from '../net/sender'
+import { isOpenRaster } from '../net/upload'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Following } from './following'
@@ -272,10 +273,11 @@ export class Session extends Emitter<Events> {
   }
 
   async bringImage(file: Blob, name: string, at: Point | null = null): Promise<void> {
-    const place = this.hasSize ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
+    const place = this.hasSize && !isOpenRaster(file, name) ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
     const layer = randomId(10)
     const done = await this.imports.bring(file, name, { layer, ...place })
     if (done === null) return
+    if (done.notes !== undefined && done.notes.length > 0) this.emit('toast', { tone: 'info', text: `${name}: ${done.notes.join(' ')}` })
     this.acted('op')
     this.setActiveLayer(done.layer)
   }

@@ -6,6 +6,7 @@ from nanobana_server.store.ops.export import export_png
 from nanobana_server.store.ops.imports import Imported, import_image
 from nanobana_server.store.ops.layers import canvas_set, layer_op
 from nanobana_server.store.ops.open_raster import write_open_raster
+from nanobana_server.store.ops.open_raster_import import import_open_raster
 from nanobana_server.store.ops.paint import paint
 from nanobana_server.store.ops.restore import restore
 from nanobana_server.store.ops.transform import transform
@@ -18,6 +19,7 @@ __all__ = [
     "comment_op",
     "export_png",
     "import_image",
+    "import_open_raster",
     "layer_op",
     "paint",
     "read_canvas_file",

@@ -13,6 +13,7 @@ from nanobana.protocol.geometry import MAX_SIDE
 from nanobana.protocol.replica import Replica, names_of
 from nanobana.raster.codec import blob_name, decode_tile
 from nanobana_server.store.ops.comments import MAX_THREADS
+from nanobana_server.store.ops.zips import BadZip, NoPart, open_zip, read_part, writing
 from nanobana_server.store.release import BATCH
 from nanobana_server.store.store import Store
 
@@ -57,7 +58,7 @@ async def write_canvas_file(store: Store, canvas: str, out: BinaryIO, *, history
         threads=await store.threads(canvas),
         seq=len(changes),
     )
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
+    async with writing(store.pool, out) as file:
         await store.pool.run(_write_text, file, HEAD, [msgspec.json.encode(head)])
         if history:
             await store.pool.run(_write_text, file, HISTORY, [msgspec.json.encode(change) for change in changes])
@@ -81,11 +82,11 @@ async def read_canvas_file(store: Store, canvas: str, source: BinaryIO) -> Canva
         StorageFull: it does not fit the canvas's budget.
     """
     try:
-        with zipfile.ZipFile(source) as file:
+        with await store.pool.run(open_zip, source) as file:
             head, changes = await store.pool.run(_read_text, file)
             await _put_all(store, canvas, file, head, changes)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-        raise _bad(f"it cannot be unpacked ({error})") from error
+    except BadZip as error:
+        raise _bad(str(error)) from error
     info = msgspec.structs.replace(await store.info(canvas), title=head.title, width=head.width, height=head.height)
     await store.begin_with(canvas, info, head.layers, head.tiles, changes, head.threads)
     return await store.info(canvas)
@@ -131,10 +132,10 @@ def _write_blobs(file: zipfile.ZipFile, blobs: Iterable[tuple[str, bytes]]) -> N
 
 def _read_text(file: zipfile.ZipFile) -> tuple[Head, list[Change]]:
     try:
-        head = msgspec.json.decode(_text(file, HEAD), type=Head)
-        lines = _text(file, HISTORY).splitlines() if head.seq else []
+        head = msgspec.json.decode(read_part(file, HEAD, HEAD_BYTES), type=Head)
+        lines = read_part(file, HISTORY, HEAD_BYTES).splitlines() if head.seq else []
         changes = [msgspec.json.decode(line, type=Change) for line in lines]
-    except KeyError as error:
+    except NoPart as error:
         raise _bad("it is no canvas of ours, or a part of it is missing") from error
     except msgspec.DecodeError as error:
         raise _bad(f"it is not understood: {error}") from error
@@ -152,13 +153,6 @@ def _read_text(file: zipfile.ZipFile) -> tuple[Head, list[Change]]:
     return head, changes
 
 
-def _text(file: zipfile.ZipFile, name: str) -> bytes:
-    info = file.getinfo(name)
-    if info.file_size > HEAD_BYTES:
-        raise _bad(f"{name} is {info.file_size >> 20} MiB long")
-    return file.read(info)
-
-
 def _replayed(changes: Iterable[Change]) -> Replica:
     """The canvas after all changes."""
     replica = Replica()
@@ -170,7 +164,7 @@ def _replayed(changes: Iterable[Change]) -> Replica:
 def _read_blobs(file: zipfile.ZipFile, infos: Iterable[zipfile.ZipInfo], tiles: set[str]) -> list[bytes]:
     blobs = []
     for info in infos:
-        data, name = file.read(info), info.filename.removeprefix(BLOBS)
+        data, name = read_part(file, info.filename, info.file_size), info.filename.removeprefix(BLOBS)
         if blob_name(data) != name:
             raise _bad(f"the picture {name} is damaged")
         if name in tiles:

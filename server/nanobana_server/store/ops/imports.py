@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import msgspec
 
-from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
+from nanobana.protocol.canvas import Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict
 from nanobana.protocol.geometry import MAX_MIP, MAX_SIDE, Box, mip_key
 from nanobana.protocol.stack import MAX_LAYERS
@@ -17,6 +17,7 @@ from nanobana.raster.decode import decode_image
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import land
 from nanobana_server.store.ops.layers import top_visible
+from nanobana_server.store.ops.laying import fields_of
 from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
@@ -51,6 +52,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     layer: str
     box: Box
+    notes: list[str] = []
+    """What is not here as it is in the file, a sentence each."""
 
 
 async def import_image(
@@ -80,31 +83,44 @@ async def import_image(
         StorageFull: the budget is used up.
     """
     async with store.whole_pictures:
-        box, writes = await _stored(store, canvas, layer, data, (x, y), progress)
+        pixels = await store.pool.run(decode_image, data)
+        box = placed(pixels, x, y)
+        writes = await store_pixels(store, canvas, layer, pixels, box, progress)
 
     async def attempt() -> Committed:
         view = await store.look(canvas)
-        return await store.commit(canvas, _commit(view, user, op, Layer(id=layer, name=name), box, writes))
+        new = [Layer(id=layer, name=name)]
+        return await store.commit(canvas, arrival(view, user, op, new, writes, box.width, box.height))
 
     committed = await land(store, canvas, op, attempt)
     return Imported(seq=committed.seq, layer=layer, box=box)
 
 
-def _commit(view: View, user: str, op: OpId, layer: Layer, box: Box, writes: list[TileWrite]) -> Commit:
-    if index_of(view.layers, layer.id) is not None:
+def arrival(
+    view: View, user: str, op: OpId, new: Sequence[Layer], writes: list[TileWrite], width: int, height: int
+) -> Commit:
+    """The op that puts new layers above all that shows.
+
+    Args:
+        new: bottom to top, each group right above what is in it.
+        width, height: what a canvas without a size becomes.
+
+    Raises:
+        BadInput: ``too_many_layers``.
+        Conflict: ``layer_exists``.
+    """
+    if any(index_of(view.layers, layer.id) is not None for layer in new):
         raise Conflict("There is such a layer already.", code="layer_exists")
-    if len(view.layers) >= MAX_LAYERS:
+    if len(view.layers) + len(new) > MAX_LAYERS:
         raise BadInput(f"A canvas has at most {MAX_LAYERS} layers.", code="too_many_layers")
     index = top_visible(view)
-    layers = [*view.layers[:index], layer, *view.layers[index:]]
-    sized: CanvasInfo | None = None
-    if view.canvas.width == 0 or view.canvas.height == 0:
-        sized = msgspec.structs.replace(view.canvas, width=box.width, height=box.height)
+    layers = [*view.layers[:index], *new, *view.layers[index:]]
+    sized = msgspec.structs.replace(view.canvas, width=width, height=height) if has_no_size(view) else None
     record = Record(
         user=user,
         kind="import",
-        tiles=[f"{layer.id}/{write.key[1]}/{write.key[2]}" for write in writes],
-        layers=[LayersUndo(what="add", after=layer, index_after=index)],
+        tiles=fields_of(writes),
+        layers=[LayersUndo(what="add", after=layer, index_after=index + at) for at, layer in enumerate(new)],
         canvas_before=view.canvas if sized is not None else None,
         canvas_after=sized,
     )
@@ -120,14 +136,23 @@ def _commit(view: View, user: str, op: OpId, layer: Layer, box: Box, writes: lis
     )
 
 
-async def _stored(
-    store: Store, canvas: str, layer: str, data: bytes, at: tuple[int, int], progress: Progress | None
-) -> tuple[Box, list[TileWrite]]:
-    """Tiles and mip levels of the picture as blobs, nothing committed yet."""
-    pixels = await store.pool.run(decode_image, data)
-    box = Box(0, 0, pixels.shape[1], pixels.shape[0]).shift(*at)
+def has_no_size(view: View) -> bool:
+    """Whether nothing gave the canvas a size yet."""
+    return view.canvas.width == 0 or view.canvas.height == 0
+
+
+def placed(pixels: Rgba, x: int, y: int) -> Box:
+    """Where a picture lies. Raises BadInput ``outside``."""
+    box = Box(0, 0, pixels.shape[1], pixels.shape[0]).shift(x, y)
     if max(abs(side) for side in (box.x0, box.y0, box.x1, box.y1)) > 2 * MAX_SIDE:
         raise BadInput("The picture lies too far outside the canvas.", code="outside")
+    return box
+
+
+async def store_pixels(
+    store: Store, canvas: str, layer: str, pixels: Rgba, box: Box, progress: Progress | None
+) -> list[TileWrite]:
+    """Tiles and mip levels of a picture as blobs, nothing committed yet."""
     parts = list(patches.split(pixels, box))
     levels = _levels([(tx, ty) for tx, ty, _tile in parts])
     teller = _Teller(progress, len(parts) + sum(map(len, levels)))
@@ -137,7 +162,7 @@ async def _stored(
     for level, places in enumerate(levels, start=1):
         below = await _store_level(store, canvas, level, places, below, names)
         await teller.add(len(places))
-    return box, writes
+    return writes
 
 
 async def _store_tiles(

@@ -1,10 +1,9 @@
 """OpenRaster (.ora, version 0.0.5 of freedesktop.org): a canvas with its layers, for other painting programs."""
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import BinaryIO
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from PIL import Image
@@ -12,19 +11,16 @@ from PIL import Image
 from nanobana.protocol.canvas import Layer, Manifest
 from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box, bounding, tile_box
-from nanobana.protocol.stack import Node, tree
 from nanobana.raster.codec import encode_png
 from nanobana.raster.compose import flatten
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_server.store.ops.export import flattened, sized
+from nanobana_server.store.ops.open_raster_stack import MIMETYPE, STACK, source_of, write_stack
+from nanobana_server.store.ops.zips import writing
 from nanobana_server.store.store import Store
-
-MIMETYPE = "image/openraster"
 
 THUMBNAIL = 256
 """Longest side of the file's thumbnail, in pixels."""
-
-OPERATIONS = {"normal": "svg:src-over", "multiply": "svg:multiply", "screen": "svg:screen", "overlay": "svg:overlay"}
 
 
 async def write_open_raster(store: Store, canvas: str, out: BinaryIO) -> None:
@@ -50,14 +46,13 @@ async def write_open_raster(store: Store, canvas: str, out: BinaryIO) -> None:
 async def _write(store: Store, canvas: str, out: BinaryIO) -> None:
     manifest = sized(await store.manifest(canvas))
     boxes = {layer.id: _box(manifest, layer) for layer in manifest.layers if not layer.group}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
-        file.writestr("mimetype", MIMETYPE)  # first and stored: programs know the file by its first bytes
-        file.writestr("stack.xml", _stack(manifest, boxes))
+    async with writing(store.pool, out) as file:
+        await store.pool.run(_begin, file, write_stack(manifest.canvas, manifest.layers, boxes))
         for layer, box in boxes.items():
             names = {(ref.layer, ref.tx, ref.ty): ref.name for ref in manifest.tiles if ref.layer == layer}
             found = await store.get_tiles(canvas, names.values())
             tiles = {key: found[name] for key, name in names.items()}
-            await store.pool.run(_put, file, _source(layer), partial(_layer_pixels, layer, tiles, box))
+            await store.pool.run(_put, file, source_of(layer), partial(_layer_pixels, layer, tiles, box))
         pixels = await flattened(store, canvas, manifest)
         await store.pool.run(_put, file, "mergedimage.png", lambda: pixels)
         await store.pool.run(_put, file, "Thumbnails/thumbnail.png", partial(_thumbnail, pixels))
@@ -69,6 +64,11 @@ def _box(manifest: Manifest, layer: Layer) -> Box:
     tiles = (tile_box(ref.tx, ref.ty).intersect(whole) for ref in manifest.tiles if ref.layer == layer.id)
     box = bounding(tile for tile in tiles if not tile.is_empty)
     return Box(0, 0, 1, 1) if box.is_empty else box
+
+
+def _begin(file: zipfile.ZipFile, stack: bytes) -> None:
+    file.writestr("mimetype", MIMETYPE)  # first and stored: programs know the file by its first bytes
+    file.writestr(STACK, stack)
 
 
 def _put(file: zipfile.ZipFile, name: str, picture: Callable[[], Rgba]) -> None:
@@ -83,34 +83,3 @@ def _thumbnail(pixels: Rgba) -> Rgba:
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(image)
-
-
-def _stack(manifest: Manifest, boxes: Mapping[str, Box]) -> bytes:
-    info = manifest.canvas
-    image = ET.Element("image", version="0.0.5", w=str(info.width), h=str(info.height))
-    _fill(ET.SubElement(image, "stack"), tree(manifest.layers), boxes)
-    return bytes(ET.tostring(image, encoding="UTF-8", xml_declaration=True))
-
-
-def _fill(stack: ET.Element, nodes: Sequence[Node], boxes: Mapping[str, Box]) -> None:
-    """What is in a stack, top first as the format wants it."""
-    for node in reversed(nodes):
-        layer = node.layer
-        facts = {
-            "name": "".join(filter(str.isprintable, layer.name)),  # XML has no control characters
-            "opacity": f"{layer.opacity:.6g}",
-            "visibility": "visible" if layer.visible else "hidden",
-            "composite-op": OPERATIONS[layer.blend],
-        }
-        if layer.locked:
-            facts["edit-locked"] = "true"
-        if layer.group:
-            _fill(ET.SubElement(stack, "stack", {**facts, "isolation": "isolate"}), node.inside, boxes)
-        else:
-            at = boxes[layer.id]
-            facts |= {"src": _source(layer.id), "x": str(at.x0), "y": str(at.y0)}
-            ET.SubElement(stack, "layer", facts)
-
-
-def _source(layer: str) -> str:
-    return f"data/{layer}.png"

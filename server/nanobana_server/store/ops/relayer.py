@@ -42,7 +42,8 @@ class _Turn:
         self.layers = layers
         self.changes = changes
         self._is_undo = is_undo
-        self._groups: dict[str, int] = {}
+        self._groups: dict[str, tuple[int, int]] = {}
+        """Groups that are to go, with the number of the change and where they stood when it was their turn."""
 
     def step(self, number: int, filled: set[str]) -> None:
         change = self.changes[number]
@@ -56,10 +57,13 @@ class _Turn:
             assert target is not None
             self._insert(number, target, index)
         elif target is None:
+            at = index_of(self.layers, source.id)
+            if at is None:
+                return
             if source.group:
-                self._groups[source.id] = number
+                self._groups[source.id] = number, at
             elif source.id not in filled:
-                self._remove(number, source.id)
+                self._remove(number, at, source.id)
         elif change.what == "move":
             self._move(number, target.id, index, alone=change.alone)
         else:
@@ -72,18 +76,19 @@ class _Turn:
             empty = [layer.id for layer in self.layers if layer.id in self._groups and layer.id not in holding]
             if not empty:
                 return
-            self._remove(self._groups[empty[0]], empty[0])
+            self._remove(*self._groups[empty[0]], empty[0])
 
     def _insert(self, number: int, layer: Layer, index: int) -> None:
         if index_of(self.layers, layer.id) is None:
             self.layers.insert(min(index, len(self.layers)), layer)
             self._note(number)
 
-    def _remove(self, number: int, layer: str) -> None:
-        at = index_of(self.layers, layer)
-        if at is not None:
-            found: dict[str, Layer | int] = {self._left: self.layers.pop(at), f"index_{self._left}": at}
-            self._note(number, **found)
+    def _remove(self, number: int, stood: int, layer: str) -> None:
+        """Takes a layer away; it comes in again where it stood while the changes that come before it were in place."""
+        gone = next(each for each in self.layers if each.id == layer)
+        self.layers.remove(gone)
+        found: dict[str, Layer | int] = {self._left: gone, f"index_{self._left}": stood}
+        self._note(number, **found)
 
     def _move(self, number: int, layer: str, index: int, *, alone: bool) -> None:
         part = [each for each in block(self.layers, layer) if each.id == layer or not alone]
