@@ -145,7 +145,7 @@ async def _assemble(
         socket=accept,
     )
     await tasks.start(rooms.run)
-    tasks.start_soon(_forever, "results", partial(jobs.run_results, store, server))
+    tasks.start_soon(_forever, "results", partial(jobs.run_results, store, server, staged=metrics.note_edit))
     tasks.start_soon(_forever, "sweeper", partial(jobs.run_sweeper, store))
     tasks.start_soon(_forever, "upkeep", partial(jobs.run_upkeep, store, settings.sleep_after_ms))
     tasks.start_soon(_forever, "engines", EngineWatch(store, rooms, metrics, FamilyKeys()).run)

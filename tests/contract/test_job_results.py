@@ -1,15 +1,20 @@
 """Results as servers take them: one effect whatever is repeated, and whoever dies (J2, J3)."""
 
+from functools import partial
+
 import anyio
+import msgspec
 import pytest
 
 from nanobana.keyspace import claims
 from nanobana.keyspace.keys import RESULTS
-from nanobana.protocol.canvas import Variation
+from nanobana.protocol.canvas import Cost, Variation
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobResult
 from nanobana_server import jobs
+from nanobana_server.jobs.records import read_job
 from nanobana_server.jobs.results import stage
+from nanobana_server.metrics import Metrics
 from nanobana_server.store import Store
 from support.strokes import Easel
 from support.work import (
@@ -49,6 +54,26 @@ async def test_j3_any_server_takes_the_result_and_acknowledges_it(store: Store, 
         await all_acknowledged(store)
         group.cancel_scope.cancel()
     assert await states(easel) == [(job, "queued"), (job, "staged")]
+
+
+async def test_e9_what_an_edit_recomputed_is_kept_with_it_and_counted_once(store: Store, easel: Easel) -> None:
+    metrics, cost = Metrics(), Cost(cells=12, cells_of=100, tiles=2, tiles_of=16, saved_ms=1400.0)
+    for known in (cost, msgspec.structs.replace(cost, saved_ms=None)):
+        job = await queued(easel)
+        result = await result_of(easel, job, (await taken(easel, job)).attempt)
+        result = msgspec.structs.replace(result, cost=known)
+        await claims.hand_in(store.client, result)
+        await claims.hand_in(store.client, result)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(jobs.run_results, store, "server-b", staged=metrics.note_edit))
+            await all_acknowledged(store)
+            group.cancel_scope.cancel()
+        assert (await read_job(store, easel.id, job)).job.cost == known
+    figures = metrics.exposition().decode()
+    assert "nanobana_edit_recomputed_ratio_sum 0.24" in figures
+    assert "nanobana_edit_tiles_ratio_sum 0.25" in figures
+    assert "nanobana_edit_saved_seconds_count 1.0" in figures, "what is not known is not counted"
+    assert "nanobana_edit_saved_seconds_sum 1.4" in figures
 
 
 async def test_j3_what_a_dead_server_took_is_taken_over_after_its_restart(store: Store, easel: Easel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from e2e.conftest import Invite
 from e2e.person import ENGINE_MS, Person, same_canvas
 
 BOX = (200, 120, 300, 220)
+WITHIN = """id => { const at = document.querySelector(`[data-testid=${id}]`).getBoundingClientRect()
+  return at.left >= 0 && at.top >= 0 && at.right <= innerWidth && at.bottom <= innerHeight }"""
 
 
 def spot(person: Person) -> NDArray[np.int16]:
@@ -57,6 +60,31 @@ def test_behaviour_15_a_result_is_staged_walked_compared_and_discarded_or_accept
         ana.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete && nb.pending === 0")
         assert (ana.tiles() == tiles) == (decision == "Escape")
     assert same(spot(ana), first)
+
+
+def test_e9_what_an_edit_recomputed_is_told_to_who_asks_on_the_bar_and_in_the_history(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    ana.mask_box(BOX)
+    ana.see("prompt").fill("a banana")
+    ana.tap("generate")
+    ana.see("recomputed-ask", ENGINE_MS)
+    assert not ana.page.get_by_test_id("recomputed-answer").is_visible(), "only to who asks"
+    ana.see("recomputed-ask").focus()
+    ana.press("Enter")
+    told = ana.see("recomputed-answer").inner_text()
+    share = re.fullmatch(r"Recomputed (\d+) % of the picture( · about .+ saved)?", told)
+    assert share is not None and 0 < int(share[1]) < 100, told
+    assert [job["state"] for job in ana.nb("jobs")] == ["staged"], "the key opened the answer and accepted nothing"
+    for width in (1100, 390):
+        ana.page.set_viewport_size({"width": width, "height": 760})
+        ana.page.wait_for_function(WITHIN, arg="staged-bar")
+    ana.page.set_viewport_size({"width": 1100, "height": 760})
+    ana.tap("accept")
+    ana.wait("nb.pending === 0 && nb.complete")
+    ben.tap("tab-history")
+    ben.tap("recomputed-ask")
+    assert ben.see("recomputed-answer").inner_text() == told
 
 
 def test_behaviour_30_undo_takes_back_only_my_own_and_undoing_and_redoing_it_all_changes_nothing(

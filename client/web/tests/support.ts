@@ -50,6 +50,7 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     result_box: null,
     results: [],
     timing: null,
+    cost: null,
     understood: '',
     notice: '',
     error_code: '',

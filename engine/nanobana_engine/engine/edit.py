@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobana_engine.engine.board import around_result, begun, cut
+from nanobana_engine.engine.cost import cost_of
 from nanobana_engine.engine.events import EditFinished, EditProgress
 from nanobana_engine.engine.parts import Part
 from nanobana_engine.engine.shown import Sight, lent
@@ -120,7 +121,13 @@ class EditRun:
             details = lent(self.source, self._sheets, self.check)
             sight = Sight(self.source, self.source.plan.stages[-1], self._sheets, details)
         return EditFinished(
-            self.source.id, self.source, self._pictures, spent.model_s * 1000.0, spent.condition_s * 1000.0, sight
+            self.source.id,
+            self.source,
+            self._pictures,
+            model_ms=spent.model_s * 1000.0,
+            cost=cost_of(self.source.plan, spent),
+            condition_ms=spent.condition_s * 1000.0,
+            sheets=sight,
         )
 
     def let_go(self) -> None:

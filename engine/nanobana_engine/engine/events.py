@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nanobana.protocol.canvas import Cost
 from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine.parts import Part, make_part, part_boxes
 from nanobana_engine.engine.shown import Sight
@@ -49,6 +50,7 @@ class EditFinished:
     pictures: Sequence[Pixels]
     """One per variation: the whole context, [h, w, 3], at the size of the last stage; none of a large one."""
     model_ms: float
+    cost: Cost
     condition_ms: float = 0.0
     sheets: Sight | None = None
     """For a large region that stayed one picture to the end: its finished sheets as the earlier ones of this sight."""

@@ -231,4 +231,5 @@ class StageRun:
             stage=self._index,
             frame=self.sight.target,
             tile=tile,
+            whole=stage.width * stage.height * source.plan.canvas_ratio / self.tiles,
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from nanobana.protocol.errors import NanobanaError
 from nanobana.protocol.geometry import Box
 from nanobana_engine.engine.board import cut
+from nanobana_engine.engine.cost import cost_without_model
 from nanobana_engine.engine.events import EditFinished, EditProgress
 from nanobana_engine.engine.shown import Sight, lent
 from nanobana_engine.engine.source import Source
@@ -131,10 +132,11 @@ def _asked(source: Source) -> Task:
 
 def _finished(source: Source, stage: Stage, picture: npt.NDArray[np.uint8]) -> EditFinished:
     """The end; a large region's fill gets its detail part by part, from whoever takes the parts."""
+    cost = cost_without_model(source.plan)
     if not source.plan.is_large:
-        return EditFinished(source.id, source, [picture.astype(np.float32) / np.float32(255.0)], 0.0)
+        return EditFinished(source.id, source, [picture.astype(np.float32) / np.float32(255.0)], 0.0, cost)
     sight = Sight(source, stage, [picture], lent(source, [picture]))
-    return EditFinished(source.id, source, [], 0.0, sheets=sight)
+    return EditFinished(source.id, source, [], 0.0, cost, sheets=sight)
 
 
 def _stage(width: int, height: int) -> Stage:

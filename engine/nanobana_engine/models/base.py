@@ -87,6 +87,8 @@ class Item:
     """Noise level in 0..1 (flow matching: x = (1 - sigma) * x0 + sigma * noise)."""
     conditioning: Conditioning
     guidance: float = 1.0
+    computed: float = 1.0
+    """Share of its cells that the call computed; an adapter that leaves some out says so here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

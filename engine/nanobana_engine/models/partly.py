@@ -1,13 +1,43 @@
-"""A part of the seam that an adapter may leave out: to decode no more of a picture than an edit changes (E9)."""
+"""Parts of the seam that an adapter may leave out: to code no more of a picture than changes, and to count it (E9)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Pixels
+
+
+@dataclass(slots=True)
+class Work:
+    """What was asked for and what was done, each in passes over a whole picture."""
+
+    asked: int = 0
+    done: float = 0.0
+
+    def note(self, done: float) -> None:
+        self.asked += 1
+        self.done += done
+
+
+@dataclass(slots=True)
+class Coded:
+    """Work of an autoencoder. What it remembered was not asked of it."""
+
+    encoded: Work = field(default_factory=Work)
+    decoded: Work = field(default_factory=Work)
+
+
+@runtime_checkable
+class CountsCoding(Protocol):
+    """An adapter that knows what its autoencoder did."""
+
+    def take_coded(self) -> Coded:
+        """In the calling thread, since this was asked last."""
+        ...
 
 
 @runtime_checkable

@@ -47,6 +47,8 @@ class Planes:
 class Plan:
     """Boxes are in canvas pixels."""
 
+    canvas: tuple[int, int]
+    """Its width and height."""
     context: Box
     """What the model sees."""
     result: Box
@@ -64,6 +66,11 @@ class Plan:
     def size(self) -> tuple[int, int]:
         """Width and height of the context."""
         return self.context.width, self.context.height
+
+    @property
+    def canvas_ratio(self) -> float:
+        """How many times as large as the context the canvas is."""
+        return self.canvas[0] * self.canvas[1] / self.context.area
 
     @property
     def nbytes(self) -> int:
@@ -150,6 +157,7 @@ def plan_edit(mask: Gray, edit: EditParams, canvas: tuple[int, int], preset: Pre
         result = changed_box(planes.composite, context)
     changed = inside.grow(reach.pixels).intersect(Box(0, 0, *size))
     return Plan(
+        canvas=canvas,
         context=context,
         result=result,
         mask_box=cleaned.box,

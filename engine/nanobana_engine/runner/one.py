@@ -38,6 +38,8 @@ class Pass:
     """What stands there now, [h, w, 3]."""
     changes: Box
     """Where the result may differ from that, in pixels."""
+    cells_of: float = 0.0
+    """Cells of the whole canvas at this size, for which it stands."""
     last: tuple[float, torch.Tensor] | None = None
     """Level and predicted x0 of the newest step, as the model gave it; None before the first."""
     step: int = 0
@@ -46,6 +48,11 @@ class Pass:
     @property
     def steps(self) -> int:
         return len(self.sigmas) - 1
+
+    @property
+    def cells(self) -> int:
+        """Of its latents."""
+        return self.latents.shape[-1] * self.latents.shape[-2]
 
     @property
     def is_done(self) -> bool:

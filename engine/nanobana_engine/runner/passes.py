@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +16,8 @@ from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Item, ModelAdapter, Pixels, Releases, Request
 from nanobana_engine.models.guests import guests_of
 from nanobana_engine.models.needs import needs_of
-from nanobana_engine.models.partly import DecodesPart
+from nanobana_engine.models.partly import CountsCoding, DecodesPart
+from nanobana_engine.runner.meter import Meter, Spent, Step
 from nanobana_engine.runner.noise import AROUND, Drawing
 from nanobana_engine.runner.one import Pass, changes, pooled
 from nanobana_engine.runner.short import OutOfMemory, within_memory
@@ -28,21 +26,12 @@ MOST_KEYS = 64
 """Limits that are remembered; the oldest is forgotten first."""
 
 
-@dataclass(slots=True)
-class Spent:
-    """Seconds of wall time in an adapter's calls for one edit."""
-
-    model_s: float = 0.0
-    """Encode, denoise and decode."""
-    condition_s: float = 0.0
-
-
 class Runner:
     """Owns an adapter's calls; everything here happens in the engine's one model thread."""
 
     def __init__(self, adapter: ModelAdapter) -> None:
         self.adapter = adapter
-        self._spent: dict[str, Spent] = {}
+        self._meter = Meter()
         self._most: dict[tuple[object, ...], int] = {}
         """By key, how many items a call may have since one with more ran out of memory (E10)."""
         self.needs = lru_cache(maxsize=MOST_KEYS)(partial(needs_of, adapter))
@@ -58,8 +47,8 @@ class Runner:
         self._beside = ThreadPoolExecutor(1, "noise")
 
     def take_spent(self, owner: str) -> Spent:
-        """The time in the adapter's calls for this edit, which is forgotten here."""
-        return self._spent.pop(owner, Spent())
+        """What the adapter's calls for this edit took and computed, which is forgotten here."""
+        return self._meter.take(owner)
 
     def check_integrity(self) -> None:
         """What must hold while no edit runs.
@@ -67,21 +56,9 @@ class Runner:
         Raises:
             AssertionError: with what is left of edits that are over.
         """
-        if self._spent:
-            raise AssertionError(f"seconds of edits that are gone: {sorted(self._spent)}")
+        self._meter.check_integrity()
         if len(self._most) > MOST_KEYS:
             raise AssertionError(f"{len(self._most)} limits are remembered")
-
-    @contextmanager
-    def _timed(self, owners: Iterable[str], what: Literal["model_s", "condition_s"] = "model_s") -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - began
-            for owner in set(owners):
-                spent = self._spent.setdefault(owner, Spent())
-                setattr(spent, what, getattr(spent, what) + seconds)
 
     @torch.inference_mode()
     def start(
@@ -94,6 +71,7 @@ class Runner:
         stage: int,
         frame: tuple[int, int],
         tile: Box,
+        whole: float = 0.0,
     ) -> Pass:
         """Encode a request and put it at its first noise level.
 
@@ -101,6 +79,7 @@ class Runner:
             owner: the edit.
             stage: number of the stage within the edit, 0 first: each has its own noise.
             frame: width and height of the whole stage, of which the request is the part `tile`.
+            whole: pixels of the canvas, at the stage's size, for which this stands; 0: it shows all there is.
 
         Raises:
             nanobana.protocol.errors.BadInput: what the adapter refuses.
@@ -110,9 +89,9 @@ class Runner:
         height, width = request.mask.shape
         drawing = Drawing(request.seed, stage, tile, frame, stride)
         ahead = None if self._channels is None else self._beside.submit(drawing.draw, self._channels)
-        with self._timed([owner], "condition_s"):
+        with self._meter.timed([owner], "condition_s"):
             conditioning = within_memory(lambda: self.adapter.condition(request))
-        with self._timed([owner]):
+        with self._meter.timed([owner]):
             known = within_memory(lambda: self.adapter.encode(request.pixels))
         channels = self._channels = known.shape[0]
         sigmas = self.adapter.sigmas(steps, request.strength, (width, height))
@@ -120,7 +99,7 @@ class Runner:
         noise = (drawing.draw(channels) if ahead is None else ahead.result()).to(known)
         if self.adapter.preset.reuses:
             noise = torch.where(depth > 0, noise, Drawing(AROUND, 0, tile, frame, stride).draw(channels).to(known))
-        with self._timed([owner]):
+        with self._meter.timed([owner]):
             latents = within_memory(lambda: self.adapter.begin(request, known, noise, sigmas[0]))
         made = Pass(
             owner=owner,
@@ -135,7 +114,10 @@ class Runner:
             fresh=lambda step: drawing.draw(channels, step).to(known),
             beneath=request.pixels,
             changes=changes(request.mask),
+            cells_of=(whole or width * height) / stride**2,
         )
+        if isinstance(self.adapter, CountsCoding):
+            self._meter.encoded(owner, made.cells, made.cells_of, self.adapter.take_coded().encoded)
         made.key = self.adapter.call_key(made.item())
         return made
 
@@ -180,7 +162,8 @@ class Runner:
             part = left[: min(self._most.get(key, len(left)), self._within(left, room))]
             items = [one.item() for one in part]
             try:
-                with self._timed(one.owner for one in part):
+                began = time.perf_counter()
+                with self._meter.timed(one.owner for one in part):
                     predicted = within_memory(partial(self._denoise, items), tries=2 if len(part) == 1 else 1)
             except OutOfMemory:
                 if len(part) > 1:
@@ -191,6 +174,9 @@ class Runner:
                     continue
                 short += part
             else:
+                self._meter.stepped(
+                    [_step(*each) for each in zip(part, items, strict=True)], time.perf_counter() - began
+                )
                 for one, clean in zip(part, predicted, strict=True):
                     one.move(self.adapter.step, clean)
             left = left[len(part) :]
@@ -224,9 +210,18 @@ class Runner:
         Raises:
             OutOfMemory: it cannot be decoded at this size.
         """
-        adapter = self.adapter
-        with self._timed([one.owner]):
+        adapter, began = self.adapter, time.perf_counter()
+        with self._meter.timed([one.owner]):
             if isinstance(adapter, DecodesPart) and not one.changes.is_empty:
                 decodes = adapter.decode_part
-                return within_memory(lambda: decodes(one.latents, one.changes, one.beneath))
-            return within_memory(lambda: adapter.decode(one.latents))
+                picture = within_memory(lambda: decodes(one.latents, one.changes, one.beneath))
+            else:
+                picture = within_memory(lambda: adapter.decode(one.latents))
+        work = adapter.take_coded().decoded if isinstance(adapter, CountsCoding) else None
+        self._meter.decoded(one.owner, one.cells, one.cells_of, work, time.perf_counter() - began)
+        return picture
+
+
+def _step(one: Pass, item: Item) -> Step:
+    """Its part in a call that was made."""
+    return Step(one.owner, one.cells, one.cells_of, item.computed, item.guidance > 1.0)

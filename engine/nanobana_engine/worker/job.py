@@ -156,6 +156,7 @@ class JobRun:
                 box=source.plan.result,
                 variations=variations,
                 timing=timing,
+                cost=end.cost,
                 model="" if self._spec.edit.mode == "erase" else source.model,
                 understood=self._reading.understood,
                 notice=self._reading.notice,

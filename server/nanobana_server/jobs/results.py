@@ -1,7 +1,7 @@
 """Results: any server takes one and stages it, or refuses it as late or duplicate, then acknowledges (J2, J3)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from nanobana.keyspace.client import BLOCK_MS
 from nanobana.keyspace.keys import RESULT_GROUP, RESULTS, RESULTS_CLOCK
-from nanobana.protocol.canvas import Job, OpId
+from nanobana.protocol.canvas import Cost, Job, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
 from nanobana.protocol.trace import trace_of
@@ -32,21 +32,29 @@ _result = msgspec.msgpack.Decoder(JobResult)
 _log = structlog.get_logger("nanobana.jobs")
 
 
-async def run_results(store: Store, server: str, take_over_ms: int = TAKE_OVER_MS) -> None:
+async def run_results(
+    store: Store,
+    server: str,
+    take_over_ms: int = TAKE_OVER_MS,
+    staged: Callable[[Cost], None] = lambda _: None,
+) -> None:
     """Take results for ever, together with the other servers; an absent store is waited for.
 
     Args:
         server: this server's ID, the same after a restart or not: what an earlier one left is taken over.
         take_over_ms: what another took and did not acknowledge for so long is taken from it.
+        staged: is told what an edit recomputed, once for each result that was staged here.
     """
     failures = 0
     while True:
         try:
             await _ensure_group(store)
-            await _drain(store, server, "0", BLOCK_MS)  # taken by us, not acknowledged before the connection was lost
+            await _drain(
+                store, server, "0", BLOCK_MS, staged
+            )  # taken by us, not acknowledged before the connection was lost
             while True:
-                await _take_over(store, server, take_over_ms)
-                await _drain(store, server, ">", min(BLOCK_MS, take_over_ms))
+                await _take_over(store, server, take_over_ms, staged)
+                await _drain(store, server, ">", min(BLOCK_MS, take_over_ms), staged)
                 failures = 0
         except Unavailable as error:
             _log.warning("results not readable", code=error.code)
@@ -98,6 +106,7 @@ def _staged(job: Job, result: JobResult) -> Job:
         job,
         model=result.model or job.model,
         timing=result.timing,
+        cost=result.cost,
         understood=result.understood,
         notice=result.notice,
     )
@@ -111,7 +120,7 @@ def _failed(job: Job, code: str, sentence: str) -> Job:
     return msgspec.structs.replace(job, state="failed", error_code=code, error=sentence)
 
 
-async def _drain(store: Store, server: str, after: str, block_ms: int) -> None:
+async def _drain(store: Store, server: str, after: str, block_ms: int, staged: Callable[[Cost], None]) -> None:
     """Take and handle one read's worth; all of our own pending ones for after="0"."""
     while True:
         reply = await store.client.call(
@@ -119,19 +128,19 @@ async def _drain(store: Store, server: str, after: str, block_ms: int) -> None:
         )
         entries = list(_of_stream(reply))
         for entry, fields in entries:
-            await _handle(store, entry, fields)
+            await _handle(store, entry, fields, staged)
         if after == ">" or not entries:
             return
 
 
-async def _take_over(store: Store, server: str, after_ms: int) -> None:
+async def _take_over(store: Store, server: str, after_ms: int, staged: Callable[[Cost], None]) -> None:
     await store.client.run("count_anew", [RESULTS_CLOCK, RESULTS], [RESULT_GROUP, COUNTED])
     reply = await store.client.call("XAUTOCLAIM", RESULTS, RESULT_GROUP, server, after_ms, "0-0", "COUNT", PER_READ)
     for entry, fields in entries_of(reply[1]):
-        await _handle(store, entry, fields)
+        await _handle(store, entry, fields, staged)
 
 
-async def _handle(store: Store, entry: str, fields: dict[bytes, bytes]) -> None:
+async def _handle(store: Store, entry: str, fields: dict[bytes, bytes], staged: Callable[[Cost], None]) -> None:
     try:
         result = _result.decode(fields[b"m"])
     except (msgspec.DecodeError, KeyError):
@@ -145,6 +154,8 @@ async def _handle(store: Store, entry: str, fields: dict[bytes, bytes]) -> None:
         except (NanobanaError, msgspec.MsgspecError) as error:  # acknowledged all the same: it would come back for ever
             done = None
             _log.error("result refused", canvas=result.canvas, job=result.job, reason=str(error))
+        if done is not None and result.cost is not None:
+            staged(result.cost)
         _log.info(
             "result staged" if done is not None else "result came too late",
             trace=trace_of(result.job),

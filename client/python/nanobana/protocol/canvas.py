@@ -116,6 +116,30 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """From the claim until the result is stored."""
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What an edit recomputed of its canvas, as the engine counted it (E9)."""
+
+    cells: int
+    """That the model computed, over all steps and variations: its tokens, each a small square of the picture."""
+    cells_of: int
+    """What it would have been over the whole canvas, at the same size and steps."""
+    tiles: int
+    """Of the canvas, in which a pixel may change."""
+    tiles_of: int
+    encoded: float | None = None
+    """Work of the model's encoder, in passes over the whole canvas; None where that is not counted."""
+    decoded: float | None = None
+    """The same of its decoder."""
+    saved_ms: float | None = None
+    """About how much longer the steps and the decoding would have taken over the whole canvas, by the passes that this
+    engine has timed; None where it timed none that tells."""
+
+    @property
+    def share(self) -> float:
+        """Of the picture, that was recomputed: 0 to 1, above it where more was computed than the picture has."""
+        return self.cells / self.cells_of if self.cells_of else 0.0
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """An edit in everybody's eyes; replaced as a whole by every change of its state."""
 
@@ -153,6 +177,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     result_box: Box | None = None
     results: list[Variation] = []
     timing: Timing | None = None
+    cost: Cost | None = None
+    """None until there is a result."""
     understood: str = ""
     """The prompt as the model got it, where it was translated; empty: as it was written."""
     notice: str = ""

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from nanobana.protocol.canvas import Timing, Variation
+from nanobana.protocol.canvas import Cost, Timing, Variation
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.parameters import EditParams, ModelFacts
 
@@ -69,6 +69,7 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     box: Box | None = None
     variations: list[Variation] = []
     timing: Timing | None = None
+    cost: Cost | None = None
     model: str = ""
     """That made it; empty where none did."""
     understood: str = ""

@@ -51,6 +51,7 @@ const NO_JOB = {
   result_box: null,
   results: [],
   timing: null,
+  cost: null,
   understood: '',
   notice: '',
   error_code: '',

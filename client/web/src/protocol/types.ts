@@ -94,6 +94,17 @@ export interface Timing {
   total_ms: number
 }
 
+/** What an edit recomputed of its canvas, as the engine counted it (E9). */
+export interface Cost {
+  cells: number
+  cells_of: number
+  tiles: number
+  tiles_of: number
+  encoded: number | null
+  decoded: number | null
+  saved_ms: number | null
+}
+
 /** An edit in everybody's eyes; replaced as a whole by every change of its state. */
 export interface Job {
   id: string
@@ -124,6 +135,7 @@ export interface Job {
   result_box: Box | null
   results: Variation[]
   timing: Timing | null
+  cost: Cost | null
   understood: string
   notice: string
   error_code: string

@@ -25,6 +25,7 @@ from nanobana_engine.models.guests import placed
 from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
 from nanobana_engine.models.needs import needs_of
+from nanobana_engine.models.partly import Coded
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding
@@ -286,10 +287,14 @@ class SdAdapter:
         told = self._added(items, guided)
         embedded = guidance_embedding(self._pipeline, [item.guidance for item in [*items, *(items[n] for n in guided)]])
         asked = asked_of(items, guided, self._unet, self._levels, self._reuse.prompt, told=told, embedded=embedded)
-        outputs = [answer.float().cpu() for answer in self._reuse.run(asked)]
+        answers = self._reuse.run(asked)
+        outputs = [answer.output.float().cpu() for answer in answers]
+        for item, answer in zip(items, answers, strict=False):
+            item.computed = answer.computed
         for place, n in enumerate(guided):
             without = outputs[len(items) + place]
             outputs[n] = without + items[n].guidance * (outputs[n] - without)
+            items[n].computed = (items[n].computed + answers[len(items) + place].computed) / 2
         return [
             self._levels.clean(item.latents, output.to(item.latents), item.sigma)
             for item, output in zip(items, outputs, strict=False)
@@ -316,6 +321,10 @@ class SdAdapter:
         if self._tiny is not None and self.preset.tiny_vae_results:
             return self._tiny.decode_part(latents, box, beneath)
         return self.coder.decode_part(self._unscaled(latents), box, beneath)
+
+    def take_coded(self) -> Coded:
+        """What its autoencoder did in this thread since this was asked last."""
+        return self.coder.take_coded()
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
         """A pixel a cell, by a projection of the latents, and no network runs; or the tiny VAE's picture."""

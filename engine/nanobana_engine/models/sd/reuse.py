@@ -54,6 +54,16 @@ class Asked:
         return kind_of(tuple(self.row.sample.shape), self.sigma, is_negative=self.is_negative, loras=self.loras)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a picture."""
+
+    output: Tensor
+    """What the network answers, [channels, h, w]."""
+    computed: float = 1.0
+    """Share of its cells that were computed; the others are as recorded."""
+
+
 def kind_of(
     shape: tuple[int, ...], sigma: float, *, is_negative: bool = False, loras: tuple[Worn, ...] = ()
 ) -> Hashable:
@@ -98,9 +108,9 @@ class Reuse:
         found = self._find(scene, kind)
         return 1.0 if found is None else _mean(_active(found[1]))
 
-    def run(self, asked: Sequence[Asked]) -> list[Tensor]:
-        """What the network answers for each, [channels, h, w]; all wear the same LoRAs."""
-        answers: dict[int, Tensor] = {}
+    def run(self, asked: Sequence[Asked]) -> list[Answer]:
+        """The network's answer to each; all wear the same LoRAs."""
+        answers: dict[int, Answer] = {}
         while len(answers) < len(asked):
             left = {n: one for n, one in enumerate(asked) if n not in answers}
             executor = self._ready(asked[0].loras)
@@ -133,24 +143,26 @@ class Reuse:
         found = None if scene is None else self._recordings.find(scene, kind)
         return found if found is not None and _mean(_active(found[1])) <= MOST_ACTIVE else None
 
-    def _sparse(self, executor: Executor, given: dict[int, tuple[Asked, Kept, Tensor]]) -> dict[int, Tensor]:
+    def _sparse(self, executor: Executor, given: dict[int, tuple[Asked, Kept, Tensor]]) -> dict[int, Answer]:
         rows = [
             Sparse(row=one.row, shape=self._shape(executor, changing), record=kept.record)
             for one, kept, changing in given.values()
         ]
-        answers = dict(zip(given, executor.sparse(rows), strict=True))
-        for row, (one, kept, changing) in zip(rows, given.values(), strict=True):
+        answers: dict[int, Answer] = {}
+        outputs = executor.sparse(rows)
+        for n, output, row, (one, kept, changing) in zip(given, outputs, rows, given.values(), strict=True):
             if executor.parts.writes and one.scene is not None:
                 kept.take(one.scene, changing)
             computed = len(row.shape.levels[0].cells)
+            answers[n] = Answer(output, computed / changing.numel())
             self.computed += computed
             self.reused += changing.numel() - computed
         return answers
 
-    def _dense(self, executor: Executor | None, given: dict[int, Asked]) -> dict[int, Tensor]:
+    def _dense(self, executor: Executor | None, given: dict[int, Asked]) -> dict[int, Answer]:
         rows = [one.row for one in given.values()]
         if executor is None or not any(_is_recorded(one) for one in given.values()):
-            return dict(zip(given, dense(self._unet, rows), strict=True))
+            return dict(zip(given, map(Answer, dense(self._unet, rows)), strict=True))
         made = executor.record(rows)
         if not self._is_proven:
             off = executor.error(rows[0], made[0][1])
@@ -160,7 +172,7 @@ class Reuse:
         for one, (_, record) in zip(given.values(), made, strict=True):
             if self._is_proven and one.scene is not None and _is_recorded(one):
                 self._recordings.add(one.scene, one.kind, record)
-        return {n: answer for n, (answer, _) in zip(given, made, strict=True)}
+        return {n: Answer(output) for n, (output, _) in zip(given, made, strict=True)}
 
     def _shape(self, executor: Executor, changing: Tensor) -> Shape:
         """The geometry of these cells and those around them; an edit's are the same at each of its steps."""

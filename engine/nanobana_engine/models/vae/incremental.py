@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Pixels
+from nanobana_engine.models.partly import Coded, Work
 from nanobana_engine.models.vae.codec import (
     decode_part,
     decode_share,
@@ -35,18 +36,6 @@ MOST_WORK = 0.6
 Check = Callable[[], None]
 
 
-@dataclass(slots=True)
-class Work:
-    """What was asked for and what was done, each in passes over a whole picture."""
-
-    asked: int = 0
-    done: float = 0.0
-
-    def note(self, done: float) -> None:
-        self.asked += 1
-        self.done += done
-
-
 class IncrementalVae:
     """Safe to call from several threads, each with other pictures.
 
@@ -65,6 +54,7 @@ class IncrementalVae:
         self._latents = Earlier(1)
         self.encoded = Work()
         self.decoded = Work()
+        self._here = threading.local()
 
     @property
     def gate(self) -> Gate:
@@ -94,6 +84,7 @@ class IncrementalVae:
         picture = picture.to(self._device, self._vae.dtype)
         halo = self.gate.encode
         if halo is None:
+            self._note_here(self.encoded, 1.0)
             return _on_host(self._vae.encode(picture).latent_dist.mode())
         found = self._pictures.nearest(pixels)
         made = None if found is None else self._encoded(picture, pixels, *found, halo, check)
@@ -111,6 +102,7 @@ class IncrementalVae:
         """[c, h, w] as the network takes them → [H, W, 3] in 0..1."""
         given = latents[None].to(self._device, self._vae.dtype)
         if self.gate.decode is None:
+            self._note_here(self.decoded, 1.0)
             return _pixels(self._vae.decode(given, return_dict=False)[0])
         picture, passed = decode_whole(self._vae, given, check)
         self._note(self.decoded, 1.0)
@@ -175,9 +167,22 @@ class IncrementalVae:
         self._note(self.encoded, work)
         return replace(earlier, content=np.array(pixels), passed=passed, stale=stale, latents=latents)
 
+    def take_coded(self) -> Coded:
+        """What was done in this thread since it asked last, on whole pictures too."""
+        found: Coded = getattr(self._here, "coded", None) or Coded()
+        self._here.coded = Coded()
+        return found
+
     def _note(self, work: Work, done: float) -> None:
         with self._lock:
             work.note(done)
+        self._note_here(work, done)
+
+    def _note_here(self, work: Work, done: float) -> None:
+        if not hasattr(self._here, "coded"):
+            self._here.coded = Coded()
+        here: Coded = self._here.coded
+        (here.encoded if work is self.encoded else here.decoded).note(done)
 
     @property
     def _device(self) -> torch.device:

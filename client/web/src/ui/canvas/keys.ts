@@ -92,7 +92,7 @@ export function listen(list: Shortcut[], state: CanvasState): () => void {
       map[key] = (event) => {
         if (typing(event) && !WHILE_TYPING.has(key)) return
         if (key === '$mod+c' && String(getSelection()) !== '') return // words are copied as ever
-        if ((key === 'Enter' || key === 'Space') && event.target instanceof HTMLButtonElement) return
+        if ((key === 'Enter' || key === 'Space') && isPressedByKey(event.target)) return
         if ((key === 'Escape' || key.startsWith('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
         if (key.startsWith('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
         event.preventDefault()
@@ -188,6 +188,11 @@ function acceptOrPrompt({ session: { edits, live } }: CanvasState): void {
   const job = edits.current()
   if (job === null) document.querySelector<HTMLInputElement>('[data-testid=prompt]')?.focus()
   else edits.decide(job, true)
+}
+
+/** Enter and the space bar are its own there. */
+function isPressedByKey(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('button, summary')
 }
 
 function withJob<T>(job: T | null, act: (job: T) => void): void {
