@@ -60,6 +60,25 @@ export class Document extends Emitter<Events> {
     return this.#tiles.get(layer)?.get(slotKey(tx, ty))
   }
 
+  /** The change at seq is in. */
+  reached(seq: number): Promise<void> {
+    if (this.seq >= seq) return Promise.resolve()
+    return new Promise((done) => {
+      const look = (): void => {
+        if (this.seq < seq) return
+        for (const stop of stops) stop()
+        done()
+      }
+      const stops = [this.on('change', look), this.on('reset', look)]
+    })
+  }
+
+  /** Where a layer has tiles. */
+  places(layer: string): [tx: number, ty: number][] {
+    const grid = this.#tiles.get(layer) ?? new Map<string, Slot>()
+    return [...grid].filter(([, slot]) => slot.name !== '').map(([key]) => key.split(',').map(Number) as [number, number])
+  }
+
   /** The mip tile's content key and the newest seq under it; undefined where every base tile is missing. */
   mip(layer: string, level: number, tx: number, ty: number): { key: string; seq: number } | undefined {
     const id = `${layer}/${level}/${tx}/${ty}`

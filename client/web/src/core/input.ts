@@ -12,12 +12,17 @@ export interface Modifiers {
 export interface StrokeTarget {
   /** Whether the tool in hand only moves the camera. */
   readonly pans: boolean
-  down(sample: Sample, modifiers: Modifiers): void
+  /** Whether two fingers pull what the tool holds, instead of the camera. */
+  readonly pinches: boolean
+  down(sample: Sample, modifiers: Modifiers, isTouch: boolean): void
   move(samples: Sample[], modifiers: Modifiers): void
   up(modifiers: Modifiers): void
   /** The stroke was none after all (a second finger came down): leave no trace. */
   abort(): void
   hover(at: Point | null, modifiers: Modifiers): void
+  /** Two fingers went from one pair of canvas points to another; then they let go. */
+  pinch(from: readonly [Point, Point], to: readonly [Point, Point]): void
+  pinched(): void
   undo(): void
   redo(): void
 }
@@ -90,7 +95,7 @@ export class Input {
       return
     } else if (event.button !== 0 && event.button !== 5) return
     this.#drawing = event.pointerId
-    this.target.down(this.#sample(event), modifiers(event))
+    this.target.down(this.#sample(event), modifiers(event), event.pointerType === 'touch')
   }
 
   #move(event: PointerEvent): void {
@@ -120,6 +125,11 @@ export class Input {
       this.view.pan(at.x - before.x, at.y - before.y)
       return
     }
+    if (this.target.pinches && !this.#penSeen) {
+      const [from, still, to] = [before, other, at].map((p) => this.view.toCanvas(p)) as [Point, Point, Point]
+      this.target.pinch([from, still], [to, still])
+      return
+    }
     const factor = Math.hypot(at.x - other.x, at.y - other.y) / Math.max(1, Math.hypot(before.x - other.x, before.y - other.y))
     this.view.zoomAt({ x: (before.x + other.x) / 2, y: (before.y + other.y) / 2 }, factor)
     this.view.pan((at.x - before.x) / 2, (at.y - before.y) / 2)
@@ -138,6 +148,7 @@ export class Input {
   #endGesture(): void {
     const gesture = this.#gesture
     this.#gesture = null
+    if (gesture !== null && gesture.most > 1 && gesture.moved && this.target.pinches) this.target.pinched()
     if (gesture === null || gesture.moved || performance.now() - gesture.began > TAP_MS) return
     if (gesture.most === 2) this.target.undo()
     if (gesture.most === 3) this.target.redo()

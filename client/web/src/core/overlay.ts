@@ -2,10 +2,20 @@
 import type { Box, Stroke } from '../protocol/types'
 import { grow, type Point } from '../protocol/geometry'
 import { parseColor } from './brush'
+import { outlineOf, type Hold } from './holds'
 import { Mask } from './mask'
 import { MaskView } from './mask-view'
 import type { SoftEdge } from './soft-edge'
 import type { View } from './view'
+
+/** A frame to pull at, in canvas pixels. */
+export interface Grips {
+  corners: Point[]
+  sides: Point[]
+  knob: Point
+  /** What is held was under my mask, which is not shown meanwhile. */
+  masked: boolean
+}
 
 export interface Frame {
   box: Box
@@ -34,6 +44,10 @@ export class Overlay {
   frames: Frame[] = []
   /** How far an edit of my mask would reach; null hides it. */
   softEdge: SoftEdge | null = null
+  /** The frame of what I hold; null hides it. */
+  grip: Grips | null = null
+  /** What is held, others' too. */
+  holds: () => readonly Hold[] = () => []
   /** Dash offset of the marching edge. */
   phase = 0
   readonly strokes = new Map<string, { stroke: Stroke; color: string }>()
@@ -67,6 +81,11 @@ export class Overlay {
     for (const key of this.strokes.keys()) if (key.startsWith(`${member}/`)) this.strokes.delete(key)
   }
 
+  /** The mask of somebody else, as far as it was shown. */
+  maskOf(member: string): Mask | null {
+    return this.#others.get(member)?.mask ?? null
+  }
+
   otherMasks(): number {
     return [...this.#others.values()].filter(({ mask }) => !mask.isEmpty).length
   }
@@ -88,8 +107,10 @@ export class Overlay {
       for (const edge of look.edges(visible)) this.#line(ctx, edge, color, 1.5)
     }
     for (const { stroke, color } of this.strokes.values()) this.#stroke(ctx, stroke, color)
-    if (this.maskVisible) this.#ownMask(ctx, visible)
+    if (this.maskVisible && this.grip?.masked !== true) this.#ownMask(ctx, visible)
     for (const frame of this.frames) this.#frame(ctx, frame)
+    for (const hold of this.holds()) if (hold.color !== null) this.#held(ctx, hold, hold.color)
+    if (this.grip !== null) this.#grip(ctx, this.grip)
     if (this.draft !== null) this.#draft(ctx)
     if (this.hover !== null) this.#hover(ctx)
   }
@@ -176,6 +197,32 @@ export class Overlay {
     ctx.setLineDash([])
   }
 
+  /** What somebody else holds. */
+  #held(ctx: CanvasRenderingContext2D, hold: Hold, color: string): void {
+    const path = closed(outlineOf(hold))
+    this.#line(ctx, path, 'rgb(255 255 255 / 0.7)', 3.5)
+    ctx.setLineDash([6 / this.view.scale, 4 / this.view.scale])
+    this.#line(ctx, path, color, 2)
+    ctx.setLineDash([])
+  }
+
+  #grip(ctx: CanvasRenderingContext2D, { corners, sides, knob }: Grips): void {
+    const one = 1 / this.view.scale
+    const path = closed(corners)
+    path.moveTo(sides[0]!.x, sides[0]!.y)
+    path.lineTo(knob.x, knob.y)
+    this.#line(ctx, path, 'rgb(0 0 0 / 0.6)', 3)
+    this.#line(ctx, path, '#fff', 1.4)
+    const dots = new Path2D()
+    for (const { x, y } of corners) dots.rect(x - 5 * one, y - 5 * one, 10 * one, 10 * one)
+    for (const { x, y } of sides) dots.rect(x - 3.5 * one, y - 3.5 * one, 7 * one, 7 * one)
+    dots.moveTo(knob.x + 6 * one, knob.y)
+    dots.arc(knob.x, knob.y, 6 * one, 0, Math.PI * 2)
+    ctx.fillStyle = '#fff'
+    ctx.fill(dots)
+    this.#line(ctx, dots, 'rgb(0 0 0 / 0.75)', 1.2)
+  }
+
   #draft(ctx: CanvasRenderingContext2D): void {
     const path = new Path2D()
     for (const p of this.draft?.points ?? []) path.lineTo(p.x, p.y)
@@ -205,4 +252,11 @@ export class Overlay {
     ctx.strokeStyle = color
     ctx.stroke(path)
   }
+}
+
+function closed(points: readonly Point[]): Path2D {
+  const path = new Path2D()
+  for (const p of points) path.lineTo(p.x, p.y)
+  path.closePath()
+  return path
 }

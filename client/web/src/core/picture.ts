@@ -3,6 +3,7 @@ import { MAX_MIP, TILE, type Box, type Layer } from '../protocol/types'
 import { grow, intersect, isEmpty, overlaps, tileBox, tilesOf } from '../protocol/geometry'
 import { isShown, seen, tree, type Node } from '../protocol/stack'
 import type { Document } from './document'
+import { Holds, type Hold } from './holds'
 import { drawInSlot, drawOverSlots, onDevice, type Context } from './placing'
 import type { Provisional, Provisionals } from './provisional'
 import type { Results, Shown } from './results'
@@ -35,6 +36,9 @@ export class Picture {
   theme: Theme = { surround: '#1d1c1a', checkA: '#fff', checkB: '#ddd' }
   /** True when the last frame showed every visible tile at its current name. */
   complete = false
+  readonly holds = new Holds()
+  /** Pixels that were put down are on the screen as tiles. */
+  landed: () => void = () => undefined
   readonly #shown = new Map<string, ShownTile>()
   /** By how deep in groups they are used. */
   readonly #sheets: OffscreenCanvas[] = []
@@ -66,6 +70,16 @@ export class Picture {
     this.#past = past
     this.#mips = base
     this.#shown.clear()
+  }
+
+  /** Where the tile of a layer of now is had; '' for none. */
+  address(layer: string, level: number, tx: number, ty: number): string {
+    if (level === 0) {
+      const name = this.now.tile(layer, tx, ty)?.name ?? ''
+      return name === '' ? '' : this.blobUrl(name)
+    }
+    const mip = this.now.mip(layer, level, tx, ty)
+    return mip === undefined ? '' : `${this.base}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
   }
 
   blobUrl(name: string): string {
@@ -163,10 +177,12 @@ export class Picture {
     const provisional = this.#past === null ? this.provisionals.of(layer.id) : []
     const live = this.#past === null && this.live?.layer === layer.id ? this.live : null
     const erased = live?.mode === 'erase' || provisional.some((item) => item.mode === 'erase')
-    const apart = layer.group || erased || layer.opacity < 1 || layer.blend !== 'normal'
+    const holds = this.#past === null ? this.#held(layer.id, visible, level) : []
+    const apart = holds.length > 0 || layer.group || erased || layer.opacity < 1 || layer.blend !== 'normal'
     const target = apart ? this.#sheet(ctx, depth) : ctx
     if (layer.group) for (const node of inside) this.#node(target, node, visible, level, depth + 1)
-    else for (const [tx, ty] of tilesOf(visible, level)) this.#slot(target, layer.id, level, tx, ty, provisional)
+    else if (holds.every(({ lifted }) => lifted.hole !== null)) for (const [tx, ty] of tilesOf(visible, level)) this.#slot(target, layer.id, level, tx, ty, provisional)
+    for (const hold of holds) this.#hold(target, hold)
     if (live !== null) this.#live(target, live)
     if (target === ctx) return
     ctx.globalAlpha = layer.opacity
@@ -174,6 +190,42 @@ export class Picture {
     ctx.drawImage(target.canvas, 0, 0)
     ctx.globalCompositeOperation = 'source-over'
     ctx.globalAlpha = 1
+  }
+
+  /** What is held of a layer; pixels that were put down until their tiles are here. */
+  #held(layer: string, visible: Box, level: number): Hold[] {
+    const left = this.holds.of(layer).filter(([key, { seq }]) => {
+      if (seq === null) return true
+      if (!this.#isHere(layer, visible, level)) return !(this.complete = false)
+      this.holds.drop(key)
+      queueMicrotask(this.landed)
+      return false
+    })
+    return left.map(([, hold]) => hold)
+  }
+
+  #isHere(layer: string, visible: Box, level: number): boolean {
+    return tilesOf(visible, level).every(([tx, ty]) => {
+      const url = this.#url(layer, level, tx, ty)
+      return url === '' || this.tiles.get(url) !== undefined
+    })
+  }
+
+  /** Held pixels where they are held; where they were there is nothing. */
+  #hold(ctx: Context, { lifted: { box, image, hole }, matrix }: Hold): void {
+    const { scale, x, y, dpr } = this.view
+    const size = [box[0], box[1], box[2] - box[0], box[3] - box[1]] as const
+    ctx.save()
+    ctx.imageSmoothingQuality = 'high'
+    if (hole !== null) {
+      ctx.globalCompositeOperation = 'destination-out'
+      ctx.drawImage(hole, ...this.#device(box))
+      ctx.globalCompositeOperation = 'source-over'
+    }
+    ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
+    ctx.transform(...matrix)
+    ctx.drawImage(image, ...size)
+    ctx.restore()
   }
 
   #slot(ctx: Context, layer: string, level: number, tx: number, ty: number, provisional: Provisional[]): void {

@@ -3,7 +3,7 @@ import type { Box, Stroke, StrokeKind } from '../protocol/types'
 import type { Point } from '../protocol/geometry'
 import type { Sample } from './brush'
 
-export type ToolName = 'mask' | 'rect' | 'lasso' | 'paint' | 'erase' | 'hand' | 'pick'
+export type ToolName = 'mask' | 'rect' | 'lasso' | 'paint' | 'erase' | 'move' | 'hand' | 'pick'
 
 const KINDS: Record<ToolName, StrokeKind | null> = {
   mask: 'mask-brush',
@@ -11,6 +11,7 @@ const KINDS: Record<ToolName, StrokeKind | null> = {
   lasso: 'mask-lasso',
   paint: 'paint',
   erase: 'erase',
+  move: null,
   hand: null,
   pick: null,
 }

@@ -83,6 +83,15 @@ export class TileStore extends Emitter<{ loaded: string; missing: string; idle: 
     if (!this.#bitmaps.has(url) && !this.#inFlight.has(url)) void this.#load(url, () => bitmapOf(new Blob([bytes.slice()])))
   }
 
+  /** A tile at once, whatever is wanted for the screen. */
+  async fetched(url: string): Promise<ImageBitmap> {
+    const known = this.get(url)
+    if (known !== undefined) return known
+    const bitmap = await this.#fetch(url, new AbortController().signal)
+    this.put(url, bitmap)
+    return bitmap
+  }
+
   put(url: string, bitmap: ImageBitmap): void {
     if (this.#bitmaps.has(url)) return
     this.#bitmaps.set(url, bitmap)

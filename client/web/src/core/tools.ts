@@ -4,7 +4,7 @@ import { intersect, isEmpty, type Point } from '../protocol/geometry'
 import { outline, toPath, type Brush, type Sample } from './brush'
 import { Emitter } from './emitter'
 import { cornersOf, MASK_TOOLS, straight, strokeMessage, type ToolName } from './strokes'
-import type { Modifiers, StrokeTarget } from './input'
+import type { Modifiers } from './input'
 import type { Mask } from './mask'
 import type { Overlay } from './overlay'
 import type { Picture } from './picture'
@@ -43,7 +43,7 @@ export interface Surroundings {
   whyNot(tool: ToolName): string | null
 }
 
-export class Tools extends Emitter<Events> implements StrokeTarget {
+export class Tools extends Emitter<Events> {
   state: ToolState = {
     tool: 'mask',
     maskSize: 64,

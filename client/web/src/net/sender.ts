@@ -132,6 +132,7 @@ export class Sender extends Emitter<Events> {
     try {
       const name = await this.upload(upload.bytes)
       if (item.op.t === 'paint') item.op = { ...item.op, blob: name }
+      else if (item.op.t === 'transform') item.op = { ...item.op, mask_blob: name }
       else if (item.op.t === 'edit') item.op = { ...item.op, edit: { ...item.op.edit, mask_blob: name } }
       delete item.upload
       return true

@@ -35,6 +35,13 @@ export function receive(session: Session, message: ServerMessage): void {
     case 'preview':
       void results.receive(message)
       break
+    case 'member_moving':
+      if (message.member !== presence.you?.id) session.holding.receive(message)
+      return
+    case 'left':
+      session.holding.forget(message.id)
+      presence.receive(message)
+      break
     case 'import':
       imports.receive(message)
       break
@@ -82,6 +89,10 @@ function applyChange(session: Session, change: Change): void {
   if (change.about !== null) tellTaken(session, change.user, change.about)
   if (change.thread !== null) session.threads.apply(change.thread, change.seq)
   provisionals.settle(opKey(change.op), change.seq)
+  session.picture.holds.settle(opKey(change.op), change.seq)
+  session.holding.changed(change)
+  const held = session.mover.held?.layer
+  if (held !== undefined && change.tiles.some(([layer]) => layer === held)) void session.mover.again()
   for (const look of accepted) provisionals.add(look)
   presence.painted(change.user)
   if (change.layers !== null) session.chooseLayer()

@@ -23,10 +23,14 @@ import { isOpenRaster } from '../net/upload'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Following } from './following'
+import { Hands } from './hands'
+import { Holding } from './holding'
 import { Imports, placeFor } from './imports'
 import { Live } from './live'
+import { holdingOf, moverOf } from './moves'
 import { LookBack } from './lookback'
 import { Loop } from './loop'
+import type { Mover } from './mover'
 import { Painting } from './painting'
 import { Presence } from './presence'
 import { Showing } from './showing'
@@ -61,6 +65,8 @@ export class Session extends Emitter<Events> {
   readonly results: Results
   readonly picture: Picture
   readonly tools: Tools
+  readonly mover: Mover
+  readonly holding: Holding
   readonly input: Input
   readonly loop: Loop
   readonly connection: Connection
@@ -101,7 +107,9 @@ export class Session extends Emitter<Events> {
       activeLayer: () => this.activeLayer,
       whyNot: (tool) => whyNot(this, tool),
     })
-    this.input = new Input(this.view, this.tools)
+    this.mover = moverOf(this)
+    this.holding = holdingOf(this)
+    this.input = new Input(this.view, new Hands(this.tools, this.mover))
     this.connection = new Connection({
       ticket: async () => {
         const got = await enter(id, secret, this.#watching)
@@ -203,7 +211,8 @@ export class Session extends Emitter<Events> {
   }
 
   undo(): void {
-    if (!this.readOnly) this.steps.undo()
+    if (this.mover.changed) this.mover.reset()
+    else if (!this.readOnly) this.steps.undo()
   }
 
   redo(): void {
@@ -273,13 +282,24 @@ export class Session extends Emitter<Events> {
   }
 
   async bringImage(file: Blob, name: string, at: Point | null = null): Promise<void> {
-    const place = this.hasSize && !isOpenRaster(file, name) ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
+    const isPlaced = this.hasSize && !isOpenRaster(file, name)
+    const place = isPlaced ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
     const layer = randomId(10)
     const done = await this.imports.bring(file, name, { layer, ...place })
     if (done === null) return
     if (done.notes !== undefined && done.notes.length > 0) this.emit('toast', { tone: 'info', text: `${name}: ${done.notes.join(' ')}` })
     this.acted('op')
+    await this.document.reached(done.seq)
     this.setActiveLayer(done.layer)
+    if (isPlaced) this.#place()
+  }
+
+  /** The move tool for as long as it takes to place the layer in hand. */
+  #place(): void {
+    const { tool } = this.tools.state
+    if (tool === 'move') return
+    this.tools.set({ tool: 'move' })
+    this.mover.back = tool
   }
 
   /** A white sheet: size first, then a paper layer that covers it. */

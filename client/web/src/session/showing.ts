@@ -1,6 +1,6 @@
 // What I show meanwhile: cursor, words and strokes 30 times a second, the mask's tiles when it rests (R3, R6), to engines too (E9).
 import type { Point } from '../protocol/geometry'
-import type { Box } from '../protocol/types'
+import type { Box, Moving } from '../protocol/types'
 import type { Mask } from '../core/mask'
 import type { Tools } from '../core/tools'
 import type { Connection } from '../net/connection'
@@ -21,6 +21,7 @@ export class Showing {
   last: Point | null = null
   #words: string | null = null
   #look: (() => Box) | null = null
+  #moving: Moving | null = null
   #looked = 0
   readonly #mask: MaskShow
   /** What the next edit would ask for has changed. */
@@ -48,6 +49,11 @@ export class Showing {
     this.#words = words
   }
 
+  /** Where I hold pixels. */
+  holds(moving: Moving): void {
+    this.#moving = moving
+  }
+
   /** I see something else now, or somebody came who does not know what. */
   looks(seen: () => Box): void {
     this.#look = seen
@@ -61,12 +67,14 @@ export class Showing {
 
   /** Sends what is due; true while something is held back. */
   tick(now: number): boolean {
-    const waits = this.#cursor !== null || this.#words !== null || this.#look !== null
+    const waits = this.#cursor !== null || this.#words !== null || this.#look !== null || this.#moving !== null
     if (now - this.#ticked < TICK_MS) return this.tools.drawing || waits
     this.#ticked = now
     this.tools.tick()
     if (this.#words !== null) this.connection.sendVolatile({ t: 'chat', text: this.#words })
     this.#words = null
+    if (this.#moving !== null && !this.silent) this.connection.sendVolatile(this.#moving)
+    this.#moving = null
     if (this.#look !== null && now - this.#looked >= LOOK_MS) {
       const [x0, y0, x1, y1] = this.#look().map((v) => Math.round(v * 10) / 10) as [number, number, number, number]
       this.connection.sendVolatile({ t: 'look', x0, y0, x1, y1 })

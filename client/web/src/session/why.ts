@@ -6,8 +6,8 @@ import type { Session } from './session'
 export function whyNot(session: Session, tool: ToolName): string | null {
   if (session.readOnly) return `You are ${session.role === 'commenter' ? 'here to comment' : 'watching'}: this link does not let you change the canvas.`
   if (!session.hasSize) return 'The canvas has no size yet: add a picture or start a blank one.'
-  if (session.lookback.seq !== null && (tool === 'paint' || tool === 'erase')) return 'This is an earlier moment: go back to now to paint.'
-  if (tool !== 'paint' && tool !== 'erase') return null
+  if (session.lookback.seq !== null && (tool === 'paint' || tool === 'erase' || tool === 'move')) return 'This is an earlier moment: go back to now to change it.'
+  if (tool !== 'paint' && tool !== 'erase' && tool !== 'move') return null
   if (session.document.layers.length === 0 && tool === 'paint') session.addLayer('Paint')
   const { layers } = session.document
   const layer = layers.find((item) => item.id === session.activeLayer)

@@ -1,6 +1,7 @@
 // How the parts of a session hear of each other.
 import { opKey } from '../protocol/codec'
 import { receive } from './arrivals'
+import { wireMoves } from './moves'
 import type { Session } from './session'
 
 export function wire(session: Session): void {
@@ -47,6 +48,7 @@ export function wire(session: Session): void {
     picture()
   })
   session.mask.on('change', overlay)
+  wireMoves(session)
   session.document.on('reset', () => onReset(session))
   session.connection.on('welcome', () => {
     session.sender.reconnected()
@@ -56,6 +58,7 @@ export function wire(session: Session): void {
   session.sender.on('unsaved', (count) => session.emit('unsaved', count))
   session.sender.on('renamed', ({ from, to }) => {
     session.live.renamed(from, opKey(to))
+    session.picture.holds.rename(from, opKey(to))
     const item = [...session.provisionals.all()].find((p) => p.key === from)
     if (item === undefined) return
     session.provisionals.drop(from)
@@ -64,6 +67,7 @@ export function wire(session: Session): void {
   session.sender.on('held', (text) => session.emit('toast', { tone: 'info', text }))
   session.sender.on('refused', ({ op, code, message }) => {
     session.provisionals.drop(opKey(op.op))
+    if (session.picture.holds.drop(opKey(op.op))) session.picture.landed()
     picture()
     if (op.t === 'edit' && op.edit.live != null) {
       session.live.refused(`${op.op[0]}-${op.op[1]}`, message)
@@ -86,7 +90,10 @@ function missing(session: Session, url: string): void {
 function onReset(session: Session): void {
   void session.threads.load()
   for (const item of session.provisionals.all()) if (!session.outbox.pending().some((p) => opKey(p.op.op) === item.key)) session.provisionals.drop(item.key)
+  session.holding.clear()
+  session.picture.holds.clear()
   session.chooseLayer()
+  if (session.tools.state.tool === 'move') void session.mover.begin()
   session.fitOnce()
   session.loop.dirty('picture')
   session.loop.dirty('overlay')

@@ -20,6 +20,13 @@ export interface Debug {
   readonly access: string
   /** Every visible tile is on the screen at its newest name. */
   readonly complete: boolean
+  /** The numbers of what the move tool holds. */
+  readonly moving: unknown
+  /** Whether putting it down would change anything. */
+  readonly moved: boolean
+  readonly othersMoving: number
+  /** Pixels that were put down and are not on the screen as tiles yet. */
+  readonly landing: number
   readonly othersMasks: number
   readonly othersStrokes: number
   readonly maskBox: unknown
@@ -97,6 +104,18 @@ export function install(state: CanvasState): void {
     },
     get complete() {
       return state.ready && session.hasSize && session.loop.drawn && session.picture.complete
+    },
+    get moving() {
+      return session.mover.numbers
+    },
+    get moved() {
+      return session.mover.changed
+    },
+    get othersMoving() {
+      return session.holding.count
+    },
+    get landing() {
+      return session.picture.holds.all().length - (session.mover.held === null ? 0 : 1)
     },
     get othersMasks() {
       return session.overlay.otherMasks()

@@ -193,6 +193,18 @@ export class CanvasState {
     }))
   }
 
+  /** What the move tool holds. */
+  get moving() {
+    void this.#rev
+    const { numbers, changed, ratio, lifting, cursor } = this.session.mover
+    return { numbers, changed, ratio, lifting, cursor }
+  }
+
+  keepRatio(): void {
+    this.session.mover.ratio = !this.session.mover.ratio
+    this.#rev++
+  }
+
   progress(job: string) {
     void this.#rev
     return this.session.results.progress(job)

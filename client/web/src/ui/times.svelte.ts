@@ -16,7 +16,7 @@ export interface Stretch {
 }
 
 const TOGETHER_MS = 180_000
-const JOINED: ReadonlySet<ChangeKind> = new Set(['paint', 'layers', 'undo', 'redo'])
+const JOINED: ReadonlySet<ChangeKind> = new Set(['paint', 'transform', 'layers', 'undo', 'redo'])
 
 export class Times {
   readonly #moments = new SvelteMap<number, Moment>()

@@ -12,7 +12,7 @@ export interface Shortcut {
   shown: string[]
   what: string
   group: 'Tools' | 'Mask' | 'Generate' | 'View' | 'Edit' | 'Together'
-  run?: (event: KeyboardEvent) => void
+  run?: (event: KeyboardEvent) => unknown
 }
 
 export interface Commands {
@@ -35,6 +35,7 @@ const TOOLS: [key: string, tool: ToolName, what: string][] = [
   ['l', 'lasso', 'Lasso mask'],
   ['p', 'paint', 'Paint brush'],
   ['e', 'erase', 'Eraser'],
+  ['v', 'move', 'Move, scale and turn a layer or what is masked'],
   ['h', 'hand', 'Hand'],
   ['i', 'pick', 'Colour picker'],
 ]
@@ -47,6 +48,8 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
   list.push(
     { keys: ['['], shown: ['['], what: 'Smaller brush', group: 'Tools', run: () => tools.setSize(tools.size / 1.2 - 0.5) },
     { keys: [']'], shown: [']'], what: 'Larger brush', group: 'Tools', run: () => tools.setSize(tools.size * 1.2 + 0.5) },
+    { keys: ['Shift+ArrowLeft', 'Shift+ArrowRight', 'Shift+ArrowUp', 'Shift+ArrowDown'], shown: ['←', '↑', '→', '↓'], what: 'Nudge what is held; with Shift by 10', group: 'Tools', run: (event) => nudge(state, event, 10) },
+    { keys: ['Shift', 'Alt'], shown: ['Shift', 'Alt'], what: 'While scaling: let the ratio go, keep the middle', group: 'Tools' },
     { keys: ['x'], shown: ['X'], what: 'Swap colours', group: 'Tools', run: () => swapColors(state) },
     { keys: ['Alt'], shown: ['Alt', 'drag'], what: 'Take away from the mask', group: 'Mask' },
     { keys: ['Shift'], shown: ['Shift'], what: 'Straight line, square', group: 'Mask' },
@@ -59,13 +62,13 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+Shift+Enter'], shown: ['Ctrl', 'Shift', 'Enter'], what: 'Generate before my others', group: 'Generate', run: commands.generateFirst },
     { keys: ['Shift+L'], shown: ['Shift', 'L'], what: 'Live: generate while painting', group: 'Generate', run: () => !session.readOnly && session.live.toggle() },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
-    { keys: ['Enter'], shown: ['Enter'], what: 'Accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
-    { keys: ['Escape'], shown: ['Esc'], what: 'Discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
-    { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: () => walkOrPan(state, -1) },
-    { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: () => walkOrPan(state, 1) },
+    { keys: ['Enter'], shown: ['Enter'], what: 'Put down what is held, accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
+    { keys: ['Escape'], shown: ['Esc'], what: 'Give back what is held, discard the result, or clear the mask', group: 'Generate', run: () => discardOrClear(state) },
+    { keys: ['ArrowLeft'], shown: ['←'], what: 'Previous variation', group: 'Generate', run: (event) => nudge(state, event, 1) || walkOrPan(state, -1) },
+    { keys: ['ArrowRight'], shown: ['→'], what: 'Next variation', group: 'Generate', run: (event) => nudge(state, event, 1) || walkOrPan(state, 1) },
     { keys: ['\\'], shown: ['\\', 'hold'], what: 'Compare with before', group: 'Generate', run: () => state.compare(true) },
     { keys: ['Space'], shown: ['Space', 'drag'], what: 'Pan', group: 'View', run: () => (session.input.spaceHeld = true) },
-    { keys: ['ArrowUp', 'ArrowDown'], shown: ['←', '↑', '→', '↓'], what: 'Pan, while no result waits', group: 'View', run: (event) => view.pan(0, event.key === 'ArrowUp' ? PAN : -PAN) },
+    { keys: ['ArrowUp', 'ArrowDown'], shown: ['←', '↑', '→', '↓'], what: 'Pan, while no result waits', group: 'View', run: (event) => nudge(state, event, 1) || view.pan(0, event.key === 'ArrowUp' ? PAN : -PAN) },
     { keys: ['$mod+0', 'Shift+1'], shown: ['Ctrl', '0'], what: 'Fit the canvas', group: 'View', run: () => session.fit() },
     { keys: ['$mod+1'], shown: ['Ctrl', '1'], what: '100 %', group: 'View', run: scale(1) },
     { keys: ['$mod+2'], shown: ['Ctrl', '2'], what: '200 %', group: 'View', run: scale(2) },
@@ -93,8 +96,8 @@ export function listen(list: Shortcut[], state: CanvasState): () => void {
         if (typing(event) && !WHILE_TYPING.has(key)) return
         if (key === '$mod+c' && String(getSelection()) !== '') return // words are copied as ever
         if ((key === 'Enter' || key === 'Space') && isPressedByKey(event.target)) return
-        if ((key === 'Escape' || key.startsWith('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
-        if (key.startsWith('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
+        if ((key === 'Escape' || key.includes('Arrow')) && document.querySelector('dialog[open], [popover]:popover-open') !== null) return
+        if (key.includes('Arrow') && event.target instanceof HTMLElement && event.target.closest('[role=radiogroup], [role=listbox], input') !== null) return
         event.preventDefault()
         run(event)
       }
@@ -142,6 +145,13 @@ function maskView({ session }: CanvasState): void {
   session.acted('mask')
 }
 
+/** What the move tool holds goes a step; false where it holds nothing. */
+function nudge({ session: { mover } }: CanvasState, { key }: KeyboardEvent, by: number): boolean {
+  if (mover.held === null) return false
+  mover.nudge(key === 'ArrowLeft' ? -by : key === 'ArrowRight' ? by : 0, key === 'ArrowUp' ? -by : key === 'ArrowDown' ? by : 0)
+  return true
+}
+
 function walkOrPan({ session: { edits, view } }: CanvasState, by: number): void {
   const job = edits.current()
   if (job === null) view.pan(-by * PAN, 0)
@@ -173,6 +183,8 @@ function cancelNewest({ session: { edits } }: CanvasState): void {
 function discardOrClear(state: CanvasState): void {
   const { session } = state
   if (session.tools.drawing) return session.tools.abort()
+  if (session.mover.changed) return session.mover.reset()
+  if (session.mover.back !== null) return session.tools.set({ tool: session.mover.back })
   if (state.followed !== null) return session.following.toggle(null)
   if (state.commenting || state.draft !== null || state.openThread !== null) return state.showThread(null)
   if (state.lookingBack !== null) return state.lookBack(null)
@@ -183,7 +195,9 @@ function discardOrClear(state: CanvasState): void {
   else session.edits.decide(job, false)
 }
 
-function acceptOrPrompt({ session: { edits, live } }: CanvasState): void {
+function acceptOrPrompt({ session: { edits, live, mover, tools } }: CanvasState): void {
+  if (mover.back !== null) return tools.set({ tool: mover.back })
+  if (mover.changed) return mover.fix()
   if (live.staged !== null) return live.accept()
   const job = edits.current()
   if (job === null) document.querySelector<HTMLInputElement>('[data-testid=prompt]')?.focus()

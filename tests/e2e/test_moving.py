@@ -1,0 +1,132 @@
+"""The move tool: a layer, a placed picture or what is masked is moved, scaled, turned, flipped (behaviour 3, C14)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from e2e.conftest import Invite
+from e2e.person import Person, same_canvas
+from e2e.test_layers import add_layer
+
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+LANDED = "nb.unsaved === 0 && nb.landing === 0 && nb.complete"
+
+
+def inked(invite: Invite) -> tuple[Person, Person]:
+    """Two people; one has painted a stroke on a layer of its own."""
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    add_layer(ana)
+    ana.paint((200, 150), (330, 260))
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    return ana, ben
+
+
+def put_down(person: Person, keys: str = "Enter") -> None:
+    before = person.seq
+    person.press(keys)
+    person.wait(f"nb.position[1] > {before} && {LANDED}")
+
+
+def fill(person: Person, field: str, value: float) -> None:
+    person.page.get_by_test_id(f"move-{field}").fill(str(value))
+    person.press("Enter")
+
+
+def test_behaviour_3_a_layer_is_moved_before_everybodys_eyes_and_undone_in_one_step(invite: Invite) -> None:
+    ana, ben = inked(invite)
+    before, tiles = ana.picture(), ana.tiles()
+    ana.press("v").wait("nb.moving !== null")
+    at = ana.nb("moving")
+    ana.drag((260, 200), (340, 180), release=False)
+    ben.wait("nb.othersMoving === 1")
+    assert ben.tiles() == tiles
+    ana.page.mouse.up()
+    assert ana.nb("moving") == at | {"x": at["x"] + 80, "y": at["y"] - 20}
+    ana.press("ArrowDown").press("Shift+ArrowLeft")
+    put_down(ana)
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.othersMoving === 0 && {LANDED}")
+    assert same_canvas(ana, ben)
+    moved = ana.picture()
+    assert moved.getpixel((265 + 70, 205 - 19)) == before.getpixel((265, 205))
+    assert moved.getpixel((200, 150)) != before.getpixel((200, 150))
+    ana.press("b").press_durably("Control+z")
+    assert ana.tiles() == tiles
+
+
+def test_behaviour_3_what_is_masked_is_scaled_turned_and_flipped_by_numbers(invite: Invite) -> None:
+    ana, ben = inked(invite)
+    tiles = ana.tiles()
+    ana.mask_box((180, 130, 260, 210)).press("v").wait("nb.moving !== null")
+    held = ana.nb("moving")
+    assert held["w"] <= 80 and held["h"] <= 80
+    fill(ana, "w", 2 * held["w"])
+    assert ana.nb("moving")["h"] == 2 * held["h"]
+    ana.press("Escape").wait("!nb.moved")
+    assert ana.nb("maskBox") is not None and ana.tiles() == tiles
+    fill(ana, "w", 2 * held["w"])
+    fill(ana, "angle", 30)
+    ana.tap("move-flip-x")
+    assert ana.nb("moving.angle") == -30
+    ben.wait("nb.othersMoving === 1")
+    put_down(ana)
+    assert ana.nb("maskBox") is None
+    ben.wait(f"nb.position[1] >= {ana.seq} && nb.othersMoving === 0 && {LANDED}")
+    assert same_canvas(ana, ben)
+    ana.press("b").press_durably("Control+z")
+    assert ana.tiles() == tiles
+
+
+def test_behaviour_11_a_picture_is_placed_with_its_frame_and_fixed_with_enter(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    out = io.BytesIO()
+    Image.new("RGB", (90, 60), (20, 200, 40)).save(out, "PNG")
+    ana.page.get_by_test_id("layer-image-input").set_input_files(
+        {"name": "green.png", "mimeType": "image/png", "buffer": out.getvalue()}
+    )
+    ana.wait("nb.layers.length === 2 && nb.moving !== null")
+    left, top = ana.nb("moving.x"), ana.nb("moving.y")
+    ana.drag((left + 90, top + 60), (left + 180, top + 120))
+    assert ana.nb("moving") == {"x": left, "y": top, "w": 180, "h": 120, "angle": 0}
+    put_down(ana)
+    assert ana.see("tool-mask").get_attribute("aria-pressed") == "true"
+    after = ana.picture()
+    assert after.getpixel((int(left) + 179, int(top) + 119)) == (20, 200, 40, 255)
+    assert after.getpixel((int(left) + 181, int(top) + 60)) != (20, 200, 40, 255)
+
+
+def test_behaviour_3_and_39_two_fingers_scale_what_is_held_on_a_phone(invite: Invite) -> None:
+    ana = invite("Ana", **PHONE).start()
+    ana.page.get_by_test_id("sample-picture").tap()
+    ana.wait("nb.complete && nb.unsaved === 0 && nb.connection === 'live'")
+    scale = ana.nb("view.scale")
+    ana.page.get_by_test_id("tool-move").tap()
+    ana.wait("nb.moving !== null")
+    width = ana.nb("moving.w")
+    ana.touches("touchStart", (130, 300), (230, 300))
+    for step in range(1, 6):
+        ana.touches("touchMove", (130 + 5 * step, 300), (230 - 5 * step, 300))
+    ana.touches("touchEnd")
+    ana.wait("nb.moved")
+    assert ana.nb("view.scale") == scale
+    assert abs(ana.nb("moving.w") - width / 2) <= 2
+    for testid in ("move-x", "move-angle", "move-flip-y", "move-cancel", "move-apply", "tool-move", "redo"):
+        box = ana.see(testid).bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 360
+        assert min(box["width"], box["height"]) >= 24
+    before = ana.seq
+    ana.page.get_by_test_id("move-apply").tap()
+    ana.wait(f"nb.position[1] > {before} && {LANDED}")
+
+
+def test_behaviour_3_a_locked_layer_is_not_lifted(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    before = ana.seq
+    ana.tap("layer-lock")
+    ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
+    ana.press("v")
+    ana.page.get_by_text("is locked: unlock it or choose another layer").wait_for()
+    assert ana.nb("moving") is None
