@@ -13,6 +13,7 @@ from torch import Tensor
 from nanobana_engine.sparse.call import Call, Parts, Prompt
 from nanobana_engine.sparse.geometry import Shape
 from nanobana_engine.sparse.pack import Pack
+from nanobana_engine.sparse.products import Products
 from nanobana_engine.sparse.record import Record, Recorder
 from nanobana_engine.sparse.unet import Unet
 
@@ -110,7 +111,8 @@ class Executor:
         )
         cells = [each.shape.levels[0].cells for each in given]
         shown = [each.row.sample.flatten(1).t() for each in given]
-        made = self._walk(torch.cat([rows[at] for rows, at in zip(shown, cells, strict=True)]), call)
+        with Products():
+            made = self._walk(torch.cat([rows[at] for rows, at in zip(shown, cells, strict=True)]), call)
         answers = []
         for each, at, span in zip(given, cells, pack.spans(0), strict=True):
             answer = each.record.output.clone()
@@ -134,14 +136,15 @@ class Executor:
 
 def dense(unet: Any, rows: Sequence[Row]) -> list[Tensor]:
     """The network's own forward pass for pictures of one size and prompts of one length, [channels, h, w] each."""
-    answer: Tensor = unet(
-        torch.stack([row.sample for row in rows]),
-        torch.tensor([row.timestep for row in rows], device=unet.device),
-        encoder_hidden_states=torch.stack([row.prompt.tokens for row in rows]),
-        timestep_cond=_stacked([row.guidance for row in rows]),
-        added_cond_kwargs=_told(rows),
-        return_dict=False,
-    )[0]
+    with Products():
+        answer: Tensor = unet(
+            torch.stack([row.sample for row in rows]),
+            torch.tensor([row.timestep for row in rows], device=unet.device),
+            encoder_hidden_states=torch.stack([row.prompt.tokens for row in rows]),
+            timestep_cond=_stacked([row.guidance for row in rows]),
+            added_cond_kwargs=_told(rows),
+            return_dict=False,
+        )[0]
     return list(answer)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanobana_engine.sparse.call import Call
 from nanobana_engine.sparse.geometry import Kind
+from nanobana_engine.sparse.products import linear
 from nanobana_engine.sparse.record import Sites, scale_and_shift, write
 from nanobana_engine.sparse.refuse import UnknownBlock, check, check_conv
 
@@ -56,14 +56,11 @@ class Conv3:
     def _multiplied(self, source: Tensor, rows: Tensor) -> Tensor:
         weight = self._conv.weight.permute(0, 2, 3, 1).flatten(1)
         most = max(1, AT_ONCE // weight.shape[1])
-        made = source.new_empty(len(rows), len(weight))
-        for some, out in zip(torch.split(rows, most), torch.split(made, most), strict=True):
-            gathered = source.index_select(0, some.flatten()).view(len(some), -1)
-            if self._conv.bias is None:
-                torch.mm(gathered, weight.t(), out=out)
-            else:
-                torch.addmm(self._conv.bias, gathered, weight.t(), out=out)
-        return made
+        made = [
+            linear(source.index_select(0, some.flatten()).view(len(some), -1), weight, self._conv.bias)
+            for some in torch.split(rows, most)
+        ]
+        return made[0] if len(made) == 1 else torch.cat(made)
 
 
 class Pointwise:
@@ -79,7 +76,7 @@ class Pointwise:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._is_conv:
-            return F.linear(x, self._module.weight.flatten(1), self._module.bias)
+            return linear(x, self._module.weight.flatten(1), self._module.bias)
         made: Tensor = self._module(x)
         return made
 

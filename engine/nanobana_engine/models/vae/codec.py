@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.vae.parts import Part, margins
-from nanobana_engine.models.vae.walk import Passed, Walk
+from nanobana_engine.models.vae.walk import Passed, Walk, laid_out
 
 Check = Callable[[], None]
 
@@ -96,7 +96,7 @@ def encode_part(
     stride = 2 ** (len(vae.encoder.down_blocks) - 1)
     pixels = seen.scaled(stride)
     x = _descended(vae, walk, picture[(..., *pixels.of(_all(pixels)))], pixels)
-    entered = passed.entered.to(x).clone()
+    entered = laid_out(passed.entered.to(x).clone())
     entered[(..., *followed.of(_all(followed)))] = x[(..., *followed.of(seen))]
     wide = new.grown(2 * halo)
     settled = _settled(vae, walk, entered[(..., *wide.of(_all(wide)))], wide)
@@ -132,7 +132,7 @@ def decode_part(
 def _descended(vae: Any, walk: Walk, x: Tensor, part: Part) -> Tensor:
     """The encoder down to what enters its coarsest level."""
     *fine, _ = vae.encoder.down_blocks
-    x = walk.conv(vae.encoder.conv_in, x, part)
+    x = walk.conv(vae.encoder.conv_in, laid_out(x), part)
     for block in fine:
         for resnet in block.resnets:
             x = walk.resnet(resnet, x, part)
@@ -158,7 +158,7 @@ def _ascended(vae: Any, walk: Walk, latents: Tensor, part: Part, halo: int) -> T
     decoder = vae.decoder
     around = margins(convolutions(vae), halo)
     now = part.grown(around[0])
-    x = latents[(..., *now.of(_all(now)))]
+    x = laid_out(latents[(..., *now.of(_all(now)))])
     if vae.post_quant_conv is not None:
         x = vae.post_quant_conv(x)
     x = walk.middle(decoder.mid_block, walk.conv(decoder.conv_in, x, now), now)

@@ -40,13 +40,15 @@ class IncrementalVae:
     """Safe to call from several threads, each with other pictures.
 
     Args:
-        vae: of diffusers.
+        vae: of diffusers. On a CPU its weights are put into channels-last order, which changes no value.
         stride: pixels along a side of a latent cell.
         is_on: False works on whole pictures, and remembers nothing.
     """
 
     def __init__(self, vae: Any, stride: int, *, is_on: bool = True) -> None:
         self._vae = vae
+        if is_on and self._device.type == "cpu":
+            vae.to(memory_format=torch.channels_last)
         self._stride = stride
         self._gate = None if is_on else Gate()
         self._lock = threading.Lock()

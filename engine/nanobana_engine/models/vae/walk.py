@@ -97,22 +97,19 @@ class Walk:
         Raises:
             Unlike: on a flat picture, say, everything that is not flat would be blown up.
         """
-        groups, each = module.num_groups, module.num_channels // module.num_groups
         if self._replayed is None:
-            out, mean, steepness = torch.native_group_norm(
-                x.contiguous(), module.weight, module.bias, 1, x.shape[1], x[0, 0].numel(), groups, module.eps
-            )
-            mean, steepness = mean[0].float(), steepness[0].float()
+            out, mean, steepness = _normed(module, x)
             self._norms.append((mean, steepness, _varied(x, mean, steepness)))
             return out
         mean, steepness, before = (each.to(x.device) for each in self._replayed.norms[len(self._norms)])
         self._norms.append((mean, steepness, before))
-        variance, middle = torch.var_mean(x.reshape(groups, -1).float(), 1)
-        varied = (variance + (middle - mean).square()) * steepness.square()
+        _, middle, own = _normed(module, x)
+        varied = (own**-2 - module.eps + (middle - mean).square()) * steepness.square()
         changed = varied - before[(slice(None), *_blocks(part))].mean(dim=(1, 2))
         self._drift = max(self._drift, part.share * float(changed.abs().mean()))
         if self._drifted + self._drift > MOST_DRIFT:
             raise Unlike
+        each = module.num_channels // module.num_groups
         scale = steepness.repeat_interleave(each) * module.weight.float()
         shift = module.bias.float() - mean.repeat_interleave(each) * scale
         return torch.addcmul(shift.to(x)[None, :, None, None], x, scale.to(x)[None, :, None, None])
@@ -151,6 +148,24 @@ class Walk:
                 x = self.attend(attention, x, part)
             x = self.resnet(resnet, x, part)
         return x
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """A plane with its channels side by side on a CPU, where convolutions are faster so; what follows keeps to it."""
+    if x.device.type != "cpu":
+        return x.contiguous()
+    _, channels, height, width = x.shape
+    wanted = (channels * height * width, 1, width * channels, channels)
+    # not `contiguous`: it leaves the strides of sides of one pixel as they are, by which others tell the order
+    return x if x.stride() == wanted else x.clone(memory_format=torch.channels_last)
+
+
+def _normed(module: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A plane normalised by itself; its mean and one over its deviation, [groups] in float32."""
+    out, mean, steepness = torch.native_group_norm(
+        laid_out(x), module.weight, module.bias, 1, x.shape[1], x[0, 0].numel(), module.num_groups, module.eps
+    )
+    return out, mean[0].float(), steepness[0].float()
 
 
 def _varied(x: Tensor, mean: Tensor, steepness: Tensor) -> Tensor:
