@@ -72,6 +72,7 @@ bench: install e2e-deps ## Every benchmark; each prints one JSON object on its l
 	@for file in benchmarks/[a-z]*.py; do printf '\033[2m==>\033[0m %s\n' "$$file"; $(PY) "$$file"; done
 
 soak: install e2e-deps ## The long tests
+	@.ci/pip-install $(PY) $(CONSTRAINTS) "$(TORCH_INDEX)" --editable '.[all,dev,soak]'
 	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
 
 nano: $(VENV)/.installed $(PICTURES) ## Train the shipped model from nothing (hours)

@@ -61,6 +61,7 @@ RESTART_S = 1.0
 
 PORT_TAKEN_EXIT = 75
 NOT_INSTALLED_EXIT = 69
+NO_CELLAR_EXIT = 78
 
 _log = structlog.get_logger("nanobana.server")
 
@@ -178,11 +179,25 @@ def _spans(url: str | None) -> "Spans | None":
         sys.exit(NOT_INSTALLED_EXIT)
 
 
+def _prove_cellar(url: str | None) -> None:
+    """Ends the process with a sentence where history cannot be kept; one that is only away now is waited for."""
+    if url is None:
+        return
+    try:
+        Cellar(url).prove()
+    except ValueError as error:
+        sys.stderr.write(f"NANOBANA_CELLAR: {error}\n")
+        sys.exit(NO_CELLAR_EXIT)
+    except Unavailable as error:
+        _log.warning("the cellar is away", reason=str(error))
+
+
 def run(settings: Settings | None = None) -> None:
-    """Run one server until SIGTERM or SIGINT, then drain; ends the process with a code where it cannot listen."""
+    """Run one server until SIGTERM or SIGINT, then drain; ends the process with a code where it cannot."""
     settings = settings or Settings()
     spans = _spans(settings.otlp)
     configure("server", settings.log_level, as_json=settings.log_json, told=spans)
+    _prove_cellar(settings.cellar)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,10 @@ READY_S = 20.0
 class ServerProcess:
     """One `nanobana server`."""
 
-    def __init__(self, redis_url: str, log: Path) -> None:
+    def __init__(self, redis_url: str, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self.redis_url = redis_url
+        self.settings = settings or {}
+        """Further variables of its environment."""
         self.log = log
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -53,6 +55,7 @@ class ServerProcess:
             "PYTHONPATH": PYTHONPATH,
             "PORT": str(self.port),
             "NANOBANA_REDIS_URL": self.redis_url,
+            **self.settings,
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
