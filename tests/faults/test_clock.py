@@ -20,7 +20,7 @@ from support import truth
 from support.clock import Clock, compiler, jumpy_valkey
 from support.desk import Desk
 from support.engine_process import EngineProcess
-from support.live_server import live_server
+from support.live_server import FREE, live_server
 from support.ordeal import edits_end
 from support.restless import SIDE, Restless
 from support.strokes import Easel
@@ -153,7 +153,7 @@ async def test_c10_the_clock_jumps_while_people_work_and_every_acknowledged_op_i
     engine = EngineProcess(valkey.url, tmp_path / "engine.log", step_s=0.01)
     try:
         await to_thread.run_sync(engine.wait_ready)
-        async with live_server(valkey.url) as server:
+        async with live_server(valkey.url, allowance=FREE) as server:
             made = (await server.new_canvas(SIDE, SIDE)).edit
             start = await store.manifest(made.canvas)
             people = [Restless(f"t{n}", [made], 4, steps=50) for n in range(4)]

@@ -15,7 +15,7 @@ from nanobana_server.store import Store, open_store
 from support import truth
 from support.cluster import cluster_url, home_of, move_slot, private_cluster
 from support.engine_process import EngineProcess
-from support.live_server import Links, LiveServer, live_server
+from support.live_server import FREE, Links, LiveServer, live_server
 from support.members import RawMember, member
 from support.ordeal import edits_end
 from support.restless import SIDE, Restless
@@ -49,7 +49,10 @@ async def servers(
     engine = EngineProcess(cluster_url(nodes[1]), tmp_path_factory.mktemp("cluster") / "engine.log", step_s=0.01)
     try:
         await to_thread.run_sync(engine.wait_ready)
-        async with live_server(cluster_url(nodes[0])) as one, live_server(cluster_url(nodes[2])) as two:
+        async with (
+            live_server(cluster_url(nodes[0]), allowance=FREE) as one,
+            live_server(cluster_url(nodes[2]), allowance=FREE) as two,
+        ):
             yield [one, two]
     finally:
         engine.kill()

@@ -17,13 +17,12 @@ from anyio import to_thread
 
 from nanobana.protocol.canvas import Manifest
 from nanobana.sdk.link import Link
-from nanobana_server.room.limits import Allowance
 from nanobana_server.room.pace import Pace
 from nanobana_server.store import Store, open_store
 from nanobana_server.store.cellar import Cellar
 from support import truth
 from support.engine_process import EngineProcess
-from support.live_server import LiveServer, live_server
+from support.live_server import FREE, LiveServer, live_server
 from support.ordeal import edits_end
 from support.proxy import Link as Faulty
 from support.proxy import faulty_link
@@ -33,7 +32,6 @@ from support.valkey import PrivateValkey, private_valkey
 PEOPLE = 8
 TIGHT = Pace(ring_entries=40, conflate_above=12, resume_entries=120, frame_bytes=4000)
 """So small that every way of catching up is taken."""
-FREE = Allowance(ops=(1e6, 1e6), refused=(1e6, 1e6), bytes=(1e9, 1e9), volatile=(1e6, 1e6))
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,11 @@ import structlog
 from websockets.exceptions import ConnectionClosed
 
 from nanobana.protocol import messages as m
-from nanobana_server.room.limits import Allowance
 from support.garbage import Garbage
-from support.live_server import Links, LiveServer, live_server
+from support.live_server import FREE, Links, LiveServer, live_server
 from support.members import RawMember, member
 from support.valkey import PrivateValkey, private_valkey
 
-FREE = Allowance(ops=(1e6, 1e6), refused=(1e6, 1e6), bytes=(1e9, 1e9), volatile=(1e6, 1e6), bad=(1e6, 1e6))
 TOO_BIG = 1009
 """The WebSocket's own code for a message above the limit."""
 A_WHILE = 250

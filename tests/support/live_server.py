@@ -19,6 +19,12 @@ from nanobana_server.room.pace import Pace
 from nanobana_server.room.rooms import Rooms
 from nanobana_server.settings import Settings
 
+FREE = Allowance(ops=(1e6, 1e6), refused=(1e6, 1e6), bytes=(1e9, 1e9), volatile=(1e6, 1e6), bad=(1e6, 1e6))
+"""For people who are faster than people: none of them waits for a budget."""
+
+
+STOPS_S = 10.0
+
 
 @dataclass(frozen=True)
 class Links:
@@ -76,8 +82,14 @@ async def live_server(
     app = create_app(told, pace=pace, allowance=allowance)
     listener = listen("127.0.0.1", 0)
     server = DrainingServer(config_of(app), app, told.drain)
+    stopped = anyio.Event()
+
+    async def serve() -> None:
+        await server._serve([listener])
+        stopped.set()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server._serve, [listener])
+        tasks.start_soon(serve)
         with anyio.fail_after(10):
             while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
                 await anyio.sleep(0.01)
@@ -86,3 +98,7 @@ async def live_server(
             yield live
         finally:
             live.stop()
+            with anyio.move_on_after(
+                STOPS_S, shield=True
+            ):  # a failed test must not cancel it midway: it would never end
+                await stopped.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio
 import msgspec
 import numpy as np
 import pytest
@@ -13,35 +12,23 @@ from anyio import to_thread
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
+from nanobana.protocol.canvas import Thread
 from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
+from nanobana.protocol.trace import name_of
 from nanobana.raster.codec import encode_png
 from nanobana_server.recorder.flight import Frame, Writer, frames
-from nanobana_server.recorder.record import Recorder
-from nanobana_server.recorder.replay import Report, replay
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store, open_store
-from support.live_server import Links, LiveServer, live_server
+from support.flights import recorded, replayed
+from support.live_server import Links, LiveServer
 from support.members import RawMember, member
-from support.restless import SIDE, Restless
 from support.valkey import PrivateValkey, private_valkey
 
 
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[PrivateValkey]:
-    with private_valkey(fsync="no") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def server(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[LiveServer]:
-    async with live_server(valkey.url) as live:
-        yield live
-
-
-@pytest.fixture
-async def canvas(server: LiveServer) -> Links:
-    return await server.new_canvas()
+@pytest.fixture(autouse=True)
+def no_blocking() -> None:
+    """A recorder has a process of its own, and writes its file as it goes."""
 
 
 @pytest.fixture
@@ -57,33 +44,14 @@ def elsewhere() -> Iterator[PrivateValkey]:
         yield running
 
 
-async def replayed(valkey: PrivateValkey, path: Path) -> Report:
-    store = await open_store(valkey.url)
-    try:
-        return await replay(store, path)
-    finally:
-        await store.aclose()
+def texts(thread: Thread) -> tuple[bool, list[str]]:
+    """Whether it is resolved, and what it says; only the times are those of the replay."""
+    return thread.resolved, [comment.text for comment in thread.comments]
 
 
 def stroke(who: RawMember, shade: int) -> m.Paint:
     png = encode_png(np.full((40, 40, 4), (shade, 0, 0, 255), np.uint8))
     return m.Paint(op=who.op(), layer="sky", box=Box(230, 230, 270, 270), png=png)
-
-
-async def recorded(store: Store, canvas: str, path: Path, work: object) -> None:
-    """Record while something is done."""
-    assert callable(work)
-    file = await to_thread.run_sync(path.open, "xb")
-    stop = anyio.Event()
-    try:
-        async with anyio.create_task_group() as tasks:
-            recorder = Recorder(store, canvas, Writer(file), stop)
-            tasks.start_soon(recorder.run)
-            await recorder.begun.wait()
-            await work()
-            stop.set()
-    finally:
-        await to_thread.run_sync(file.close)
 
 
 @pytest.fixture
@@ -157,21 +125,61 @@ async def test_what_is_no_recording_is_refused(elsewhere: PrivateValkey, tmp_pat
         await replayed(elsewhere, path)
 
 
-@pytest.mark.timeout(60)
-async def test_c11_whatever_people_do_replays_to_the_same_canvas(
-    server: LiveServer, store: Store, elsewhere: PrivateValkey, tmp_path: Path
+async def test_c11_threads_replay_with_their_answers_and_what_became_of_them(
+    server: LiveServer, store: Store, canvas: Links, elsewhere: PrivateValkey, tmp_path: Path
 ) -> None:
-    links = await server.new_canvas(SIDE, SIDE)
-    people = [Restless(f"r{n}", [links.edit], 5, steps=25) for n in range(3)]
-    path = tmp_path / "lively.flight"
+    path = tmp_path / "threads.flight"
+    async with member(canvas.comment, name="Cy") as (cy, _), member(canvas.edit, name="Ana") as (ana, _):
+        await cy.do(m.CommentAdd(op=cy.op(), thread="before", text="begun before it", x=1.0, y=1.0))
+        taken_back = ana.op()
 
-    async def work() -> None:
-        async with anyio.create_task_group() as tasks:
-            for person in people:
-                tasks.start_soon(person.run, lambda _: True)
+        async def work() -> None:
+            await ana.do(m.CommentAdd(op=ana.op(), thread="before", text="answered during it"))
+            await cy.do(m.ThreadResolve(op=cy.op(), thread="before", resolved=True))
+            await cy.do(m.CommentAdd(op=cy.op(), thread="before", text="open again"))
+            await ana.do(m.CommentAdd(op=taken_back, thread="new", text="begun during it", x=9.0, y=9.0))
+            await cy.do(m.CommentAdd(op=cy.op(), thread="new", text="that stays"))
+            await ana.do(m.CommentDelete(op=ana.op(), thread="new", comment=name_of(taken_back)))
+            await cy.refused(m.CommentAdd(op=cy.op(), thread="none", text="to nobody"))
+            await ana.do(m.LayerAdd(op=ana.op(), layer="sky", name="sky"))
+            await ana.do(m.Undo(op=ana.op()))
 
-    async with member(links.view):  # so that the canvas is open, and what is asked of it told from the first op on
-        await recorded(store, links.edit.canvas, path, work)
+        await recorded(store, canvas.edit.canvas, path, work)
     report = await replayed(elsewhere, path)
-    assert (report.difference, report.is_whole) == ("", True)
-    assert report.ops > 10
+    assert (report.ops, report.changes, report.refused, report.difference, report.is_whole) == (8, 0, 1, "", True)
+    again = await open_store(elsewhere.url)
+    try:
+        threads = [texts(thread) for thread in await again.threads(canvas.edit.canvas)]
+    finally:
+        await again.aclose()
+    assert threads == [texts(thread) for thread in await store.threads(canvas.edit.canvas)]
+    assert threads[0] == (False, ["begun before it", "answered during it", "open again"])
+
+
+async def test_c11_everything_that_is_done_to_layers_replays_to_the_same_canvas(
+    store: Store, canvas: Links, elsewhere: PrivateValkey, tmp_path: Path
+) -> None:
+    path = tmp_path / "layers.flight"
+    async with member(canvas.edit) as (ana, _):
+        await ana.do(m.LayerAdd(op=ana.op(), layer="sky", name="sky"))
+        await ana.do(stroke(ana, 90))
+
+        async def work() -> None:
+            await ana.do(m.LayerAdd(op=ana.op(), layer="sea", name="sea", above="sky"))
+            await ana.do(m.LayerSet(op=ana.op(), layer="sky", opacity=0.5, blend="multiply", name="dusk"))
+            await ana.do(m.LayerDuplicate(op=ana.op(), layer="sky", copy="copy"))
+            await ana.do(m.Transform(op=ana.op(), layer="copy", matrix=(0.0, 1.0, -1.0, 0.0, 300.0, 40.0)))
+            await ana.do(m.LayerGroup(op=ana.op(), layer="group", name="both", members=["sky", "copy"]))
+            await ana.do(m.LayerMove(op=ana.op(), layer="sea", index=0, parent="group"))
+            await ana.do(m.LayerUngroup(op=ana.op(), layer="group"))
+            await ana.do(m.LayerMerge(op=ana.op(), layer="copy"))
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.LayerDelete(op=ana.op(), layer="sky"))
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.Redo(op=ana.op()))
+            await ana.do(m.CanvasSet(op=ana.op(), width=900, title="wider"))
+            await ana.do(m.Restore(op=ana.op(), seq=4))
+
+        await recorded(store, canvas.edit.canvas, path, work)
+    report = await replayed(elsewhere, path)
+    assert (report.ops, report.changes, report.refused, report.difference, report.is_whole) == (14, 0, 0, "", True)

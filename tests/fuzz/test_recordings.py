@@ -1,0 +1,37 @@
+"""Whatever restless people do, a recording of it replays to the same canvas (C11)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from nanobana_server.store import open_store
+from support.flights import recorded, replayed
+from support.live_server import FREE, live_server
+from support.members import member
+from support.restless import SIDE, Restless
+from support.valkey import private_valkey
+
+
+@pytest.mark.timeout(60)
+async def test_c11_whatever_people_do_replays_to_the_same_canvas(tmp_path: Path) -> None:
+    path = tmp_path / "lively.flight"
+    with private_valkey(fsync="no") as here, private_valkey(fsync="no") as elsewhere:
+        async with live_server(here.url, allowance=FREE) as server:
+            links = await server.new_canvas(SIDE, SIDE)
+            people = [Restless(f"r{n}", [links.edit], 5, steps=25) for n in range(3)]
+
+            async def work() -> None:
+                async with anyio.create_task_group() as tasks:
+                    for person in people:
+                        tasks.start_soon(person.run, lambda _: True)
+
+            store = await open_store(here.url)
+            async with member(links.view):  # the canvas is open, and what is asked of it told from the first op on
+                await recorded(store, links.edit.canvas, path, work)
+            await store.aclose()
+        report = await replayed(elsewhere, path)
+    assert (report.difference, report.is_whole) == ("", True)
+    assert report.ops > 10
