@@ -67,6 +67,7 @@ def test_e9_what_an_edit_recomputed_is_told_to_who_asks_on_the_bar_and_in_the_hi
     ben = invite("Ben", ana.link("edit"))
     ana.mask_box(BOX)
     ana.see("prompt").fill("a banana")
+    ana.tap("variations-2")
     ana.tap("generate")
     ana.see("recomputed-ask", ENGINE_MS)
     assert not ana.page.get_by_test_id("recomputed-answer").is_visible(), "only to who asks"
@@ -78,7 +79,8 @@ def test_e9_what_an_edit_recomputed_is_told_to_who_asks_on_the_bar_and_in_the_hi
     assert [job["state"] for job in ana.nb("jobs")] == ["staged"], "the key opened the answer and accepted nothing"
     for width in (1100, 390):
         ana.page.set_viewport_size({"width": width, "height": 760})
-        ana.page.wait_for_function(WITHIN, arg="staged-bar")
+        for part in ("staged-bar", "accept", "recomputed-answer"):
+            ana.page.wait_for_function(WITHIN, arg=part)
     ana.page.set_viewport_size({"width": 1100, "height": 760})
     ana.tap("accept")
     ana.wait("nb.pending === 0 && nb.complete")

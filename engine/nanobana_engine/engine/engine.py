@@ -13,6 +13,7 @@ from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.engine.admission import Admission
 from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed, EditPart
+from nanobana_engine.engine.rehearsal import Rehearsal
 from nanobana_engine.engine.residents import Foreseen, Loaded, Residents
 from nanobana_engine.engine.source import Source
 from nanobana_engine.integrity import Integrity
@@ -58,11 +59,12 @@ class Engine:
         self._tell = tell
         self._clock = clock
         self._scheduler = Scheduler(budget)
-        self._inbox: SimpleQueue[Source | Foreseen | Loaded | str | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Source | Foreseen | Rehearsal | Loaded | str | None] = SimpleQueue()
         self._admission = Admission(self.residents, self._memory, self._inbox.put)
         self._cancelled: set[str] = set()
         self._cancelling = threading.Lock()
         self._runs: dict[str, EditRun] = {}
+        self._rehearsal: Rehearsal | None = None
         self._thread = threading.Thread(target=self._loop, name="model", daemon=True)
         self.integrity = Integrity()
         """Proven whenever nothing runs; parts that the model thread uses add their checks before `start`."""
@@ -110,6 +112,13 @@ class Engine:
                 if goes_on():
                     runner.adapter.prepare(request, goes_on)
 
+    def foresee(self, source: Source, goes_on: Callable[[], bool]) -> None:
+        """`prepare`, and then what needs the model's thread, as long as that has nothing else to do (E9)."""
+        self.prepare(source, goes_on)
+        rehearsal = Rehearsal(source, goes_on)
+        self._inbox.put(rehearsal)
+        rehearsal.wait()
+
     def expect(self, model: str) -> None:
         """Somebody may soon ask for this model, "" for the default one: bring in what is away of it; from any thread.
 
@@ -156,6 +165,8 @@ class Engine:
             if isinstance(message, Foreseen):
                 if self.is_idle:  # below everything else: what is in use, or about to be, is never dropped for a guess
                     self.residents.foresee(message.model, self._inbox.put)
+            elif isinstance(message, Rehearsal):
+                self._rehearsal = message
             elif isinstance(message, Loaded):
                 self._end_loading(message)
             elif isinstance(message, str):
@@ -171,12 +182,31 @@ class Engine:
             try:
                 if self.is_idle:
                     self.integrity.report()
-                if not self.receive(wait=not self._runs and not self._admission.can_move):
+                if not self.receive(wait=not self._can_go_on):
                     return
-                self.step()
+                if not self.step() and self.is_idle:
+                    self._rehearse()
             except Exception:
                 log.exception("the engine's loop failed; every running edit fails with it")
                 self._fail_all()
+
+    @property
+    def _can_go_on(self) -> bool:
+        """There is something to do before anything comes in."""
+        return bool(self._runs) or self._admission.can_move or (self.is_idle and self._rehearsal is not None)
+
+    def _rehearse(self) -> None:
+        """A piece of what may be asked for; whatever comes in meanwhile ends it."""
+        rehearsal = self._rehearsal
+        if rehearsal is None:
+            return
+        runner = self.residents.runner(rehearsal.model or self.residents.default)
+        if runner is None or not rehearsal.is_wanted:
+            rehearsal.end()
+        else:
+            rehearsal.go_on(runner, self._inbox.empty)
+        if not rehearsal.is_wanted:
+            self._rehearsal = None
 
     def _fail_all(self) -> None:
         """After a bug of the loop itself: begin with empty books rather than leave edits waiting for ever."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import accumulate
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from nanobana.protocol.geometry import Box
+from nanobana_engine.models.ahead import Rehearses
 from nanobana_engine.models.base import Item, ModelAdapter, Pixels, Releases, Request
 from nanobana_engine.models.guests import guests_of
 from nanobana_engine.models.needs import needs_of
@@ -120,6 +121,15 @@ class Runner:
             self._meter.encoded(owner, made.cells, made.cells_of, self.adapter.take_coded().encoded)
         made.key = self.adapter.call_key(made.item())
         return made
+
+    @torch.inference_mode()
+    def rehearse(self, request: Request, steps: int, goes_on: Callable[[], bool]) -> Iterator[None]:
+        """What an edit of this may need of the network, before it is asked for, a piece at a time (E9)."""
+        if not isinstance(self.adapter, Rehearses) or self.network_bytes:
+            return  # a network that has no room of its own leaves none for guesses
+        frame = (request.mask.shape[1], request.mask.shape[0])
+        around = Drawing(AROUND, 0, Box(0, 0, *frame), frame, self.adapter.preset.latent_stride)
+        yield from self.adapter.rehearse(request, steps, around.draw, goes_on)
 
     def cost(self, one: Pass) -> float:
         """Cost of a step of it (E7)."""

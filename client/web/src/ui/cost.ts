@@ -15,14 +15,9 @@ export function inDetail(cost: Cost): string[] {
   const lines = [`Changed pixels in ${whole(cost.tiles)} of ${whole(cost.tiles_of)} ${cost.tiles_of === 1 ? 'tile' : 'tiles'} at the most.`]
   if (cost.encoded !== null) lines.push(`Read ${part(cost.encoded)} of the picture into the model${cost.decoded === null ? '' : `, and ${part(cost.decoded)} back out of it`}.`)
   else if (cost.decoded !== null) lines.push(`Read ${part(cost.decoded)} of the picture back out of the model.`)
-  lines.push(time(cost.saved_ms))
+  if (cost.saved_ms === null) lines.push('How long the whole picture would have taken is not known.')
+  else if (cost.saved_ms < LEAST_MS) lines.push('The whole picture would have taken no longer, as far as is known.')
   return lines
-}
-
-function time(saved_ms: number | null): string {
-  if (saved_ms === null) return 'How long the whole picture would have taken is not known.'
-  if (saved_ms < LEAST_MS) return 'The whole picture would not have taken longer, as far as is known.'
-  return `The whole picture would have taken about ${seconds(saved_ms)} longer.`
 }
 
 function part(share: number): string {

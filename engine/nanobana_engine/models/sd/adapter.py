@@ -6,7 +6,7 @@ is trained for inpainting and also sees the mask and the picture without what li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding
 from nanobana_engine.models.sd.levels import Levels, suited
 from nanobana_engine.models.sd.reader import Reader
+from nanobana_engine.models.sd.rehearsal import GivenUp, rehearse
 from nanobana_engine.models.sd.reuse import Reuse, kind_of
 from nanobana_engine.models.sd.scene import scene_of
 from nanobana_engine.models.vae.incremental import IncrementalVae
@@ -43,10 +44,6 @@ REMEMBERED = 64
 """Prompts and pictures whose encodings are kept."""
 UNGUIDED = 1.0
 """Up to this guidance the network is not asked about the negative prompt."""
-
-
-class GivenUp(Exception):
-    """What was prepared ahead is not wanted any more."""
 
 
 class SdAdapter:
@@ -222,6 +219,23 @@ class SdAdapter:
             latents = self._encoded.get(digest(request.pixels), lambda: self._encode(request.pixels, check))
             self.coder.foresee_decode(self._unscaled(latents), check)
 
+    def rehearse(
+        self, request: Request, steps: int, draw: Callable[[int], Tensor], goes_on: Callable[[], bool]
+    ) -> Iterator[None]:
+        """A pass over what stands there, recorded, a noise level at a time (E9)."""
+        return rehearse(self, request, steps=steps, draw=draw, goes_on=goes_on)
+
+    def would_record(self, item: Item, levels: int) -> bool:
+        """Whether a call for this would be recorded, beside as many levels of it as there are, and is not yet."""
+        asked = [is_negative for is_negative in (False, True) if not is_negative or self._is_guided(item)]
+        kinds = [self._kind(item, is_negative=is_negative) for is_negative in asked]
+        return self._reuse.would_record(item.conditioning.scene, kinds, levels)
+
+    @property
+    def memory(self) -> Memory | None:
+        """The books of the engine that it is in."""
+        return self._memory
+
     def _encode(self, pixels: Pixels, check: Callable[[], None] = lambda: None, *, keeps: bool = True) -> Tensor:
         latents = self.coder.encode(pixels, check, keeps=keeps)
         shift, scale = self._latent_scale()
@@ -271,11 +285,7 @@ class SdAdapter:
         """Area in native pictures, as far as it would be computed now, twice with guidance."""
         cells = (self.preset.native / self.preset.latent_stride) ** 2
         area = item.latents.shape[-2] * item.latents.shape[-1] / cells
-        channels = item.latents.shape[0] + (0 if item.conditioning.seen is None else len(item.conditioning.seen))
-        share = self._reuse.share(
-            item.conditioning.scene,
-            kind_of((channels, *item.latents.shape[1:]), item.sigma, loras=item.conditioning.loras),
-        )
+        share = self._reuse.share(item.conditioning.scene, self._kind(item))
         return float(area * share * (2.0 if self._is_guided(item) else 1.0))
 
     @torch.inference_mode()
@@ -302,6 +312,13 @@ class SdAdapter:
 
     def _added(self, items: Sequence[Item], guided: Sequence[int]) -> dict[str, Tensor] | None:  # noqa: ARG002 - XL's
         return None
+
+    @staticmethod
+    def _kind(item: Item, *, is_negative: bool = False) -> Hashable:
+        """What a recorded pass must have in common with it."""
+        given: SdConditioning = item.conditioning
+        channels = item.latents.shape[0] + (0 if given.seen is None else len(given.seen))
+        return kind_of((channels, *item.latents.shape[1:]), item.sigma, is_negative=is_negative, loras=given.loras)
 
     def _is_guided(self, item: Item) -> bool:
         return item.guidance > UNGUIDED and self._unet.config.time_cond_proj_dim is None

@@ -49,10 +49,17 @@ class Recordings:
         self._model = model
         self._rooms: dict[str, list[Hashable]] = {}
         self._numbers = count()
+        self.largest_bytes = 0
+        """Of the passes that it was given."""
 
     def __len__(self) -> int:
         """What is in the cache still."""
         return sum(1 for room in list(self._rooms) for _ in self._of(room))
+
+    @property
+    def limit_bytes(self) -> int:
+        """Of all that it may hold."""
+        return self._cache.limit_bytes
 
     def find(self, scene: Scene, kind: Hashable) -> tuple[Kept, Tensor] | None:
         """The one of which least is to be computed again, and which cells; all of its room count as used now."""
@@ -71,7 +78,9 @@ class Recordings:
                 self._cache.forget(key)
         key = (self._model, scene.room, next(self._numbers))
         made = Kept(kind, record, scene.content.clone(), scene.masked.clone())
-        self._cache.put(key, made, record.nbytes + made.content.nbytes + made.made_up.nbytes)
+        nbytes = record.nbytes + made.content.nbytes + made.made_up.nbytes
+        self.largest_bytes = max(self.largest_bytes, nbytes)
+        self._cache.put(key, made, nbytes)
         self._rooms.setdefault(scene.room, []).append(key)
 
     def _of(self, room: str) -> Iterator[Kept]:

@@ -108,6 +108,15 @@ class Reuse:
         found = self._find(scene, kind)
         return 1.0 if found is None else _mean(_active(found[1]))
 
+    def would_record(self, scene: Scene | None, kinds: Sequence[Hashable], levels: int) -> bool:
+        """Whether dense passes of these kinds would be recorded, and some are not yet; never where a pass of one level
+        is so large that all levels of the picture would not be held together."""
+        if scene is None or not self._preset.reuses or self._has_warned:
+            return False
+        if max(1, self._recordings.largest_bytes * levels * len(kinds)) > self._recordings.limit_bytes:
+            return False
+        return any(self._find(scene, kind) is None for kind in kinds)
+
     def run(self, asked: Sequence[Asked]) -> list[Answer]:
         """The network's answer to each; all wear the same LoRAs."""
         answers: dict[int, Answer] = {}
