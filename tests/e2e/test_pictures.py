@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload
 
 from e2e.conftest import Invite
+from e2e.person import Person
 
 PASTE = """async (base64) => {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))
@@ -27,6 +28,11 @@ COPIED = """async () => {
   const bytes = new Uint8Array(await (await item.getType('image/png')).arrayBuffer())
   return btoa(String.fromCharCode(...bytes))
 }"""
+
+
+def copied(person: Person) -> bytes:
+    """The pixels on their clipboard."""
+    return Image.open(io.BytesIO(base64.b64decode(person.page.evaluate(COPIED)))).convert("RGBA").tobytes()
 
 
 def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_is_copied_out(
@@ -48,8 +54,12 @@ def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_i
     assert ben.picture().getpixel((320, 213)) == (20, 200, 40, 255)
     ana.mask_box((300, 200, 420, 280)).press("Control+c")
     ana.page.get_by_text("Copied as a picture").wait_for()
-    copied = Image.open(io.BytesIO(base64.b64decode(ana.page.evaluate(COPIED))))
-    assert copied.convert("RGBA").tobytes() == ana.picture().crop((300, 200, 420, 280)).tobytes()
+    assert copied(ana) == ana.picture().crop((300, 200, 420, 280)).tobytes()
+    ana.page.get_by_text("Copied as a picture").wait_for(state="hidden")
+    ana.press("r").drag((300, 200), (520, 280)).wait("nb.maskBox?.[2] === 520")
+    ana.tap("copy-out")
+    ana.page.get_by_text("Copied as a picture").wait_for()
+    assert copied(ana) == ana.picture().crop((300, 200, 520, 280)).tobytes()
 
 
 def test_behaviour_11_an_open_raster_file_opens_as_a_canvas_and_comes_in_as_a_group(invite: Invite) -> None:

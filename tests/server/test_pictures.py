@@ -177,6 +177,19 @@ async def test_c1_what_the_command_line_exports_it_imports(server: LiveServer, t
         await files.bring(whole, str(links.edit))
 
 
+async def test_c1_a_box_of_the_picture_is_exported_by_itself(server: LiveServer, canvas: Links) -> None:
+    async with join(str(canvas.edit), name="Ana") as ana:
+        await ana.add_image(jpeg(512, 512))
+        whole = Image.open(io.BytesIO(await ana.export()))
+        part = Image.open(io.BytesIO(await ana.export(Box(200, 240, 300, 600))))
+        assert part.tobytes() == whole.crop((200, 240, 300, 512)).tobytes()
+        with pytest.raises(BadInput) as refused:
+            await ana.export(Box(600, 0, 700, 50))
+        assert refused.value.code == "outside"
+    async with caller(server, canvas.view) as http:
+        assert (await http.get("/export.png?box=1,2,x")).json()["code"] == "bad_query"
+
+
 async def test_the_sample_picture_is_a_small_jpeg(server: LiveServer) -> None:
     async with server.http() as http:
         answer = await http.get("/api/sample")

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { dropped, stepped } from '../src/session/restack'
+import { dropped, stepped, whyNotMerged } from '../src/session/restack'
 import { layer } from './support'
 
 // bottom to top: a, (b, c) in g, d
@@ -24,4 +24,15 @@ test('C1 a step goes past a whole group, and out of one at its edge', () => {
   expect(stepped(LAYERS, 'b', 1)).toEqual({ index: 2, parent: 'g' })
   expect(stepped(LAYERS, 'd', 1)).toBeNull()
   expect(stepped(LAYERS, 'a', -1)).toBeNull()
+})
+
+test('C1 a layer is merged down only where there is one beneath it, and says why not', () => {
+  const why = (id: string, layers = LAYERS): string | null => whyNotMerged(layers, layers.find((found) => found.id === id)!)
+  expect(why('c')).toBeNull()
+  expect(why('g')).toBeNull()
+  expect(why('a')).toContain('no layer beneath')
+  expect(why('b')).toContain('no layer beneath')
+  expect(why('d')).toContain('group')
+  expect(why('c', [LAYERS[0]!, { ...LAYERS[1]!, visible: false }, ...LAYERS.slice(2)])).toContain('show both')
+  expect(why('g', [{ ...LAYERS[0]!, locked: true }, ...LAYERS.slice(1)])).toContain('locked')
 })

@@ -7,14 +7,16 @@ from importlib import resources
 
 import anyio
 import anyio.to_thread
+import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from nanobana.protocol.errors import BadInput, TooMany
+from nanobana.protocol.geometry import Box
 from nanobana.protocol.trace import name_of, trace_of
 from nanobana.raster.decode import probe
-from nanobana_server.api.bodies import read_upload
+from nanobana_server.api.bodies import read_query, read_upload
 from nanobana_server.api.edge import Json
 from nanobana_server.api.placement import read_placement, telling
 from nanobana_server.metrics import Metrics
@@ -31,6 +33,12 @@ WAITING = 16
 """More than this many wait for their turn: the next one is told to come again."""
 
 _log = structlog.get_logger("nanobana.pictures")
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """Query of GET …/export.png."""
+
+    box: str = ""
 
 
 class Pictures:
@@ -75,14 +83,18 @@ class Pictures:
         finally:
             self._waiting -= 1
 
-    async def export(self, _request: Request, access: Access) -> Response:
-        """The visible canvas as one PNG."""
+    async def export(self, request: Request, access: Access) -> Response:
+        """The visible canvas, or a box of it, as one PNG."""
+        box = _box(read_query(request, _Part, "which part of the picture?").box)
         info = await self._store.info(access.canvas)
-        if info.width * info.height > self._settings.export_pixels:
+        wanted = Box(0, 0, info.width, info.height)
+        if box is not None:
+            wanted = wanted.intersect(box)
+        if wanted.width * wanted.height > self._settings.export_pixels:
             limit = self._settings.export_pixels // 1_000_000
             raise BadInput(f"this canvas is larger than {limit} megapixels: crop it first", code="export_too_big")
         async with self._turn():
-            png = await export_png(self._store, access.canvas)
+            png = await export_png(self._store, access.canvas, box)
         headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="canvas.png"'}
         return Response(png, 200, headers, "image/png")
 
@@ -94,6 +106,16 @@ class Pictures:
     async def manifest(self, _request: Request, access: Access) -> Response:
         """The live manifest as JSON, for scripts and for looking."""
         return Json(await self._store.manifest(access.canvas), headers={"cache-control": "no-store"})
+
+
+def _box(told: str) -> Box | None:
+    """``x0,y0,x1,y1`` as a box, nothing as None. Raises BadInput ``bad_query``."""
+    if not told:
+        return None
+    try:
+        return msgspec.convert([int(side) for side in told.split(",")], Box)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise BadInput("a box is x0,y0,x1,y1 in whole pixels", code="bad_query") from error
 
 
 def _sample() -> bytes:

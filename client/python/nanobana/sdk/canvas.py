@@ -233,9 +233,9 @@ class Canvas:
             ]
         return out
 
-    async def export(self) -> bytes:
-        """PNG of the visible canvas."""
-        return await self.http.export()
+    async def export(self, box: Box | None = None) -> bytes:
+        """PNG of the visible canvas, or of a box of it; raises BadInput ``outside`` where nothing is in it."""
+        return await self.http.export(box)
 
     async def export_open_raster(self) -> bytes:
         """The canvas with its layers, groups and blend modes as an OpenRaster file, for GIMP, Krita and others."""

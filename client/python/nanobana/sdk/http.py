@@ -19,6 +19,7 @@ from nanobana.protocol.errors import (
     TooMany,
     Unavailable,
 )
+from nanobana.protocol.geometry import Box
 from nanobana.protocol.past import Moments
 from nanobana.sdk.link import Link
 
@@ -153,9 +154,10 @@ class CanvasHttp:
         answer = await self._call("POST", "/import.ora", params=query, content=data, timeout=600.0)
         return msgspec.json.decode(answer.content, type=Arrived)
 
-    async def export(self) -> bytes:
-        """PNG of the visible canvas."""
-        return (await self._call("GET", "/export.png", timeout=300.0)).content
+    async def export(self, box: Box | None = None) -> bytes:
+        """PNG of the visible canvas, or of a box of it."""
+        query = {} if box is None else {"box": f"{box.x0},{box.y0},{box.x1},{box.y1}"}
+        return (await self._call("GET", "/export.png", params=query, timeout=300.0)).content
 
     async def open_raster(self) -> bytes:
         """The canvas with its layers as an OpenRaster file."""

@@ -1,5 +1,5 @@
 // The HTTP side: canvases, tickets, blobs, pictures, links, export.
-import type { Job, Moments, Role, Thread } from '../protocol/types'
+import type { Box, Job, Moments, Role, Thread } from '../protocol/types'
 
 export class ApiError extends Error {
   constructor(
@@ -194,8 +194,10 @@ export async function moments(canvas: string, before: number | null): Promise<Mo
   return (await request(`/api/canvases/${canvas}/past${query}`)).json() as Promise<Moments>
 }
 
-export async function exportPng(canvas: string): Promise<Blob> {
-  return (await request(`/api/canvases/${canvas}/export.png`)).blob()
+/** What shows of the canvas, or of a box of it. */
+export async function exportPng(canvas: string, box: Box | null = null): Promise<Blob> {
+  const query = box === null ? '' : `?box=${box.join(',')}`
+  return (await request(`/api/canvases/${canvas}/export.png${query}`)).blob()
 }
 
 export async function sample(): Promise<File> {

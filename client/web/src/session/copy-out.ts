@@ -9,7 +9,7 @@ export function copyOut(canvas: string, mask: Mask): Promise<void> {
   if (box === null) return Promise.resolve()
   const selected = mask.crop(box)
   const picture = (async () => {
-    const image = await createImageBitmap(await exportPng(canvas), box[0], box[1], width(box), height(box))
+    const image = await createImageBitmap(await exportPng(canvas, box))
     const sheet = new OffscreenCanvas(width(box), height(box))
     const ctx = sheet.getContext('2d')
     if (ctx === null) throw new Error('this browser has no 2D canvas')

@@ -1,5 +1,5 @@
-// Where a layer goes when it is dragged onto another, or a step up or down: an index of the list without it, and a group.
-import { around, block } from '../protocol/stack'
+// What may be done to a layer in the list: where it goes when it is dragged or stepped, and whether it can be merged down.
+import { around, block, isLocked } from '../protocol/stack'
 import type { Layer } from '../protocol/types'
 
 export interface Place {
@@ -32,4 +32,13 @@ export function stepped(layers: readonly Layer[], id: string, by: 1 | -1): Place
   if (past === undefined) return null
   const index = by === 1 ? rest.indexOf(past) + 1 : rest.indexOf(block(rest, past.id)[0]!)
   return { index, parent: (neighbour === undefined ? groupOf(layers, past.id) : group)?.id ?? '' }
+}
+
+/** Why a layer, or a group, cannot be merged into the one beneath it; null where it can. The server says the same (C1). */
+export function whyNotMerged(layers: readonly Layer[], layer: Layer): string | null {
+  const below = layers[layers.indexOf(block(layers, layer.id)[0]!) - 1]
+  if (below === undefined || groupOf(layers, below.id) !== groupOf(layers, layer.id)) return 'There is no layer beneath this one'
+  if (below.group) return 'What is beneath is a group: merge what is in it first'
+  if (!below.visible || !layer.visible) return 'Only layers that show are merged: show both first'
+  return isLocked(layers, layer) || isLocked(layers, below) ? 'One of both is locked' : null
 }

@@ -165,7 +165,7 @@ export function clearMask({ session }: CanvasState): void {
 }
 
 /** What is under the mask, or nothing where there is none. */
-function copySelection({ session, toasts }: CanvasState): void {
+export function copySelection({ session, toasts }: CanvasState): void {
   if (session.mask.isEmpty) return toasts.show('Mask a part first: that is what is copied.')
   copyOut(session.id, session.mask).then(
     () => toasts.show('Copied as a picture.'),
