@@ -24,6 +24,7 @@ from nanobana_engine.models.guests import NetworkGuest, guest_of, guests_of, pla
 from nanobana_engine.models.needs import weight_bytes
 from nanobana_engine.models.preset import Preset, Weights
 from nanobana_engine.models.registry import Library
+from nanobana_engine.models.sd.adapter import SdAdapter
 from nanobana_engine.runner import Runner
 from support import tiny
 from support.edits import mask_in, photo, source_of
@@ -136,6 +137,17 @@ def test_e10_an_encoder_put_aside_takes_nothing_and_comes_back_as_it_was(folder:
         after = encoder(ids).last_hidden_state
     assert torch.equal(before, after)
     assert sum(each.nbytes for each in encoder.parameters()) == guest.bytes
+
+
+def test_e10_a_network_comes_back_in_the_order_in_which_it_is_read(folder: Path) -> None:
+    adapter = SdAdapter.from_folder(folder, Preset(name="tiny", reuses=True, native=64))
+    guest = guest_of(adapter.unet)
+    assert guest is not None
+    for _ in range(2):
+        weights = [each for each in adapter.unet.parameters() if each.ndim == 4]
+        assert all(each.is_contiguous(memory_format=torch.channels_last) and each.numel() for each in weights)
+        guest.go()
+        guest.come()
 
 
 @pytest.mark.parametrize("weights", ["stored", "int8"])

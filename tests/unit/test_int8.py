@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from torch import nn
 from nanobana.protocol.errors import BadInput
 from nanobana_engine.models.base import Component, Item, Request, Worn
 from nanobana_engine.models.flux_fill import FluxFillAdapter
+from nanobana_engine.models.guests import placed
 from nanobana_engine.models.int8 import AT_ONCE, eight_bits, shrink
 from nanobana_engine.models.klein import KleinAdapter
+from nanobana_engine.models.loading import dtypes_of, load_pipeline
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.qwen_edit import QwenEditAdapter
 from nanobana_engine.models.sd.adapter import SdAdapter
@@ -145,6 +148,33 @@ def test_e10_a_lora_is_worn_over_small_weights(tmp_path: Path) -> None:
         adapter.loras.wear(())
         assert torch.allclose(worn, bare + 0.5 * words @ down.T @ up.T, atol=1e-4)
         assert torch.equal(pipeline.unet.get_submodule(LAYER)(words), bare)
+
+
+@pytest.mark.parametrize("make", [tiny.sd_pipeline, tiny.sd3_pipeline, tiny_dit.klein], ids=["sd", "sd3", "klein"])
+def test_e10_weights_stored_in_half_precision_are_made_small_as_they_are_stored(
+    make: Callable[[], Any], tmp_path: Path
+) -> None:
+    made = make().to(torch.float16)
+    made.save_pretrained(tmp_path)
+    facts = Preset(name="tiny", weights="int8")
+    asked = dtypes_of(tmp_path, facts, "cpu")
+    parts = [name for name, part in made.components.items() if isinstance(part, nn.Module)]
+    left_out: dict[str, Any] = {name: None for name, part in made.components.items() if part is None}
+    large = [name for name in parts if name.startswith(("text_encoder", "unet", "transformer"))]
+    assert asked == {"default": torch.float32, **dict.fromkeys(large, torch.float16)}
+    load = partial(load_pipeline, type(made), tmp_path, device="cpu", **left_out)
+    small, whole = load(preset=facts), load(preset=Preset(name="tiny"))
+    for name in large:
+        part, same = getattr(small, name), getattr(whole, name)
+        assert part.dtype is torch.float16
+        shrink(part, least=1, dtype=torch.float32)
+        shrink(same, least=1)
+        got, expected = part.state_dict(), same.state_dict()
+        assert got.keys() == expected.keys()
+        assert all(got[key].dtype is each.dtype and torch.equal(got[key], each) for key, each in expected.items())
+        assert any(each.dtype is torch.int8 for each in got.values())
+    ready = placed(load(preset=facts), facts, "cpu")
+    assert all(getattr(ready, name).dtype is torch.float32 for name in large)
 
 
 @pytest.mark.parametrize("weights", ["stored", "int8"])

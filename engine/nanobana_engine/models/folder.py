@@ -81,10 +81,25 @@ def shapes_in(folder: Path, variant: str | None = None) -> dict[str, list[tuple[
     return found
 
 
+def types_in(folder: Path, variant: str | None = None) -> dict[str, str]:
+    """By part of a folder, what its weights are stored as, e.g. ``BF16``; not of parts that mix."""
+    found: dict[str, set[str]] = {}
+    wanted = variant_of(folder, variant)
+    for path in folder.glob(f"*/*{WEIGHTS}"):
+        if _variant(path.name) == wanted:
+            found.setdefault(path.parent.name, set()).update(entry["dtype"] for entry in _entries(path))
+    return {part: next(iter(types)) for part, types in found.items() if len(types) == 1}
+
+
 def _shapes(path: Path) -> list[tuple[int, ...]]:
+    return [tuple(entry["shape"]) for entry in _entries(path)]
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    """Of the tensors in a file of weights, as its header says."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return [tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
+    return [entry for name, entry in header.items() if name != "__metadata__"]
 
 
 def read_index(folder: Path) -> dict[str, Any]:

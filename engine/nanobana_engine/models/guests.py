@@ -23,9 +23,10 @@ from nanobana_engine.memory.lodging import Lodging
 from nanobana_engine.models.base import Component
 from nanobana_engine.models.folder import variant_of
 from nanobana_engine.models.int8 import shrink
-from nanobana_engine.models.loading import BUILDING
+from nanobana_engine.models.loading import BUILDING, dtype_of, dtypes_of
+from nanobana_engine.models.order import in_order
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.sizes import ENCODER, NETWORK
+from nanobana_engine.models.sizes import ENCODER, is_large
 
 Load = Callable[[], nn.Module]
 
@@ -138,18 +139,17 @@ def steady_bytes(components: Iterable[Component]) -> int:
 
 
 def placed(pipeline: Any, preset: Preset, device: torch.device | str) -> Any:
-    """The pipeline ready for its device: weights made small if the preset says so, what can be put aside made a guest.
+    """The pipeline ready for its device: weights as the preset wants them, what can be put aside made a guest.
 
     Beside a device of its own guests wait on the host until they are called; everything else is moved.
     """
     device = torch.device(device)
     parts = {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
     for name, part in parts.items():
-        is_large = name.startswith((ENCODER, *NETWORK))
-        if is_large and preset.weights == "int8":
-            shrink(part)
+        if is_large(name):
+            _kept_as(part, name, preset, device)
         again = _again(pipeline, name, part, preset) if device.type == "cpu" else None
-        if is_large and (device.type != "cpu" or again):
+        if is_large(name) and (device.type != "cpu" or again):
             NetworkGuest(name, part, device, again)
         else:
             add_hook_to_module(part.to(device), Resident(device))
@@ -162,21 +162,29 @@ def _again(pipeline: Any, name: str, part: nn.Module, preset: Preset) -> Load | 
     folder = getattr(pipeline.config, "_name_or_path", None)
     if preset.few_step is not None or not folder or not Path(folder, name).is_dir():
         return None
-    return partial(_loaded, type(part), Path(folder), name, preset.variant, preset.weights == "int8")
+    return partial(_loaded, type(part), Path(folder), name, preset)
 
 
-def _loaded(kind: Any, folder: Path, name: str, variant: str | None, is_small: bool) -> nn.Module:
+def _loaded(kind: Any, folder: Path, name: str, preset: Preset) -> nn.Module:
+    dtypes = dtypes_of(folder, preset, "cpu")
     with BUILDING:
         loaded: nn.Module = kind.from_pretrained(
             str(folder / name),
-            dtype=torch.float32,
-            variant=variant_of(folder, variant),
+            dtype=dtypes.get(name, dtypes["default"]),
+            variant=variant_of(folder, preset.variant),
             use_safetensors=True,
             local_files_only=True,
         )
-    if is_small:
-        shrink(loaded)
+    _kept_as(loaded, name, preset, "cpu")
     return loaded
+
+
+def _kept_as(part: nn.Module, name: str, preset: Preset, device: torch.device | str) -> None:
+    """A large part's weights in eight bits, or in the order in which they are read most."""
+    if preset.weights == "int8":
+        shrink(part, dtype=dtype_of(preset, device))
+    elif preset.reuses and name == "unet":
+        in_order(part)
 
 
 def _move_buffers(module: nn.Module, device: torch.device) -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nanobana_engine.memory.mapped import MappedFiles
 from nanobana_engine.models.sizes import SMALL_FROM
 
 AT_ONCE = 1 << 22
@@ -70,13 +71,19 @@ def eight_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def shrink(network: nn.Module, least: int = SMALL_FROM) -> None:
+def shrink(network: nn.Module, least: int = SMALL_FROM, dtype: torch.dtype | None = None) -> None:
     """Put the large layers' weights of a network into eight bits, one layer after another.
+
+    What was read of a mapped file for a layer is let go of before the next one: a network is never there whole.
 
     Args:
         least: numbers of a weight; smaller ones stay as they are: they are no memory, and the sensitive ones are among
             them.
+        dtype: what is computed in from now on; None: the network's own.
     """
+    stored = _mostly(network)
+    becomes = {stored: dtype or stored}
+    files = MappedFiles()
     uses = Counter(id(weight) for _, weight in network.named_parameters(remove_duplicate=False))
     shared: dict[int, tuple[Tensor, nn.Parameter, nn.Parameter]] = {}
     for owner in list(network.modules()):
@@ -92,18 +99,31 @@ def shrink(network: nn.Module, least: int = SMALL_FROM) -> None:
             small = shared.get(id(weight)) or (weight, *_kept(weight))
             if uses[id(weight)] > 1:
                 shared[id(weight)] = small
-            setattr(owner, name, _layer(kind, layer, *small))
+            setattr(owner, name, _layer(kind, layer, *small[1:], becomes.get(weight.dtype, weight.dtype)))
+            if uses[id(weight)] == 1:
+                files.let_go(weight.data_ptr(), weight.nbytes)
+    scales = {id(layer.scale) for layer in network.modules() if type(layer) in SMALL.values()}
+    for left in (*network.parameters(), *network.buffers()):
+        if left.is_floating_point() and id(left) not in scales:
+            # a copy, for what is left would keep the whole file of the weights mapped
+            left.data = left.data.to(becomes.get(left.dtype, left.dtype), copy=True)
+
+
+def _mostly(network: nn.Module) -> torch.dtype:
+    """What most numbers of a network are."""
+    numbers: Counter[torch.dtype] = Counter()
     for weight in network.parameters():
         if weight.is_floating_point():
-            weight.data = weight.data.clone()  # what is left would keep the whole file of the weights mapped
+            numbers[weight.dtype] += weight.numel()
+    return max(numbers, key=lambda dtype: numbers[dtype], default=torch.float32)
 
 
 def _layer(
-    kind: type[nn.Module], layer: nn.Module, weight: Tensor, small: nn.Parameter, scale: nn.Parameter
+    kind: type[nn.Module], layer: nn.Module, small: nn.Parameter, scale: nn.Parameter, dtype: torch.dtype
 ) -> nn.Module:
     """The same layer with a small weight; it takes over everything else of it."""
     made = kind.__new__(kind)
-    made.__dict__.update({**layer.__dict__, "_parameters": dict(layer._parameters), "dtype": weight.dtype})
+    made.__dict__.update({**layer.__dict__, "_parameters": dict(layer._parameters), "dtype": dtype})
     made.weight, made.scale = small, scale
     return made
 

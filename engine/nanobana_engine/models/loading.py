@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from nanobana.protocol.errors import NotFound
-from nanobana_engine.models.folder import variant_of
+from nanobana_engine.models.folder import types_in, variant_of
 from nanobana_engine.models.preset import Preset
+from nanobana_engine.models.sizes import is_large
 
 BUILDING = threading.RLock()
 """Held by whoever has a library build networks. While diffusers and transformers do, they put functions of their own
@@ -26,6 +27,22 @@ def dtype_of(preset: Preset, device: torch.device | str) -> torch.dtype:
     return dtype
 
 
+STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""As files of weights name them."""
+
+
+def dtypes_of(folder: Path, preset: Preset, device: torch.device | str) -> dict[str, torch.dtype]:
+    """By part of a folder, what its weights are loaded as; ``default`` for the others.
+
+    What will be made small stays as it is stored until then: it would be twice as large for a moment.
+    """
+    found = {"default": dtype_of(preset, device)}
+    if preset.weights == "int8":
+        stored = {part: STORED.get(kind) for part, kind in types_in(folder, preset.variant).items() if is_large(part)}
+        found |= {part: dtype for part, dtype in stored.items() if dtype is not None}
+    return found
+
+
 def load_pipeline(pipeline: Any, folder: Path, preset: Preset, device: torch.device | str, **parts: Any) -> Any:
     """An instance of a pipeline class, its weights in memory (not on the device yet); nothing is downloaded.
 
@@ -38,7 +55,7 @@ def load_pipeline(pipeline: Any, folder: Path, preset: Preset, device: torch.dev
     try:
         return pipeline.from_pretrained(
             str(folder),
-            dtype=dtype_of(preset, device),
+            dtype=dtypes_of(folder, preset, device),
             variant=variant_of(folder, preset.variant),
             use_safetensors=True,
             local_files_only=True,

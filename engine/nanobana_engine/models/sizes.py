@@ -15,6 +15,11 @@ ENCODER, NETWORK = "text_encoder", ("unet", "transformer")
 """How pipelines begin the names of their large parts; the others are small, and stay as they are."""
 
 
+def is_large(part: str) -> bool:
+    """Whether a part is a network or a text encoder: put aside, and kept in eight bits."""
+    return part.startswith((ENCODER, *NETWORK))
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Bytes of weights."""
@@ -37,10 +42,7 @@ def sizes_of(shapes: Mapping[str, Sequence[tuple[int, ...]]], preset: Preset, de
     item = ITEM_BYTES["float32" if device == "cpu" else preset.dtype]
     is_small = preset.weights == "int8"
     return Sizes(
-        {
-            part: sum(_bytes(shape, item, is_small and part.startswith((ENCODER, *NETWORK))) for shape in each)
-            for part, each in shapes.items()
-        }
+        {part: sum(_bytes(shape, item, is_small and is_large(part)) for shape in each) for part, each in shapes.items()}
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nanobana_engine.sparse.call import Call, Parts, Prompt
 from nanobana_engine.sparse.geometry import Shape
+from nanobana_engine.sparse.order import channels_last
 from nanobana_engine.sparse.pack import Pack
 from nanobana_engine.sparse.products import Products
 from nanobana_engine.sparse.record import Record, Recorder
@@ -55,7 +56,8 @@ class Executor:
 
     def __init__(self, unet: Any, *, parts: Parts | None = None, keeps: torch.dtype | None = None) -> None:
         self._walk = Unet(unet)
-        self._unet = unet.to(memory_format=torch.channels_last)
+        channels_last(unet)
+        self._unet = unet
         self._recorder = Recorder(self._walk.sites, keeps)
         self.parts = parts or Parts()
 

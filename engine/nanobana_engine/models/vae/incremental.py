@@ -14,6 +14,7 @@ from torch import Tensor
 from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Pixels
+from nanobana_engine.models.order import in_order
 from nanobana_engine.models.partly import Coded, Work
 from nanobana_engine.models.vae.codec import (
     decode_part,
@@ -48,7 +49,7 @@ class IncrementalVae:
     def __init__(self, vae: Any, stride: int, *, is_on: bool = True) -> None:
         self._vae = vae
         if is_on and self._device.type == "cpu":
-            vae.to(memory_format=torch.channels_last)
+            in_order(vae)
         self._stride = stride
         self._gate = None if is_on else Gate()
         self._lock = threading.Lock()
