@@ -85,6 +85,14 @@ export class Results extends Emitter<{ change: string }> {
     return urls
   }
 
+  /** Whether an address is of a result that is no more than made ready: nothing on the screen changes with its pixels. */
+  isAhead(url: string): boolean {
+    for (const [job, { preview }] of this.#running) {
+      if (this.#document.jobs.get(job)?.state !== 'staged' && preview.patches?.some((name) => this.#blobUrl(name) === url)) return true
+    }
+    return false
+  }
+
   /** What to draw over the layers, oldest job first. */
   shown(): Shown[] {
     const found: Shown[] = []
@@ -125,7 +133,6 @@ export class Results extends Emitter<{ change: string }> {
     }
     entry.preview = preview
     this.#expect(preview)
-    this.emit('change', preview.job)
     if (preview.alpha != null && preview.box != null) entry.stencil = await stencil(preview.alpha, preview.box)
     if (preview.jpeg == null || preview.box == null || entry.drawing) return
     entry.drawing = true

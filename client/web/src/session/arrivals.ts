@@ -98,8 +98,13 @@ function applyChange(session: Session, change: Change): void {
   if (change.layers !== null) session.chooseLayer()
   if (change.canvas !== null) session.fitOnce()
   if (job !== null && before !== job.state) session.emit('job', job)
-  loop.dirty('picture')
+  if (!isQueued(change)) loop.dirty('picture')
   loop.dirty('overlay')
+}
+
+/** Whether an edit begins to wait and nothing else: that is seen in the outlines only. */
+function isQueued({ job, tiles, layers, canvas }: Change): boolean {
+  return job?.state === 'queued' && tiles.length === 0 && layers === null && canvas === null
 }
 
 /** An owner took somebody's work back: both are told. */

@@ -16,7 +16,9 @@ export function wire(session: Session): void {
     picture()
     session.emit('state', null)
   })
-  session.tiles.on('loaded', picture)
+  session.tiles.on('loaded', (url) => {
+    if (!session.results.isAhead(url)) picture()
+  })
   session.tiles.on('missing', (url) => missing(session, url))
   session.results.on('change', () => {
     picture()
