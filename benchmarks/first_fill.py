@@ -37,6 +37,9 @@ from nanobana_engine.planner.reach import reach_of
 SIDE, REGION = 1024, 256
 TYPING_MS = 1500
 """A person's, for a prompt of three words."""
+ASK_MS = 50
+"""Between two looks at a page while an edit runs. Asking at every frame, as playwright would, makes the page draw sixty
+of them a second, on the processor that the edit runs on; the times are read from the page's own clock in any case."""
 PRESS_AT_ONCE = """
 addEventListener('pointerup', () => {
     window.clickedAt = performance.timeOrigin + performance.now()
@@ -85,13 +88,14 @@ def one_edit(
         mask = author.evaluate("window.nanobana.maskBox")
         author.get_by_test_id("generate").click()
     wait = "known => window.nanobana.jobs.find(job => !known.includes(job.id))?.id"
-    job_id = author.wait_for_function(wait, arg=list(before), timeout=WAIT_MS).json_value()
-    other.wait_for_function("id => window.nanobana.marks[id]?.staged !== undefined", arg=job_id, timeout=WAIT_MS)
+    job_id = author.wait_for_function(wait, arg=list(before), timeout=WAIT_MS, polling=ASK_MS).json_value()
+    drawn = "id => window.nanobana.marks[id]?.staged !== undefined"
+    other.wait_for_function(drawn, arg=job_id, timeout=WAIT_MS, polling=ASK_MS)
     marks = other.evaluate("id => window.nanobana.marks[id]", job_id)
     origin = other.evaluate("window.nanobana.timeOrigin")
     clicked = author.evaluate("window.clickedAt")
     job = next(job for job in jobs(other) if job["id"] == job_id)
-    author.wait_for_function("id => window.nanobana.marks[id]?.staged !== undefined", arg=job_id, timeout=WAIT_MS)
+    author.wait_for_function(drawn, arg=job_id, timeout=WAIT_MS, polling=ASK_MS)
     author.get_by_test_id("accept").click()
     for page in (author, other):
         page.wait_for_function(
