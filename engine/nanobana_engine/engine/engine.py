@@ -13,6 +13,7 @@ from nanobana.protocol.errors import NanobanaError
 from nanobana_engine.engine.admission import Admission
 from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent, EditFailed, EditPart
+from nanobana_engine.engine.failures import Failures, Unwanted
 from nanobana_engine.engine.rehearsal import Rehearsal
 from nanobana_engine.engine.residents import Foreseen, Loaded, Residents
 from nanobana_engine.engine.source import Source
@@ -20,17 +21,10 @@ from nanobana_engine.integrity import Integrity
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.ahead import PreparesAhead
 from nanobana_engine.models.base import ModelAdapter, Preset
-from nanobana_engine.runner import OutOfMemory, Pass, Runner
+from nanobana_engine.runner import Pass, Runner
 from nanobana_engine.scheduler import Scheduler, Unit
 
 log = logging.getLogger(__name__)
-
-FAILURES = 3
-"""Failures alone after which an edit is given up (E8)."""
-
-
-class Unwanted(Exception):
-    """An edit was cancelled in the middle of longer work of its own."""
 
 
 class Engine:
@@ -65,6 +59,7 @@ class Engine:
         self._cancelling = threading.Lock()
         self._runs: dict[str, EditRun] = {}
         self._rehearsal: Rehearsal | None = None
+        self._failures = Failures(self._again, self._fail)
         self._thread = threading.Thread(target=self._loop, name="model", daemon=True)
         self.integrity = Integrity()
         """Proven whenever nothing runs; parts that the model thread uses add their checks before `start`."""
@@ -145,7 +140,7 @@ class Engine:
             self._begin(self._runs[beginning])
         units = self._scheduler.next_step()
         for run in self._advanced(units):
-            self._guarded(run, partial(self._emit, run))
+            self._failures.guarded(run, partial(self._emit, run))
         return beginning is not None or bool(units)
 
     def receive(self, *, wait: bool = False) -> bool:
@@ -238,7 +233,7 @@ class Engine:
             self._tell(run.first_look())
             self._scheduler.extend(run.source.id, run.begin_stage())
 
-        self._guarded(run, begin)
+        self._failures.guarded(run, begin)
 
     def _admit(self) -> None:
         """Let in who waits for a model or for room, as far as there is some (E10)."""
@@ -275,11 +270,11 @@ class Engine:
             short = self._stepped([runs[unit.edit] for unit in units], units)
         except Exception:
             log.exception("a step failed", extra={"edits": sorted(runs)})
-            self._step_failed(list(runs.values()))
+            self._failures.in_step(list(runs.values()))
             return []
         self._scheduler.pace.note(sum(unit.cost for unit in units), self._clock() - began)
         for edit in {one.owner for one in short}:
-            self._short_of_memory(runs.pop(edit))
+            self._failures.short_of_memory(runs.pop(edit))
         for unit in units:
             if unit.edit not in runs:
                 continue
@@ -320,51 +315,11 @@ class Engine:
         if edit not in self._cancelled:
             self._tell(finished)
 
-    def _guarded(self, run: EditRun, act: Callable[[], None]) -> None:
-        """An edit's own work between steps: what goes wrong there is its own failure."""
-        try:
-            act()
-        except Unwanted:
-            return  # it leaves when the inbox is read
-        except OutOfMemory:
-            self._short_of_memory(run)
-        except NanobanaError as error:
-            self._fail(run, error)
-        except Exception:
-            log.exception("an edit failed between steps", extra={"edit": run.source.id})
-            self._failed_alone(run)
-
     def _check_wanted(self, edit: str) -> None:
         if edit in self._cancelled:
             raise Unwanted(edit)
 
-    def _short_of_memory(self, run: EditRun) -> None:
-        """Nobody else's edit is touched: this one begins again with less at a time, or fails (E10)."""
-        if run.shrink():
-            log.info("edit %s begins again with less at a time: memory was not enough", run.source.id)
-            self._again(run, alone=run.source.alone)
-        else:
-            self._fail(run, OutOfMemory())
-
-    def _step_failed(self, runs: Sequence[EditRun]) -> None:
-        """Nobody can say whose fault it was: each begins again without company, and only then it counts (E8)."""
-        if len(runs) == 1:
-            self._failed_alone(runs[0])
-            return
-        for run in runs:
-            self._again(run)
-
-    def _failed_alone(self, run: EditRun) -> None:
-        run.failures += 1
-        if run.failures >= FAILURES:
-            self._fail(
-                run,
-                NanobanaError("The engine failed at this edit three times. Nothing was changed.", code="engine_error"),
-            )
-        else:
-            self._again(run)
-
-    def _again(self, run: EditRun, *, alone: bool = True) -> None:
+    def _again(self, run: EditRun, *, alone: bool) -> None:
         self._scheduler.remove(run.source.id)
         run.runner.take_spent(run.source.id)
         run.restart()
