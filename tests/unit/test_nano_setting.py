@@ -24,9 +24,9 @@ def hole() -> Bools:
 
 def layer_of(name: str, picture: Floats) -> Floats:
     """(H, W, 4) of the ground alone."""
-    mask = hole().astype(np.float32)
+    region = region_of(picture, hole().astype(np.float32))
     wanted = Wish((), (), (), Ground(name, None, None, 7), None, f"backdrop on {name}")
-    layer = reference_layer(wanted, hole(), region_of(picture, mask))
+    layer = reference_layer(wanted, hole(), hole(), lambda: region)
     assert layer is not None
     return layer
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from nanobana_engine.assets.retrieve import Retriever
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, Conditioning, FlowSteps, Item, Pixels, Preset, Request
 from nanobana_engine.models.catalogue import Catalogue
-from nanobana_engine.models.nano.around import planes, region_of
+from nanobana_engine.models.nano.around import hole_of, planes, region_of
 from nanobana_engine.models.nano.codec import NATIVE, patchify, to_model, to_pixels, unpatchify
-from nanobana_engine.models.nano.conditioning import NanoKept, condition, understand, wish
+from nanobana_engine.models.nano.conditioning import NanoKept, condition, reference_layer, understand, wish
 from nanobana_engine.models.nano.denoiser import Denoiser
 from nanobana_engine.models.nano.folder import WEIGHTS, Parts, load
 from nanobana_engine.models.nano.guesses import Guesses
@@ -61,6 +62,7 @@ class NanoAdapter(FlowSteps):
         self.retriever = Retriever(pack)
         self._guesses = Guesses()
         self._words: Recent[Tensor] = Recent(256)
+        self._beside = ThreadPoolExecutor(1, "layer")
 
     @classmethod
     def shipped(cls, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> NanoAdapter:
@@ -101,11 +103,14 @@ class NanoAdapter(FlowSteps):
         if request.previous is not None:
             return NanoKept(self.encode(request.previous))
         wanted = wish(self._pack, understood, request.references, request.seed)
+        pixels, mask = request.pixels, request.mask
+        region = partial(region_of, pixels, mask)
+        # beside the look around the hole, for which one may have to wait
+        layer = self._beside.submit(reference_layer, wanted, request.user_mask > 0.5, hole_of(mask), region)
         if request.strength < KEEPS_BELOW:
-            region = region_of(request.pixels, request.mask)
-            return condition(region, None, request.pixels, request.user_mask, wanted)
-        around = self._guesses.look(request.pixels, request.mask)
-        return condition(around.region, around, request.pixels, request.user_mask, wanted)
+            return condition(region(), None, pixels, wanted, layer.result())
+        around = self._guesses.look(pixels, mask)
+        return condition(around.region, around, pixels, wanted, layer.result())
 
     def remember_in(self, memory: Memory) -> None:
         """Prompts and guesses are remembered there from now on."""

@@ -106,11 +106,15 @@ class Around:
         return self.region.nbytes + self.stacked.nbytes + self.small_stacked.nbytes
 
 
-def region_of(pixels: Floats, mask: Floats) -> Region:
-    """A region (H, W, 3) in [0, 1] under a soft mask (H, W); an empty mask means all of it."""
+def hole_of(mask: Floats) -> Bools:
+    """(H, W); an empty mask means all of it."""
     hole = mask > HOLE_FROM
-    if not hole.any():
-        hole = np.ones_like(hole)
+    return hole if hole.any() else np.ones_like(hole)
+
+
+def region_of(pixels: Floats, mask: Floats) -> Region:
+    """A region (H, W, 3) in [0, 1] under a soft mask (H, W)."""
+    hole = hole_of(mask)
     size = frame_size(*hole.shape)
     small_hole = covering(hole, size)
     return Region(hole, small_hole, _emptied(_without(pixels, hole), hole, size, small_hole))

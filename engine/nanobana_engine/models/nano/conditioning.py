@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,19 +112,21 @@ def _scaled(pose: Pose, share: float) -> Pose:
     return Pose(pose.mirrored, pose.turn, pose.scale * share, pose.wander)
 
 
-def reference_layer(wanted: Wish, user_mask: Bools, region: Region) -> Floats | None:
+def reference_layer(wanted: Wish, user_mask: Bools, hole: Bools, region: Callable[[], Region]) -> Floats | None:
     """(H, W, 4), premultiplied: the ground, if any, and every picture in its place inside the user's mask.
+
+    Args:
+        region: of the hole; asked for where there is a ground, which is drawn after what is known around.
 
     Returns:
         None where nothing is wanted.
     """
     if wanted.ground is None and not wanted.pictures:
         return None
-    hole = region.hole
     inside = user_mask if user_mask.any() else hole
     layer: Floats = np.zeros((*hole.shape, 4), np.float32)
     if wanted.ground is not None:
-        layer = _backdrop(wanted.ground, region)
+        layer = _backdrop(wanted.ground, region())
     x0, y0, x1, y1 = bounding_box(hole | inside)
     part = (slice(y0, y1), slice(x0, x1))
     if wanted.pictures:
@@ -166,7 +168,7 @@ def _with_things(layer: Floats, wanted: Wish, inside: Bools, hole: Bools) -> Flo
 
 
 def condition(
-    region: Region, around: Around | None, pixels: Floats, user_mask: Floats, wanted: Wish
+    region: Region, around: Around | None, pixels: Floats, wanted: Wish, layer: Floats | None
 ) -> NanoConditioning:
     """What the network sees of a region (H, W, 3) in [0, 1], and what its answer is composed from.
 
@@ -174,10 +176,10 @@ def condition(
 
     Args:
         around: None where what stands in the hole is the one guess, under the pictures.
+        layer: what is wanted, drawn (`reference_layer`).
     """
     hole, small_hole = region.hole, region.small_hole
     size = small_hole.shape
-    layer = reference_layer(wanted, user_mask > 0.5, region)
     small_layer = None if layer is None else shrunk(layer, size) * small_hole[..., None]
     if around is None:
         kept = np.where(small_hole[..., None], shrunk(pixels.astype(np.float32), size), region.small)
