@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
+from playwright.sync_api import expect
 
 from e2e.conftest import Invite
 from nanobana.keyspace.claims import beat
@@ -102,3 +104,25 @@ def test_j1_taking_over_all_of_an_edit_brings_its_model_back(invite: Invite, ser
     ana.tap("tab-history")
     ana.tap("reuse-all")
     ana.page.get_by_test_id("model-picker").filter(has_text="sdxl").wait_for()
+
+
+def test_behaviour_20_alt_and_arrows_walk_earlier_prompts_and_ctrl_and_arrows_weigh_a_word(
+    invite: Invite, served: Served
+) -> None:
+    served.says(msgspec.structs.replace(SDXL, takes=["weights"]))
+    ana = invite("Ana", origin=served.origin).start_with_sample()
+    prompt = ana.page.get_by_test_id("prompt")
+    for x, words in ((120, "a red fox"), (240, "a golden dog"), (360, "")):
+        ana.mask_box((x, 120, x + 100, 220))
+        prompt.fill(words)
+        if words:
+            expect(ana.page.get_by_test_id("generate")).to_be_enabled()
+            prompt.press("Enter")
+            ana.wait(f"nb.jobs.some((job) => job.prompt === '{words}')")
+    for keys, words in (
+        ("Alt+ArrowUp", "a golden dog"), ("Alt+ArrowUp", "a red fox"), ("Alt+ArrowDown", "a golden dog"),
+        ("Control+ArrowUp", "a golden (dog:1.1)"), ("Control+ArrowUp", "a golden (dog:1.2)"),
+        ("Control+ArrowDown", "a golden (dog:1.1)"), ("Control+ArrowDown", "a golden dog"),
+    ):  # fmt: skip
+        prompt.press(keys)
+        expect(prompt).to_have_value(words)

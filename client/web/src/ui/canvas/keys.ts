@@ -60,6 +60,8 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+d'], shown: ['Ctrl', 'D'], what: 'Clear the mask', group: 'Mask', run: () => clearMask(state) },
     { keys: ['$mod+Enter'], shown: ['Ctrl', 'Enter'], what: 'Generate', group: 'Generate', run: commands.generate },
     { keys: ['$mod+Shift+Enter'], shown: ['Ctrl', 'Shift', 'Enter'], what: 'Generate before my others', group: 'Generate', run: commands.generateFirst },
+    { keys: ['Alt+ArrowUp'], shown: ['Alt', '↑ ↓'], what: 'In the prompt: one of my earlier prompts', group: 'Generate' },
+    { keys: ['$mod+ArrowUp'], shown: ['Ctrl', '↑ ↓'], what: 'In the prompt: the word at the cursor weighs more or less', group: 'Generate' },
     { keys: ['Shift+L'], shown: ['Shift', 'L'], what: 'Live: generate while painting', group: 'Generate', run: () => !session.readOnly && session.live.toggle() },
     { keys: ['Shift+X'], shown: ['Shift', 'X'], what: 'Cancel my running edit', group: 'Generate', run: () => cancelNewest(state) },
     { keys: ['Enter'], shown: ['Enter'], what: 'Put down what is held, accept the result, or write the prompt', group: 'Generate', run: () => acceptOrPrompt(state) },
