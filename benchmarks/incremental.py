@@ -1,17 +1,21 @@
 """What an edit costs that recomputes only what it changes, against diffusers' pipeline, which recomputes everything.
 
-    python benchmarks/incremental.py [--small] [--steps 4]
+    python benchmarks/incremental.py [--small] [--only 5 stroke5 ...] [--steps 4]
 
 The architecture of SD 1.5 inpainting at random weights, 512 × 512, without guidance, CPU seconds on one thread, whole
 edits from planned mask to patch: VAE, UNet, colour, stitch. `speedup_N`: `StableDiffusionInpaintPipeline` over an edit
-of N % of the picture in a window that somebody has edited before; `_stroke5` is a diagonal brush stroke of 5 %,
-`_wide_edge` the engine's own soft edge of 52 px, which makes 5 % masked 18 % changed; elsewhere the edge is 12 px.
-`speedup_crop_5`: the pipeline with `padding_mask_crop=32` over the same. `speedup_5_cold`: the first edit of a window,
-which also records (`record_cpu_s` more than the pipeline takes; `break_even_edits` of 5 % pay for it). `split_*`:
-seconds by stage.
+of N % of the picture in a window whose record is of what stands there; `_5_after_5`: where another edit of 5 % was made
+elsewhere just before, which is computed too; `_stroke5` is a diagonal brush stroke of 5 %; `_wide_edge` the engine's
+own soft edge of 52 px, which makes 5 % masked 18 % changed; elsewhere the edge is 12 px. `unet_speedup_N`: the same of
+the UNets alone. `speedup_crop_5`: the pipeline with `padding_mask_crop=32` over the same. `speedup_5_cold`: the first
+edit of a window, which also records (`record_cpu_s` more than the pipeline takes; `break_even_edits` of 5 % pay for
+it). `split_N`: seconds by stage.
 
-The halos of the VAE are what its gate finds; random weights need wider ones than trained networks, `speedup_5_trained`
-is with (1, 4). `speedup_5_tiny_vae`: previews and result by an `AutoencoderTiny`. `--small`: 5 % only, a few minutes.
+The halos of the VAE are what its gate finds; random weights need wider ones than trained networks, `_5_trained` is with
+(1, 4). `_5_tiny_vae`: previews and result by an `AutoencoderTiny`; `_5_tiny_trained` with the halos (1, 4) besides.
+
+All of it takes some five minutes. `--only`: some of 1, 5, 10, 25, stroke5, wide_edge, crop, trained and tiny, each time
+with the pipeline beside them, two to three minutes. `--small`: 5 only.
 """
 
 import argparse
@@ -103,48 +107,67 @@ class Ours:
                 return time.process_time() - began
 
 
+SHARES = {"1": 0.01, "5": 0.05, "10": 0.10, "25": 0.25}
+PIECES = (*SHARES, "stroke5", "wide_edge", "crop", "trained", "tiny")
+TRAINED = Gate(encode=1, decode=4)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="5 % only")
+    parser.add_argument("--small", action="store_true", help="5 %% only")
+    parser.add_argument("--only", nargs="+", choices=PIECES, default=PIECES, help="some of the figures")
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
+    wanted = ("5",) if options.small else options.only
     torch.set_num_threads(1)
     made = pipeline()
+    parts = {"unet": (made.unet, "forward"), "vae_encode": (made.vae, "encode"), "vae_decode": (made.vae, "decode")}
+    with timed(parts) as their_split:  # before anything of ours has touched the networks
+        theirs = theirs_s(made, square(0.05), options.steps)
+    cropped = theirs_s(made, square(0.05), options.steps, padding_mask_crop=32) if "crop" in wanted else 0.0
+    found: dict[str, Any] = {"pipeline_s": theirs, "split_pipeline": rounded(their_split)}
     ours = Ours(made, options.steps)
     gate = ours.adapter.coder.gate  # measured before anything is timed, as the first edit of a worker does
     ours.adapter.preview(torch.zeros(4, 8, 8))
-    parts = {"unet": (made.unet, "forward"), "vae_encode": (made.vae, "encode"), "vae_decode": (made.vae, "decode")}
-    with timed(parts) as their_split:
-        theirs = theirs_s(made, square(0.05), options.steps)
-    found: dict[str, float] = {"pipeline_s": theirs, **{f"pipeline_{name}_s": s for name, s in their_split.items()}}
 
-    cold, _ = ours.edit_s(square(0.05, (40, 60)), EDGE)
-    found["speedup_5_cold"] = theirs / cold
-    shares = (0.05,) if options.small else (0.01, 0.05, 0.10, 0.25)
-    for share in shares:
-        took, split = ours.edit_s(square(share), EDGE)
-        found[f"speedup_{round(100 * share)}"] = theirs / took
-        if share == 0.05:
-            found |= {f"split_{name}_s": seconds for name, seconds in split.items()}
-            found["record_cpu_s"] = max(0.0, cold - theirs)
-            found["break_even_edits"] = found["record_cpu_s"] / (theirs - took)
-    if not options.small:
-        found["speedup_stroke5"] = theirs / ours.edit_s(stroke(0.05), EDGE)[0]
-        found["speedup_5_wide_edge"] = theirs / ours.edit_s(square(0.05), {})[0]
-        cropped = theirs_s(made, square(0.05), options.steps, padding_mask_crop=32)
-        found["speedup_crop_5"] = cropped * found["speedup_5"] / theirs
-    ours.adapter.coder.use(Gate(encode=1, decode=4))
-    found["speedup_5_trained"] = theirs / ours.edit_s(square(0.05), EDGE)[0]
-    preset = replace(ours.adapter.preset, tiny_vae="random", tiny_vae_results=True)
-    ours.adapter.preset = preset
-    ours.adapter.use_tiny_vae(TinyVae(AutoencoderTiny(), preset.latent_stride))
-    found["speedup_5_tiny_vae"] = theirs / ours.edit_s(square(0.05), EDGE)[0]
-    report(
-        **{name: round(value, 2) for name, value in found.items()},
-        halos=[gate.encode, gate.decode],
-        steps=options.steps,
-        threads=1,
-    )
+    def note(name: str, mask: np.ndarray, edge: dict[str, Any]) -> float:
+        took, split = ours.edit_s(mask, edge)
+        found[f"speedup_{name}"] = theirs / took
+        found[f"unet_speedup_{name}"] = their_split["unet"] / split["unet"]
+        found[f"split_{name}"] = rounded(split)
+        return took
+
+    cold = note("5_cold", square(0.05, (40, 60)), EDGE)
+    found["record_cpu_s"] = max(0.0, cold - theirs)
+    note("5_after_5", square(0.05), EDGE)
+    ours.edit_s(square(0.01), EDGE)  # from here on the record is of what stands there, but for this square
+    for name in wanted:
+        if name in SHARES:
+            took = note(name, square(SHARES[name]), EDGE)
+            if name == "5":
+                found["break_even_edits"] = found["record_cpu_s"] / (theirs - took)
+    if "stroke5" in wanted:
+        note("stroke5", stroke(0.05), EDGE)
+    if "wide_edge" in wanted:
+        note("5_wide_edge", square(0.05), {})
+    if "crop" in wanted:
+        found["speedup_crop_5"] = cropped / ours.edit_s(square(0.05, (188, 178)), EDGE)[0]
+    if "trained" in wanted:
+        ours.adapter.coder.use(TRAINED)
+        note("5_trained", square(0.05, (188, 180)), EDGE)
+    if "tiny" in wanted:
+        preset = replace(ours.adapter.preset, tiny_vae="random", tiny_vae_results=True)
+        ours.adapter.preset = preset
+        ours.adapter.use_tiny_vae(TinyVae(AutoencoderTiny(), preset.latent_stride))
+        for name, halos, corner in (("tiny_vae", gate, (190, 178)), ("tiny_trained", TRAINED, (189, 179))):
+            ours.adapter.coder.use(halos)
+            note(f"5_{name}", square(0.05, corner), EDGE)
+    figures = {name: round(value, 2) if isinstance(value, float) else value for name, value in found.items()}
+    report(**figures, halos=[gate.encode, gate.decode], steps=options.steps, threads=1)
+
+
+def rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in seconds.items()}
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def test_e9_the_walker_of(kind: str, active: tuple[int, int, int, int]) -> None:
     shape = Shape(cells(active, FINE), 2)
     call = Call(
         pack=Pack([shape]), records=records, embedding=F.silu(EMBEDDING), prompts=[Prompt(PROMPT)], parts=Parts(),
-        level=case.start,
+        writes=[True], level=case.start,
     )  # fmt: skip
     ours = walk(rows_of(x)[shape.levels[case.start].cells], call)
     assert call.level == case.end

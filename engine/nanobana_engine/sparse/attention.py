@@ -43,8 +43,8 @@ class SelfAttention:
                 keys = _put(record.keys[self._name], cells, keys)
                 values = _put(record.values[self._name], cells, values)
             made[span] = _attend(query[span], keys, values, layer.heads)
-        if call.parts.writes:
-            for edit, span in enumerate(call.spans):
+        for edit, span in enumerate(call.spans):
+            if call.writes[edit]:
                 record, cells = call.records[edit], call.cells(edit)
                 write(record.keys[self._name], cells, key[span])
                 write(record.values[self._name], cells, value[span])

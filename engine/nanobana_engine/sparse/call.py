@@ -50,6 +50,8 @@ class Call:
     """[edits, width]: the timestep and what else the network is told in one vector, activated."""
     prompts: Sequence[Prompt]
     parts: Parts
+    writes: Sequence[bool]
+    """By edit, whether what is computed goes into its record."""
     level: int = 0
     """At which resolution the walk is."""
 

@@ -41,6 +41,8 @@ class Sparse:
     shape: Shape
     record: Record
     """At this row's noise level, of a picture that is the same in all cells that are not active."""
+    writes: bool = True
+    """Whether what is computed goes into the record, where `Parts.writes`."""
 
 
 class Executor:
@@ -93,7 +95,7 @@ class Executor:
     def sparse(self, given: Sequence[Sparse]) -> list[Tensor]:
         """One call for all, whatever their sizes, timesteps, prompts and active cells.
 
-        Where `Parts.writes`, what was computed goes into the records: from then on they are of these pictures.
+        Where `Sparse.writes`, what was computed goes into the records: from then on they are of these pictures.
 
         Returns:
             By row the answer [channels, h, w]; cells that are not active are as recorded.
@@ -110,17 +112,18 @@ class Executor:
             embedding=F.silu(self._embedding([each.row for each in given])),
             prompts=[each.row.prompt for each in given],
             parts=parts,
+            writes=[parts.writes and each.writes for each in given],
         )
         cells = [each.shape.levels[0].cells for each in given]
         shown = [each.row.sample.flatten(1).t() for each in given]
         with Products():
             made = self._walk(torch.cat([rows[at] for rows, at in zip(shown, cells, strict=True)]), call)
         answers = []
-        for each, at, span in zip(given, cells, pack.spans(0), strict=True):
+        for each, at, span, writes in zip(given, cells, pack.spans(0), call.writes, strict=True):
             answer = each.record.output.clone()
             answer.flatten(1).index_copy_(1, at, made[span].t().float())
             answers.append(answer)
-            if parts.writes:
+            if writes:
                 each.record.output = answer.clone()
         return answers
 

@@ -39,8 +39,8 @@ class Conv3:
             call.level += 1 if self._kind == "down" else -1
         taps = call.pack.taps(self._kind, call.level)
         source = torch.cat([x, *self._halo(x, call, taps.halos), x.new_zeros(1, x.shape[1])])
-        if call.parts.writes:
-            for edit, (record, span) in enumerate(zip(call.records, call.pack.spans(written), strict=True)):
+        for edit, (record, span) in enumerate(zip(call.records, call.pack.spans(written), strict=True)):
+            if call.writes[edit]:
                 cells = call.pack.shapes[edit].levels[written].cells
                 write(record.planes[self._name], cells, x[span])
         return self._multiplied(source, taps.rows)

@@ -153,14 +153,22 @@ class Reuse:
         return found if found is not None and _mean(_active(found[1])) <= MOST_ACTIVE else None
 
     def _sparse(self, executor: Executor, given: dict[int, tuple[Asked, Kept, Tensor]]) -> dict[int, Answer]:
+        """Written back is a pass that saw more of the canvas than its record knows. One in which only the mask is new
+        is not: what it paints is computed again by who comes next, and until then the record is of what stands there.
+        """
         rows = [
-            Sparse(row=one.row, shape=self._shape(executor, changing), record=kept.record)
+            Sparse(
+                row=one.row,
+                shape=self._shape(executor, changing),
+                record=kept.record,
+                writes=one.scene is not None and bool((changing & ~one.scene.masked).any()),
+            )
             for one, kept, changing in given.values()
         ]
         answers: dict[int, Answer] = {}
         outputs = executor.sparse(rows)
         for n, output, row, (one, kept, changing) in zip(given, outputs, rows, given.values(), strict=True):
-            if executor.parts.writes and one.scene is not None:
+            if executor.parts.writes and row.writes and one.scene is not None:
                 kept.take(one.scene, changing)
             computed = len(row.shape.levels[0].cells)
             answers[n] = Answer(output, computed / changing.numel())
