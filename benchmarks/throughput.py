@@ -1,18 +1,21 @@
 """Edits of a team on one thread: packed into shared steps, against the same network called for one edit after another.
 
-    python benchmarks/throughput.py [--edits 48] [--waits 30] [--sd [--sd-share 0.6]]
+    python benchmarks/throughput.py [--edits 48] [--waits 30] [--sd small|full]
 
 Eight users, each with one edit at a time, on fresh regions of a grainy photograph. `throughput_ratio_nano`: CPU
 seconds of nano's pipeline for diffusers, given the same crops at the same size and steps, over those of the engine,
-from planned edit to patch. `_again`: the same for regions that are asked for anew with other seeds; `_network`: calls
-of the network alone. `crop_gain`: what a user of diffusers pays besides who hands the pipeline all of the 1024².
+from planned edit to patch. `_again`: the same for regions that both have filled before, with other seeds; `_network`:
+calls of the network alone. `look_ms_nano`: what both sides spend on a fresh region for nano's look around the hole,
+which no step shares. `crop_gain`: what a user of diffusers pays besides who hands the pipeline all of the 1024².
 
 `unlucky_wait_ratio`: the whole product, 95th percentile from submit to staged result beside a flooder who keeps 12
 edits open, over the same alone; seconds of the clock.
 
-With `--sd` instead `throughput_ratio_sd15`: the SD 1.5 inpainting architecture at random weights, edits of 5 % of 512²,
-`StableDiffusionInpaintPipeline` on the full canvas over the engine in a window that was edited once before (minutes,
-6 GB of memory). The engine's own soft edge makes 5 % masked 18 % changed; `_narrow` is with an edge of 12 px.
+With `--sd` instead `throughput_ratio_sd15`: the SD 1.5 inpainting architecture at random weights, edits of 5 % of 512²
+by eight users, `StableDiffusionInpaintPipeline` on the full canvas over the engine in a window that was edited once
+before. The engine's own soft edge makes 5 % masked 18 % changed (`_changed`); `_narrow` is with an edge of 12 px.
+`_computed`: of a window's cells; `_unet_s`, `_vae_encode_s`, `_vae_decode_s`: of the seconds of an edit, `_edit_s`.
+`--sd full` takes some minutes and 6 GB; `--sd small` is `_narrow` on a picture of 384² and ends within three.
 """
 
 import argparse
@@ -33,6 +36,7 @@ from harness import product, report
 from pictures import grainy_photo, png
 from PIL import Image
 from sd15 import pipeline as sd15_pipeline
+from sd15 import timed
 
 from nanobana.protocol.geometry import Box
 from nanobana.sdk import Canvas, create_canvas, join
@@ -40,6 +44,7 @@ from nanobana_engine.engine import EditFailed, EditFinished, Engine, Source
 from nanobana_engine.engine.edit import EditRun
 from nanobana_engine.engine.events import EditEvent
 from nanobana_engine.models.base import ModelAdapter
+from nanobana_engine.models.nano.around import look_around
 from nanobana_engine.models.nano.folder import WEIGHTS
 from nanobana_engine.models.nano.pipeline import NanoInpaintPipeline
 from nanobana_engine.runner import Runner
@@ -47,6 +52,8 @@ from support.edits import mask_in, source_of
 
 SIDE = 1024
 USERS = 8
+SMALL = 384
+"""Side of the picture of `--sd small`."""
 OPEN = 12
 """Edits that the flooder keeps open."""
 PROMPTS = ("a red apple", "a cat", "a tree", "a banana")
@@ -74,39 +81,33 @@ def again(edits: Sequence[Source], times: int) -> list[Source]:
     ]
 
 
-def packed_s(adapter: ModelAdapter, edits: Sequence[Source], before: Sequence[Source] = ()) -> float:
-    """CPU seconds of the engine for all of them: each user's next edit comes when the one before has ended.
+class Team:
+    """An engine, and its users: each one's next edit comes when the one before has ended."""
 
-    Args:
-        before: edits that the engine has done by then.
-    """
-    waiting: list[Source] = []
-    done: list[EditEvent] = []
+    def __init__(self, adapter: ModelAdapter) -> None:
+        self._engine = Engine(adapter, self._tell)
+        self._waiting: list[Source] = []
+        self._done = 0
 
-    def tell(event: EditEvent) -> None:
+    def cpu_s(self, edits: Sequence[Source]) -> float:
+        """Seconds of all threads for all of them, from planned edits to patches."""
+        self._waiting, self._done = list(edits), 0
+        began = time.process_time()
+        for _ in range(min(USERS, len(edits))):
+            self._engine.submit(self._waiting.pop(0))
+        while self._done < len(edits):
+            self._engine.receive()
+            self._engine.step()
+        return time.process_time() - began
+
+    def _tell(self, event: EditEvent) -> None:
         if isinstance(event, EditFailed):
             raise AssertionError(event.message)
         if isinstance(event, EditFinished):
             event.patches()
-            done.append(event)
-            if waiting:
-                engine.submit(waiting.pop(0))
-
-    engine = Engine(adapter, tell)
-
-    def run(sources: Sequence[Source]) -> float:
-        waiting.extend(sources)
-        done.clear()
-        began = time.process_time()
-        for _ in range(min(USERS, len(waiting))):
-            engine.submit(waiting.pop(0))
-        while len(done) < len(sources):
-            engine.receive()
-            engine.step()
-        return time.process_time() - began
-
-    run(before)
-    return run(edits)
+            self._done += 1
+            if self._waiting:
+                self._engine.submit(self._waiting.pop(0))
 
 
 def cropped(source: Source) -> tuple[Image.Image, Image.Image]:
@@ -137,21 +138,26 @@ def nano(number: int) -> dict[str, float]:
     adapter = load()
     pipeline = NanoInpaintPipeline.from_pretrained(WEIGHTS)
     steps = adapter.preset.steps["balanced"]
-    packed_s(adapter, list(object_edits(adapter, 8, 64)))
+    Team(adapter).cpu_s(list(object_edits(adapter, 8, 64)))
     edits = list(object_edits(adapter, number, 64))
     crops = [(*cropped(source), source.edit.prompt) for source in edits]
-    one_by_one_s(pipeline, crops[:2], num_inference_steps=steps)
-    ours, theirs = packed_s(adapter, edits), one_by_one_s(pipeline, crops, num_inference_steps=steps)
-    anew = again(edits[: number // 3], 3)
+    one_by_one_s(pipeline, [(*cropped(each), each.edit.prompt) for each in object_edits(adapter, 2, 96)])
+    ours, theirs = Team(adapter).cpu_s(edits), one_by_one_s(pipeline, crops, num_inference_steps=steps)
+    before = edits[: number // 3]
+    one_by_one_s(pipeline, crops[: len(before)], num_inference_steps=steps)  # it too remembers their surroundings
+    anew = again(before, 3)
     thrice = one_by_one_s(pipeline, [(*cropped(each), each.edit.prompt) for each in anew], num_inference_steps=steps)
+    team = Team(adapter)
+    team.cpu_s(before)
     network = _network_ratio(adapter, edits[:USERS])
     whole = [_whole(source) for source in edits[:3]]
     uncropped = one_by_one_s(pipeline, whole, num_inference_steps=steps) / len(whole)
     return {
         "throughput_ratio_nano": theirs / ours,
-        "throughput_ratio_nano_again": thrice / packed_s(adapter, anew),
+        "throughput_ratio_nano_again": thrice / team.cpu_s(anew),
         "throughput_ratio_nano_network": network,
         "edits_per_minute_nano": 60.0 * number / ours,
+        "look_ms_nano": 1000.0 * _looks_s(adapter, edits) / number,
         "crop_gain": uncropped / (theirs / number),
     }
 
@@ -172,6 +178,15 @@ def _network_ratio(adapter: ModelAdapter, edits: Sequence[Source]) -> float:
         return time.process_time() - began
 
     return seconds(1) / seconds(4)
+
+
+def _looks_s(adapter: ModelAdapter, edits: Sequence[Source]) -> float:
+    """CPU seconds of looking around the edits' holes."""
+    asked = [next(EditRun(source, Runner(adapter)).requests_ahead()) for source in edits]
+    began = time.process_time()
+    for request in asked:
+        look_around(request.pixels, request.mask)
+    return time.process_time() - began
 
 
 def _whole(source: Source) -> tuple[Image.Image, Image.Image, str]:
@@ -236,48 +251,58 @@ def _p95(values: Sequence[float]) -> float:
 # ── Stable Diffusion 1.5's architecture ─────────────────────────────────────────────────────────────────────────────
 
 
-def sd15(share: float | None, steps: int) -> dict[str, float]:
-    """Edits of 5 % of 512² without guidance, in E2's crops, or in those of which the mask takes this share."""
+EDGE = {"feather": 8.0, "grow": 4.0}
+
+
+def sd15(side: int, steps: int, *, wide: bool) -> dict[str, float]:
+    """Edits of 5 % of a picture without guidance, a user's after the other's, in a window that was edited before."""
     from nanobana_engine.models.preset import Preset
     from nanobana_engine.models.sd.adapter import SdAdapter
 
     pipeline = sd15_pipeline()
     preset = Preset(
-        name="sd15", native=512, min_side=192, max_side=768, mask_share=share, multiple=64, latent_stride=8,
-        sampler="lcm", steps=dict.fromkeys(("draft", "balanced", "best"), steps), guidance=1.0, reuses=share is None,
+        name="sd15", native=side, min_side=side, max_side=side, multiple=64, latent_stride=8, sampler="lcm",
+        steps=dict.fromkeys(("draft", "balanced", "best"), steps), guidance=1.0, reuses=True,
     )  # fmt: skip
-    adapter = SdAdapter(pipeline, preset)
-    side = round((0.05 * 512**2) ** 0.5)
-    first, *edits = object_edits(adapter, 5, side, canvas=512)
-    _, *narrow = object_edits(adapter, 5, side, canvas=512, feather=8.0, grow=4.0)
-    stage = edits[0].plan.stages[0]
-    ours = packed_s(adapter, edits, [first]) / len(edits)
-    ours_narrow = packed_s(adapter, narrow, [first]) / len(narrow)
-    mask = np.zeros((512, 512), np.uint8)
-    mask[200:314, 200:314] = 255
-    full = (Image.fromarray(grainy_photo(512)), Image.fromarray(mask), "a red apple")
-    theirs = one_by_one_s(pipeline, [full], num_inference_steps=steps, guidance_scale=1.0, output_type="np")
-    return {
-        "throughput_ratio_sd15": theirs / ours,
-        "throughput_ratio_sd15_narrow": theirs / ours_narrow,
-        "sd15_full_canvas_s": theirs,
-        "sd15_packed_s": ours,
-        "sd15_crop_px": float(stage.width),
-    }
+    adapter, masked = SdAdapter(pipeline, preset), round(side * 0.05**0.5)
+    first, *narrow = object_edits(adapter, 1 + USERS, masked, canvas=side, **EDGE)
+    at = (side - masked) // 2
+    mask = np.zeros((side, side), np.uint8)
+    mask[at : at + masked, at : at + masked] = 255
+    full = (Image.fromarray(grainy_photo(side)), Image.fromarray(mask), "a red apple")
+    options = {"height": side, "width": side, "num_inference_steps": steps, "guidance_scale": 1.0, "output_type": "np"}
+    theirs = one_by_one_s(pipeline, [full], **options)
+    team = Team(adapter)
+    found = {"sd15_full_canvas_s": theirs, "sd15_first_edit_s": team.cpu_s([first])}
+    rounds = {"throughput_ratio_sd15_narrow": narrow}
+    if wide:
+        _, *rounds["throughput_ratio_sd15"] = object_edits(adapter, 1 + USERS, masked, canvas=side)
+    methods = {"unet": "denoise", "vae_encode": "_encode", "vae_decode": "decode_part"}
+    for name, edits in rounds.items():
+        computed = adapter.computed_cells
+        with timed({part: (adapter, method) for part, method in methods.items()}) as spent:
+            took = team.cpu_s(edits)
+        found |= {
+            name: theirs / (took / USERS),
+            f"{name}_edit_s": took / USERS,
+            f"{name}_changed": sum(float((edit.plan.whole().denoise > 0).mean()) for edit in edits) / USERS,
+            f"{name}_computed": (adapter.computed_cells - computed) / (USERS * steps * (side // 8) ** 2),
+            **{f"{name}_{part}_s": seconds / USERS for part, seconds in spent.items()},
+        }
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=48, help="of nano; 0 leaves them out")
     parser.add_argument("--waits", type=int, default=30, help="alone and beside the flood; 0 leaves them out")
-    parser.add_argument("--sd", action="store_true", help="Stable Diffusion 1.5 instead of nano")
-    parser.add_argument("--sd-share", type=float, help="of the crop's side for the mask, instead of E2's framing")
+    parser.add_argument("--sd", choices=("small", "full"), help="Stable Diffusion 1.5 instead of nano")
     parser.add_argument("--sd-steps", type=int, default=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, float] = {}
     if options.sd:
-        found |= sd15(options.sd_share, options.sd_steps)
+        found |= sd15(SMALL if options.sd == "small" else 512, options.sd_steps, wide=options.sd == "full")
     if options.edits and not options.sd:
         found |= nano(options.edits)
     if options.waits and not options.sd:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nanobana.protocol.errors import BadInput
-from nanobana_engine.assets.pack import PACK_PATH
+from nanobana_engine.assets.pack import PACK_PATH, AssetPack
 from nanobana_engine.models.base import Item, ModelAdapter, Request
 from nanobana_engine.models.nano import backgrounds
 from nanobana_engine.models.nano.adapter import NanoAdapter
@@ -36,6 +36,17 @@ def _request(
     mask = np.zeros(size, np.float32)
     mask[height // 5 : -height // 5, width // 4 : -width // 4] = 1
     return Request(pixels=pixels, mask=mask, user_mask=mask, prompt=prompt, seed=seed, variation=variation)
+
+
+def test_e9_the_first_layer_gives_the_same_whether_an_edits_constants_are_kept_or_not(adapter: NanoAdapter) -> None:
+    whole = NanoAdapter(load(WEIGHTS), AssetPack(), keeps_constants=False)
+    given = [
+        adapter.condition(_request(prompt, kind)) for prompt, kind in (("a red apple", "brick"), ("a cat", "sand"))
+    ]
+    noise = torch.randn((2, 48, 32, 32), generator=torch.Generator().manual_seed(1))
+    items = [Item(latents=noise[n], sigma=0.5 * (n + 1), conditioning=one) for n, one in enumerate(given)]
+    for kept, computed in zip(adapter.denoise(items), whole.denoise(items), strict=True):
+        assert torch.allclose(kept, computed, atol=1e-4)
 
 
 def _item(adapter: NanoAdapter, request: Request, sigma: float = 1.0) -> Item:

@@ -47,15 +47,25 @@ GUESSING, COMPOSING = 180, 48
 
 
 class NanoAdapter(FlowSteps):
-    """Holds the weights and the asset pack; calls come from one thread, and no call changes what another returns."""
+    """Holds the weights and the asset pack; calls come from one thread, and no call changes what another returns.
+
+    Args:
+        keeps_constants: whether the network's first layer computes an edit's constant inputs once (`Denoiser`).
+    """
 
     def __init__(
-        self, parts: Parts, pack: AssetPack, device: torch.device | str = "cpu", preset: Preset | None = None
+        self,
+        parts: Parts,
+        pack: AssetPack,
+        device: torch.device | str = "cpu",
+        preset: Preset | None = None,
+        *,
+        keeps_constants: bool = True,
     ) -> None:
         self.preset = preset or Catalogue.read().preset("nano")
         self._device = torch.device(device)
         self._unet: Any = parts.unet.to(self._device, memory_format=torch.channels_last)
-        self._denoiser = Denoiser(self._unet)
+        self._denoiser = Denoiser(self._unet, keeps=keeps_constants)
         self._text: Any = parts.text_encoder.to(self._device)
         self._tokenizer = parts.tokenizer
         self._pack = pack

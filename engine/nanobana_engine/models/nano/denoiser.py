@@ -20,9 +20,13 @@ class Denoiser:
 
     Of the first layer's 274 input channels 48 are noise, the others are the same at every step of an edit: a layer is
     linear, so their share of its output is computed at the edit's first step and added at every other.
+
+    Args:
+        keeps: False runs all of the network at every step, as diffusers does.
     """
 
-    def __init__(self, unet: Any) -> None:
+    def __init__(self, unet: Any, *, keeps: bool = True) -> None:
+        self._whole = None if keeps else unet
         self._first = unet.conv_in
         self._unet = copy.copy(unet)
         self._unet._modules = {**unet._modules, "conv_in": _FirstLayer(unet.conv_in)}
@@ -38,9 +42,13 @@ class Denoiser:
             conditions: one for each item, (1, …) each; kept by identity for as long as they live.
             words: (B, L, TEXT_WIDTH).
         """
-        constant = torch.cat([self._share_of(condition) for condition in conditions])
+        if self._whole is None:
+            unet, constant = self._unet, torch.cat([self._share_of(condition) for condition in conditions])
+        else:
+            unet, constant = self._whole, torch.cat([condition.tokens() for condition in conditions])
+        constant = constant.to(self._first.weight, memory_format=torch.channels_last)
         noisy = noisy.to(constant, memory_format=torch.channels_last)
-        output = self._unet(torch.cat([noisy, constant], 1), levels.to(noisy) * 1000, words, return_dict=False)[0]
+        output = unet(torch.cat([noisy, constant], 1), levels.to(noisy) * 1000, words, return_dict=False)[0]
         return [read_output(one, SHARPNESS) for one in output.cpu().split(1)]
 
     def _share_of(self, condition: Condition) -> Tensor:

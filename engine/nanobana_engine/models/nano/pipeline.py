@@ -24,7 +24,10 @@ class NanoOutput(BaseOutput):
 
 
 class NanoInpaintPipeline(DiffusionPipeline):
-    """Load it with `NanoInpaintPipeline.from_pretrained(folder)`; the folder is nano's `weights`."""
+    """Load it with `NanoInpaintPipeline.from_pretrained(folder)`; the folder is nano's `weights`.
+
+    At every step it calls the whole UNet, as diffusers' own pipelines do.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class NanoInpaintPipeline(DiffusionPipeline):
     def adapter(self) -> NanoAdapter:
         if self._adapter is None:
             parts = Parts(self.unet.float().eval(), self.text_encoder.float().eval(), self.tokenizer, {})
-            self._adapter = NanoAdapter(parts, AssetPack(), self.device)
+            self._adapter = NanoAdapter(parts, AssetPack(), self.device, keeps_constants=False)
         return self._adapter
 
     @torch.no_grad()
