@@ -7,6 +7,7 @@ import anyio
 import numpy as np
 import pytest
 
+from nanobana.protocol.canvas import OpId
 from nanobana.protocol.errors import BadInput, NotFound, StorageFull
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import LayerDelete, Paint
@@ -205,3 +206,24 @@ async def test_c12_a_full_canvas_refuses_strokes_while_undo_and_export_go_on(sto
     assert (await easel.pixel(10, 10))[3] == 0
     assert await easel.pixel(60, 10) == BLUE
     assert (await ops.export_png(store, easel.id)).startswith(b"\x89PNG")
+
+
+async def test_c12_a_stroke_in_parts_that_was_begun_is_finished_and_no_other_gets_in(store: Store) -> None:
+    easel = await Easel.new(store, budget_bytes=30_000)
+    rng = np.random.default_rng(1)
+
+    async def part(op: OpId, x: int, group: int) -> None:
+        png = encode_png(rng.integers(0, 256, (64, 64, 4), np.uint8))
+        paint = Paint(op=op, layer="base", box=Box(x, 0, x + 64, 64), png=png, group=group)
+        await ops.paint(store, easel.id, "ana", paint)
+
+    first, second, third, other = (easel.op() for _ in range(4))
+    await part(first, 0, first.n)
+    await part(second, 300, first.n)
+    assert (await store.storage(easel.id)).canvas.used > 30_000
+    with pytest.raises(StorageFull):
+        await part(other, 600, other.n)
+    with pytest.raises(StorageFull):
+        await part(third, 600, other.n)  # of one that never began
+    await easel.undo("ana")
+    assert (await easel.pixel(10, 10), await easel.pixel(310, 10)) == ((0, 0, 0, 0), (0, 0, 0, 0))

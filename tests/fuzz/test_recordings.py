@@ -10,7 +10,6 @@ import pytest
 from nanobana_server.store import open_store
 from support.flights import recorded, replayed
 from support.live_server import FREE, live_server
-from support.members import member
 from support.restless import SIDE, Restless
 from support.valkey import private_valkey
 
@@ -28,9 +27,14 @@ async def test_c11_whatever_people_do_replays_to_the_same_canvas(tmp_path: Path)
                     for person in people:
                         tasks.start_soon(person.run, lambda _: True)
 
+            watcher = Restless("watcher", [links.view], 5, steps=0)
             store = await open_store(here.url)
-            async with member(links.view):  # the canvas is open, and what is asked of it told from the first op on
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(watcher.run, lambda _: False)
+                while not watcher.is_loaded:  # noqa: ASYNC110 - the canvas must be open: its server tells from the first op on
+                    await anyio.sleep(0.01)
                 await recorded(store, links.edit.canvas, path, work)
+                watching.cancel_scope.cancel()
             await store.aclose()
         report = await replayed(elsewhere, path)
     assert (report.difference, report.is_whole) == ("", True)

@@ -1,6 +1,9 @@
 """Records one canvas while people work: its state at the start, ops with their answers, changes with their bytes."""
 
+import secrets
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -14,7 +17,7 @@ from nanobana.protocol.errors import Conflict, NotFound, Unavailable
 from nanobana.protocol.replica import Replica
 from nanobana_server.recorder.flight import VERSION, Begin, Blob, End, Entry, Writer
 from nanobana_server.room.relay import RECORDER
-from nanobana_server.room.tape import Asked
+from nanobana_server.room.tape import Asked, Told
 from nanobana_server.store import Store
 from nanobana_server.store.contents import Value
 from nanobana_server.store.release import names_in
@@ -22,13 +25,13 @@ from nanobana_server.store.release import names_in
 SENDER = "recorder"
 ASK_S = 0.5
 """A server that opens the canvas later hears within this that it is recorded."""
-NOTICED_S = 0.5
-"""After this every server that has the canvas open tells what it is asked."""
+PATIENCE_S = 5.0
+"""A server that has the canvas open and answers nothing for so long is not waited for."""
 LOOK_S = 0.2
 BATCH = 64
 TRIES = 20
 
-_asked = msgspec.msgpack.Decoder(list[Asked])
+_asked = msgspec.msgpack.Decoder(list[Asked | Told])
 _layers = msgspec.msgpack.Decoder(list[Layer])
 _change = msgspec.msgpack.Decoder(Change)
 
@@ -51,6 +54,9 @@ class Recorder:
     entries: int = 0
     _replica: Replica = field(default_factory=Replica)
     _written: set[bytes] = field(default_factory=set)
+    _told: Counter[bytes] = field(default_factory=Counter)
+    """By mark, how many servers have said it again."""
+    _heard: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> End:
         """Record until stopped.
@@ -64,14 +70,14 @@ class Recorder:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._ask)
             tasks.start_soon(self._listen)
-            await anyio.sleep(NOTICED_S)
+            await self._all_told()
             position = await self._begin()
             self.begun.set()
             while not self.stop.is_set():
                 position = await self._follow(position)
                 with anyio.move_on_after(LOOK_S):
                     await self.stop.wait()
-            await anyio.sleep(LOOK_S)  # for answers that are still on their way
+            await self._all_told()  # answers that are still on their way
             position = await self._follow(position)
             tasks.cancel_scope.cancel()
         end = End(seq=position.seq, digest=self._replica.digest())
@@ -81,8 +87,20 @@ class Recorder:
     async def _ask(self) -> None:
         """Say that a recorder is there, for ever."""
         while True:
-            await self.store.publish(self.canvas, SENDER, RECORDER)
+            with suppress(Unavailable):
+                await self.store.publish(self.canvas, SENDER, RECORDER)
             await anyio.sleep(ASK_S)
+
+    async def _all_told(self) -> None:
+        """Until every server that has the canvas open has told what it was asked before this moment."""
+        with anyio.move_on_after(PATIENCE_S), suppress(Unavailable):
+            while True:
+                mark = secrets.token_bytes(6)
+                servers = await self.store.publish(self.canvas, SENDER, RECORDER + mark)
+                with anyio.move_on_after(ASK_S):  # or we were not listening ourselves yet
+                    while self._told[mark] < servers:
+                        await self._heard.wait()
+                    return
 
     async def _listen(self) -> None:
         """Write what members ask; what is missed while the store is away is in the log all the same."""
@@ -95,8 +113,13 @@ class Recorder:
             except Unavailable:
                 await anyio.sleep(LOOK_S)
 
-    async def _note(self, asked: Iterable[Asked]) -> None:
+    async def _note(self, asked: Iterable[Asked | Told]) -> None:
         for one in asked:
+            if isinstance(one, Told):
+                self._told[one.mark] += 1
+                self._heard.set()
+                self._heard = anyio.Event()
+                continue
             await self._blobs_in(one.message)
             self.out.add(one)
             self.asked += 1

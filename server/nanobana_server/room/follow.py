@@ -68,8 +68,8 @@ class Follower:
         if body == STANDING_CHANGED:
             self._standing_changed()
             return
-        if body == relay.RECORDER:
-            self._room.tape.wanted()
+        if body.startswith(relay.RECORDER):
+            self._room.tape.wanted(body.removeprefix(relay.RECORDER))
             return
         for message in relay.opened(body):
             self._room.hear(message)

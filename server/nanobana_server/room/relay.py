@@ -9,7 +9,8 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.errors import BadInput
 
 RECORDER = b"\xc1recorder"
-"""Says that a flight recorder wants to know what members ask; 0xc1 begins no msgpack, so it is no message."""
+"""Says that a flight recorder wants to know what members ask; 0xc1 begins no msgpack, so it is no message.
+A mark of its own follows, which each server repeats on the tape behind all that it was asked before."""
 
 
 def packed(messages: Iterable[msgspec.Struct]) -> bytes:

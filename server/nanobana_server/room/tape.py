@@ -29,6 +29,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, tag="asked"):
     """Why it was refused; then there is no seq."""
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True, tag="told"):
+    """This server has told all that it was asked before it heard a recorder's mark."""
+
+    mark: bytes
+
+
 class Tape:
     """Of one open canvas.
 
@@ -39,12 +45,14 @@ class Tape:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._until = 0.0
-        self._asked: deque[Asked] = deque(maxlen=WAITING)
+        self._asked: deque[Asked | Told] = deque(maxlen=WAITING)
         self._filled = anyio.Event()
 
-    def wanted(self) -> None:
-        """A recorder is there."""
+    def wanted(self, mark: bytes) -> None:
+        """A recorder is there, and hears its mark again behind everything that was noted before."""
         self._until = self._clock() + HEARD_S
+        self._asked.append(Told(mark=mark))
+        self._filled.set()
 
     def note(self, member: m.Member, op: m.Op, answer: m.Ack | m.Reject, after: int) -> None:
         """An op was answered."""
@@ -54,7 +62,7 @@ class Tape:
         self._asked.append(Asked(member=member, message=codec.encode(op), after=after, seq=seq, code=code))
         self._filled.set()
 
-    async def take(self) -> list[Asked]:
+    async def take(self) -> list[Asked | Told]:
         """What was noted since; waits until there is something."""
         await self._filled.wait()
         self._filled = anyio.Event()

@@ -69,13 +69,17 @@ class Bells(Base):
                 await pubsub.ping()
                 pinged = True
 
-    async def publish(self, canvas: str, sender: str, message: bytes) -> None:
+    async def publish(self, canvas: str, sender: str, message: bytes) -> int:
         """Send an encoded message to everybody who listens to the canvas now (R3).
 
         Args:
             sender: this process's ID, 16 ASCII characters at most, so that it can skip its own.
+
+        Returns:
+            How many listen.
         """
-        await self.client.call("SPUBLISH", CanvasKeys(canvas).volatile, volatile_payload(sender, message))
+        heard = await self.client.call("SPUBLISH", CanvasKeys(canvas).volatile, volatile_payload(sender, message))
+        return int(heard)
 
 
 def volatile_payload(sender: str, message: bytes) -> bytes:

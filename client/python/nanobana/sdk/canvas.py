@@ -178,22 +178,24 @@ class Canvas:
     async def paint(self, layer: str, x: int, y: int, rgba: npt.NDArray[np.uint8], *, erase: bool = False) -> int:
         """Lay straight-alpha pixels [h, w, 4] over a layer at (x, y), or erase by their alpha; returns the seq.
 
-        However large they are, one `undo` takes them back (C3).
+        However large they are, one `undo` takes them back (C3), and where there is no room for all none are laid:
+        everything is sent first, and a stroke that was begun is finished (C12).
         """
         whole = Box(x, y, x + rgba.shape[1], y + rgba.shape[0])
         boxes = [whole]
         if max(whole.width, whole.height) > LARGEST:
             inside = whole.intersect(Box(0, 0, self.replica.info.width, self.replica.info.height))
             boxes = chunks(inside, LARGEST) or boxes
-        seq, group = 0, None
+        sent: list[tuple[Box, bytes | None, str | None]] = []
         for box in boxes:
             png = encode_png(crop(rgba, whole, box))
-            blob = await self.http.put_blob(png) if len(png) > m.INLINE else None
+            sent.append((box, None, await self.http.put_blob(png)) if len(png) > m.INLINE else (box, png, None))
+        seq, group = 0, None
+        for box, inline, blob in sent:
             op = self.next_op()
             if len(boxes) > 1 and group is None:
                 group = op.n
             mode: Literal["over", "erase"] = "erase" if erase else "over"
-            inline = None if blob else png
             seq = await self._settled(
                 m.Paint(op=op, layer=layer, box=box, png=inline, blob=blob, mode=mode, group=group)
             )

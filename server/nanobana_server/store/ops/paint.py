@@ -12,6 +12,9 @@ from nanobana_server.store.ops.laying import fields_of, keys_of, lay_patch, op_p
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Record, UndoWrite
 
+MOST_PARTS = 128
+"""Of one stroke that are finished though the budget is used up: nobody gets much in behind a small first part."""
+
 
 async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committed:
     """Lay a patch over a layer, or erase by its alpha; where it races with others, the later op wins (C5).
@@ -28,15 +31,18 @@ async def paint(store: Store, canvas: str, user: str, message: Paint) -> Committ
         done = await answered(store, canvas, message.op) if group else None
         if isinstance(done, int):
             return Committed(seq=done, first_time=False)
+        begun = False
         if message.group is not None:
             group = f"{message.op.client}-{message.group}"
+            if 0 < message.op.n - message.group < MOST_PARTS:
+                begun = isinstance(await answered(store, canvas, OpId(message.op.client, message.group)), int)
         for number, (op, part) in enumerate(parts[:-1]):
             piece = crop(patch, box, part)
-            await _one(store, canvas, user, message, op, piece, part, group, over_budget=number > 0)
+            await _one(store, canvas, user, message, op, piece, part, group, over_budget=begun or number > 0)
         op, part = parts[-1]
         piece = crop(patch, box, part)
         return await _one(
-            store, canvas, user, message, op, piece, part, group, forget=forget, over_budget=len(parts) > 1
+            store, canvas, user, message, op, piece, part, group, forget=forget, over_budget=begun or len(parts) > 1
         )
 
     return await land(store, canvas, message.op, whole)
