@@ -16,6 +16,7 @@ from support.valkey import PrivateValkey, free_port
 
 SLOTS = 16384
 FORM_TIMEOUT_S = 15.0
+WELL_S = 15.0
 CLUSTER_OPTIONS = (
     *("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-config-file", "nodes.conf"),
     *("--cluster-require-full-coverage", "no"),
@@ -69,6 +70,22 @@ def move_slot(nodes: list[PrivateValkey], slot: int, target: PrivateValkey) -> N
             at[source.port].execute_command(*words)
         for node in (target, source, *nodes):
             _ask(at[node.port], "SETSLOT", slot, "NODE", ids[target.port])
+
+
+def wait_well(nodes: list[PrivateValkey]) -> None:
+    """Until every node sees every other as alive: of three masters two are needed for anything to go on."""
+    deadline = time.monotonic() + WELL_S
+    for node in nodes:
+        with redis.Redis.from_url(node.url) as client:
+            while not _sees_all(client):
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the cluster does not come together again")
+                time.sleep(0.05)
+
+
+def _sees_all(client: redis.Redis) -> bool:
+    lines = [line.split() for line in _ask(client, "NODES").decode().splitlines()]
+    return all("fail" not in line[2] and line[7] == "connected" for line in lines)
 
 
 def _form(nodes: list[PrivateValkey]) -> None:

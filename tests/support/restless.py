@@ -157,6 +157,8 @@ class Restless:
         self.record.pending.pop(op, None)
 
     def _rejected(self, op: OpId, code: str, retry_ms: int | None) -> None:
+        if op in self.record.acked and retry_ms is not None:
+            return  # one that was sent twice, and came when the store was away
         if op in self.record.acked:
             raise Broken(f"{op} was taken and then refused as {code}")
         if retry_ms is not None:
@@ -269,6 +271,12 @@ class Restless:
         box = self._box(90)
         mask = encode_png(np.full((box.height, box.width), 255, np.uint8))
         return EditParams(box=box, mask_png=mask, prompt="red", quality="draft", seed=self._dice.randrange(1, 2**31))
+
+
+async def have_done(people: Sequence[Restless], ops: int) -> None:
+    """Until so many ops of theirs were answered: what happens next happens in the midst of their work."""
+    while sum(len(one.record.acked) + len(one.record.refused) for one in people) < ops:  # noqa: ASYNC110 - no event
+        await anyio.sleep(0.01)
 
 
 def _ticket(link: Link, name: str, person: dict[str, str]) -> dict[str, str]:

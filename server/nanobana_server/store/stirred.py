@@ -3,16 +3,26 @@
 import secrets
 import time
 from collections import OrderedDict
+from contextlib import suppress
+
+import anyio
+import structlog
 
 from nanobana.keyspace import keys as names
 from nanobana.keyspace.client import Client
+from nanobana.protocol.errors import Unavailable
 from nanobana_server.store.base import Base
 from nanobana_server.store.pool import Pool
 
 EVERY_S = 30.0
 """A canvas in which much happens is noted so often by each server."""
 
+PATIENCE_S = 1.0
+"""Nobody's change waits longer for the note."""
+
 _REMEMBERED = 4096
+
+_log = structlog.get_logger("nanobana.store")
 
 
 class Stirred(Base):
@@ -28,7 +38,12 @@ class Stirred(Base):
         now = time.monotonic()
         if now - self._noted.get(canvas, -EVERY_S) < EVERY_S:
             return
-        await self.client.call("ZADD", names.UPKEEP, -secrets.randbelow(2**40), canvas)
+        is_noted = False
+        with anyio.move_on_after(PATIENCE_S), suppress(Unavailable):
+            await self.client.call("ZADD", names.UPKEEP, -secrets.randbelow(2**40), canvas)
+            is_noted = True
+        if not is_noted:  # the list's own master is away, and no reason to refuse what this canvas's master takes (C7)
+            _log.warning("canvas not noted for upkeep", canvas=canvas)  # with what happens next, or once a day with all
         self._noted[canvas] = now
         self._noted.move_to_end(canvas)
         if len(self._noted) > _REMEMBERED:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import anyio
 import redis.asyncio as aioredis
 from redis import exceptions
+from redis._parsers import AsyncCommandsParser
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -62,6 +63,7 @@ class Client:
                 socket_timeout=SOCKET_TIMEOUT_S,
                 socket_connect_timeout=2.0,
             )
+            self.redis.commands_parser = _Parser(self.redis)
         else:
             pool: Any = aioredis.BlockingConnectionPool.from_url(
                 url,
@@ -138,6 +140,10 @@ class Client:
             raise translated(error) from error
         except OSError as error:
             raise _away(error) from error
+        except AttributeError as error:
+            if not self.is_cluster:
+                raise
+            raise _away(error) from error  # as in `_turn`
         finally:
             if own is not None:
                 with anyio.move_on_after(CLOSE_S, shield=True):
@@ -160,6 +166,30 @@ class Client:
         await self.redis.aclose()
         if not self.is_cluster:
             await self.redis.connection_pool.disconnect()
+
+
+class _Parser(AsyncCommandsParser):
+    """Learns the commands from any master that answers, and makes that one the default.
+
+    redis-py asks the first master alone, whenever it looks at the cluster anew: with that one dead no command would go
+    anywhere, to none of the others either (C7).
+    """
+
+    def __init__(self, cluster: Any) -> None:
+        super().__init__()
+        self._cluster = cluster
+
+    async def initialize(self, node: Any = None) -> None:
+        rest = [each for each in self._cluster.get_primaries() if each is not node]
+        for number, one in enumerate([node, *rest], start=1):
+            try:
+                await super().initialize(one)
+            except (exceptions.ConnectionError, exceptions.TimeoutError, OSError):
+                if number > len(rest):
+                    raise
+            else:
+                self._cluster.set_default_node(one)
+                return
 
 
 def translated(error: Exception) -> NanobanaError:
