@@ -10,13 +10,13 @@ from nanobana.protocol.canvas import Variation
 from nanobana.protocol.errors import BadInput, Conflict, NotAllowed, NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobResult
-from nanobana.protocol.messages import Cancel, Decide, LayerAdd, LayerDelete
+from nanobana.protocol.messages import Cancel, Decide, LayerAdd, LayerDelete, LayerSet
 from nanobana.raster.codec import encode_webp
 from nanobana_server import jobs
 from nanobana_server.jobs import sweeper
 from nanobana_server.jobs.results import stage
 from nanobana_server.store import Store, ops
-from nanobana_server.store.types import LayerGone, WrongState
+from nanobana_server.store.types import LayerGone, LayerLocked, WrongState
 from support.strokes import BLUE, GREEN, RED, Easel, author
 from support.work import (
     LEASE_MS,
@@ -64,6 +64,53 @@ async def test_e5_with_other_layers_in_sight_the_result_becomes_a_layer_on_top(s
     assert {key[0] for key in await easel.names()} == {layers[2].id}
     await easel.undo("ana")
     assert await easel.look() == before
+
+
+async def accepted(easel: Easel, job: str, *, new_layer: bool = False) -> None:
+    message = Decide(op=easel.op(), job=job, accept=True, new_layer=new_layer)
+    await jobs.decide(easel.store, easel.id, author(), message)
+
+
+async def test_e5_a_result_goes_onto_the_layer_that_was_chosen_for_it(store: Store, easel: Easel) -> None:
+    await easel.paint("ben", Box(0, 0, 300, 300), RED)
+    await ops.layer_op(store, easel.id, "ben", LayerAdd(op=easel.op("ben"), layer="ink", name="Ink"))
+    before = await easel.look()
+    await accepted(easel, await staged(easel, layer="base", onto="layer"))
+    assert [layer.id for layer in (await easel.manifest()).layers] == ["base", "ink"]
+    assert {key[0] for key in await easel.names()} == {"base"} and await easel.pixel(50, 50) == GREEN
+    await easel.undo("ana")
+    assert await easel.look() == before
+
+
+async def test_c9_a_new_layer_and_the_result_on_it_come_and_go_in_one_step(store: Store, easel: Easel) -> None:
+    await easel.paint("ben", Box(0, 0, 300, 300), RED)
+    before = await easel.look()
+    await accepted(easel, await staged(easel, layer="base", onto="new"))
+    with_it = await easel.look()
+    assert [layer.name for layer in (await easel.manifest()).layers] == ["Base", "a pear"]
+    await easel.undo("ana")
+    assert await easel.look() == before
+    await easel.redo("ana")
+    assert await easel.look() == with_it
+
+
+async def test_c1_a_result_does_not_go_onto_a_chosen_layer_that_was_locked_meanwhile(
+    store: Store, easel: Easel
+) -> None:
+    job = await staged(easel, layer="base", onto="layer")
+    await ops.layer_op(store, easel.id, "ben", LayerSet(op=easel.op("ben"), layer="base", locked=True))
+    with pytest.raises(LayerLocked):
+        await accepted(easel, job)
+    with pytest.raises(LayerLocked):
+        await queued(easel, layer="base", onto="layer")
+    await accepted(easel, job, new_layer=True)
+    assert [layer.name for layer in (await easel.manifest()).layers] == ["Base", "a pear"]
+
+
+async def test_r10_onto_a_layer_without_saying_which_is_refused(easel: Easel) -> None:
+    with pytest.raises(BadInput) as refused:
+        await queued(easel, onto="layer")
+    assert refused.value.code == "no_layer"
 
 
 async def test_j5_the_first_decision_wins(store: Store, easel: Easel) -> None:

@@ -82,6 +82,29 @@ async def test_r10_uploads_are_429_with_retry_after_and_people_of_one_link_share
     assert b'nanobana_over_budget_total{what="uploads"}' in await _figures(one)
 
 
+async def test_behaviour_22_what_an_edit_counts_for_is_told_before_it_is_asked(valkey: PrivateValkey) -> None:
+    async with live_server(valkey.url, edits_per_day=3, link_share=1) as live, live_server(valkey.url) as free:
+        links = await live.new_canvas()
+        who = await ticket_of(links.edit)
+        assert await day(live, links, who["access"]) == {"per_day": 3, "left": 3, "next_s": 0, "is_shared": False}
+        async with member(links.edit, user=who["user"], user_key=who["user_key"]) as (ana, _):
+            await ana.do(edit(ana, 0))
+            told = await day(live, links, who["access"])
+            assert (told["left"], told["is_shared"]) == (2, False) and 0 < told["next_s"] <= 28_800
+            await ana.do(edit(ana, 32))
+        async with member(links.edit) as (ben, _):
+            await ben.do(edit(ben, 64))
+        told = await day(live, links, who["access"])
+        assert (told["left"], told["is_shared"]) == (0, True) and 0 < told["next_s"] <= 28_800
+        assert await day(free, links, who["access"]) is None
+
+
+async def day(server: LiveServer, links: Links, access: str) -> Any:
+    async with server.http() as http:
+        headers = {"authorization": f"Bearer {access}"}
+        return (await http.get(f"/api/canvases/{links.edit.canvas}/allowance", headers=headers)).json()["day"]
+
+
 async def _figures(server: LiveServer) -> bytes:
     async with server.http() as http:
         return (await http.get("/metrics")).content

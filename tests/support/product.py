@@ -28,6 +28,8 @@ class Product:
 
     data: Path
     port: int = field(default_factory=free_port)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Further variables of its environment."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -45,6 +47,7 @@ class Product:
             RuntimeError: it ended or was not ready in time; what it printed is in the message.
         """
         environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "PORT": str(self.port), "NANOBANA_DATA": str(self.data)}
+        environment |= self.settings
         environment.pop("NANOBANA_REDIS_URL", None)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -90,9 +93,9 @@ class Product:
 
 
 @contextmanager
-def running_product(folder: Path) -> Iterator[Product]:
+def running_product(folder: Path, **settings: str) -> Iterator[Product]:
     """A ready product on `folder`, ended at the end."""
-    product = Product(folder)
+    product = Product(folder, settings=settings)
     try:
         yield product.start()
     finally:

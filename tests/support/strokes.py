@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nanobana.protocol.canvas import Change, Layer, Manifest, OpId
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import Edit, Paint, Restore
-from nanobana.protocol.parameters import EditParams
+from nanobana.protocol.parameters import EditParams, Onto
 from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
@@ -72,9 +72,16 @@ class Easel:
         return await ops.redo(self.store, self.id, user, self.op(user))
 
     def edit(
-        self, user: str, box: Box, *, layer: str | None = None, prompt: str = "a pear", live: str | None = None
+        self,
+        user: str,
+        box: Box,
+        *,
+        layer: str | None = None,
+        onto: Onto = "auto",
+        prompt: str = "a pear",
+        live: str | None = None,
     ) -> Edit:
-        params = EditParams(box=box, mask_png=mask_png(box), prompt=prompt, layer=layer, live=live)
+        params = EditParams(box=box, mask_png=mask_png(box), prompt=prompt, layer=layer, onto=onto, live=live)
         return Edit(op=self.op(user), edit=params)
 
     async def restore(self, user: str, seq: int, box: Box | None = None) -> Committed:

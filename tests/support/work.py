@@ -13,6 +13,7 @@ from nanobana.keyspace.keys import RESULTS, FamilyKeys
 from nanobana.protocol.canvas import Variation
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobResult, JobTicket
+from nanobana.protocol.parameters import Onto
 from nanobana.raster.codec import encode_webp
 from nanobana_server import jobs
 from nanobana_server.jobs.results import stage
@@ -30,8 +31,8 @@ async def clean_queues(store: Store) -> None:
         await store.client.call("DEL", key)
 
 
-async def queued(easel: Easel, user: str = "ana", box: Box = BOX, layer: str | None = None) -> str:
-    message = easel.edit(user, box, layer=layer)
+async def queued(easel: Easel, user: str = "ana", box: Box = BOX, layer: str | None = None, onto: Onto = "auto") -> str:
+    message = easel.edit(user, box, layer=layer, onto=onto)
     await jobs.submit(easel.store, easel.id, author(user), message)
     return f"{message.op.client}-{message.op.n}"
 
@@ -48,8 +49,8 @@ async def result_of(easel: Easel, job: str, attempt: int, box: Box = BOX, colour
     return JobResult(canvas=easel.id, job=job, attempt=attempt, worker="w1", box=box, variations=variations)
 
 
-async def staged(easel: Easel, user: str = "ana", box: Box = BOX, layer: str | None = None) -> str:
-    job = await queued(easel, user, box, layer)
+async def staged(easel: Easel, user: str = "ana", box: Box = BOX, layer: str | None = None, onto: Onto = "auto") -> str:
+    job = await queued(easel, user, box, layer, onto)
     claim = await taken(easel, job)
     assert await stage(easel.store, await result_of(easel, job, claim.attempt, box)) is not None
     return job

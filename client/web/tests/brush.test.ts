@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { outline, patches, type Brush } from '../src/core/brush'
+import { Mask } from '../src/core/mask'
 import { decodeGray, encodePixels } from '../src/core/png-codec'
 import { decode } from 'fast-png'
 
@@ -32,4 +33,16 @@ test('a gray mask survives its PNG byte for byte', () => {
   const data = Uint8Array.from({ length: 300 }, (_, i) => (i * 7) % 256)
   const png = encodePixels({ width: 20, height: 15, channels: 1, data })
   expect(decodeGray(png).data).toEqual(data)
+})
+
+test('behaviour 3: a stroke that stays inside the mask is as dense as the mask, and nothing outside it', () => {
+  const mask = new Mask()
+  mask.add({ box: [60, 40, 70, 60], data: new Uint8Array(200).fill(51) }, [0, 0, 200, 200])
+  const points = outline([{ x: 50, y: 50, pressure: 0.5 }, { x: 90, y: 50, pressure: 0.5 }], RED, true)
+  const [patch, ...more] = patches(points, { ...RED, opacity: 1 }, [0, 0, 200, 200], mask)
+  expect(more).toEqual([])
+  const [x0, y0, x1, y1] = patch!.box
+  expect([x0 >= 60, y0 >= 40, x1 <= 70, y1 <= 60]).toEqual([true, true, true, true])
+  const at = ((50 - y0) * (x1 - x0) + 65 - x0) * 4
+  expect([...patch!.data.subarray(at, at + 4)]).toEqual([255, 128, 0, 51])
 })

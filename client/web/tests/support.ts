@@ -42,6 +42,7 @@ export function job(id: string, rest: Partial<Job> = {}): Job {
     feather: null,
     grow: null,
     exact_edge: false,
+    onto: 'auto',
     variations: 1,
     box: [0, 0, 10, 10],
     mask: '',

@@ -141,6 +141,11 @@ class Canvases:
         """What the canvas and its store have used of their budgets (C12)."""
         return Json(await self._store.storage(access.canvas))
 
+    async def allowance(self, _request: Request, access: Access) -> Response:
+        """What an edit would count against; ``{"day": null}`` where nothing is counted by the day (R10)."""
+        day = await self._budgets.edits_left(access.canvas, access.user, access.link)
+        return Json({"day": day}, headers={"cache-control": "no-store"})
+
     async def comments(self, _request: Request, access: Access) -> Response:
         """Every thread of comments, with the seq up to which changes are in it at least."""
         position = await self._store.position(access.canvas)

@@ -101,6 +101,7 @@ def routes(handlers: Handlers, gate: Gate) -> list[BaseRoute]:
             f"{_CANVAS}/past/{{seq:int}}/mips/{{layer}}/{{level:int}}/{{tx:int}}/{{ty:int}}/{{key}}",
             handlers.past.mip,
         ),
+        guarded("get_allowance", f"{_CANVAS}/allowance", canvases.allowance),
         guarded("get_storage", f"{_CANVAS}/storage", canvases.storage),
         guarded("import_image", f"{_CANVAS}/images", pictures.import_image, "POST"),
         guarded("export_png", f"{_CANVAS}/export.png", pictures.export),

@@ -58,14 +58,14 @@ async def cancel(store: Store, canvas: str, author: Author, message: Cancel) -> 
 async def decide(store: Store, canvas: str, author: Author, message: Decide) -> Committed:
     """Accept one variation onto the canvas, or discard the result.
 
-    It is laid on the layer that the edit named where that is the only visible one (or, where it named none, on the
-    only visible one); otherwise, where that one is locked, and with `new_layer`, on a new layer right above the visible
-    ones (E5).
+    An edit that says where it goes is laid there. Others are laid on the layer that they named where that is the only
+    visible one (or, where they named none, on the only visible one); otherwise, where that one is locked, and with
+    `new_layer`, on a new layer right above the visible ones (E5).
 
     Raises:
         WrongState: ``already_decided``.
         Conflict: ``not_staged`` while it still runs.
-        LayerGone: ``layer_gone``: ask again with `new_layer`.
+        LayerGone, LayerLocked: ``layer_gone``, ``layer_locked``: ask again with `new_layer`.
         NotAllowed, NotFound, BadInput (``bad_variation``), StorageFull.
     """
 
@@ -213,7 +213,9 @@ async def _lay(
 
 def _target(view: View, job: Job, *, new_layer: bool) -> Layer:
     """The layer to lay on; one that is not in the list yet is to be made."""
-    if not new_layer:
+    if not new_layer and job.onto == "layer" and job.layer is not None:
+        return view.paintable(job.layer)
+    if not new_layer and job.onto == "auto":
         if job.layer is not None and index_of(view.layers, job.layer) is None:
             raise LayerGone(job.layer)
         alone = _alone(view.layers)

@@ -38,8 +38,10 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
         The op, durable; the ticket is on the engines' stream, or the sweeper will put it there.
 
     Raises:
-        BadInput: ``bad_mask``, ``empty_mask``, ``outside``, ``model_away``: no engine serves the model that it names.
+        BadInput: ``bad_mask``, ``empty_mask``, ``outside``, ``model_away``: no engine serves the model that it names;
+            ``no_layer``.
         LayerGone: the layer that the edit names is gone.
+        LayerLocked: so is the one that the result is to be laid on.
         NotFound: ``missing_blob``: mask or references were not uploaded.
         TooMany: ``too_many_edits``.
     """
@@ -48,7 +50,11 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
 
     async def attempt() -> Committed:
         view = await store.look(canvas)
-        if message.edit.layer is not None:
+        if message.edit.onto == "layer":
+            if message.edit.layer is None:
+                raise BadInput("Choose the layer that the result is laid on.", code="no_layer")
+            view.paintable(message.edit.layer)
+        elif message.edit.layer is not None:
             view.layer(message.edit.layer)
         params = live.drafted(await _prepared(store, canvas, view, routed))
         spec, job = _job(canvas, author, message, params)
@@ -136,6 +142,7 @@ def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tupl
         box=params.box,
         mask=params.mask_blob or "",
         layer=params.layer,
+        onto=params.onto,
         live=params.live or "",
         created_ms=created_ms,
     )

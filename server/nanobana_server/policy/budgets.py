@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from nanobana.keyspace import keys as names
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import TooMany
@@ -31,6 +33,17 @@ class _Claim:
     sentence: str
     """Who did too much of what; how long to wait follows."""
     advice: str = _WAIT
+
+
+class Day(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is for a day, of whichever has less: the person, or all who came by their link."""
+
+    per_day: int
+    left: int
+    next_s: int
+    """Until one more is there."""
+    is_shared: bool
+    """It is the link's."""
 
 
 class Budgets:
@@ -81,6 +94,22 @@ class Budgets:
         if told.edits_per_day:
             claims += self._both("day", canvas, user, link, 1, told.edits_per_day, DAY_S)
         await self._spend("edits", claims)
+
+    async def edits_left(self, canvas: str, user: str, link: str) -> Day | None:
+        """What an edit asked for now would count against; None where nothing is counted by the day."""
+        limit = self._settings.edits_per_day
+        if not limit:
+            return None
+        claims = self._both("day", canvas, user, link, 1, limit, DAY_S)
+        own, shared = await self._store.left([claim.spend for claim in claims])
+        is_shared = shared.units < own.units
+        least = shared if is_shared else own
+        return Day(
+            per_day=limit * self._settings.link_share if is_shared else limit,
+            left=least.units,
+            next_s=math.ceil(least.next_s),
+            is_shared=is_shared,
+        )
 
     def _both(
         self, what: str, canvas: str, user: str, link: str, units: int, limit: int, seconds: float

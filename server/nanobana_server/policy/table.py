@@ -83,6 +83,7 @@ TABLE: Mapping[type[m.ClientMessage] | str, Need] = {
     "export_png": Need.VIEWER,
     "export_ora": Need.VIEWER,
     "get_storage": Need.VIEWER,
+    "get_allowance": Need.EDITOR,
     "get_comments": Need.VIEWER,
     "save_file": Need.EDITOR,
     "put_blob": Need.EDITOR,

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nanobana.protocol.geometry import MAX_SIDE, Box
-from nanobana.protocol.parameters import Lora
+from nanobana.protocol.parameters import Lora, Onto
 
 Role = Literal["owner", "editor", "commenter", "viewer"]
 Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -172,6 +172,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     mask: str = ""
     """Blob name of the mask (gray PNG of the box's size)."""
     layer: str | None = None
+    onto: Onto = "auto"
     live: str = ""
     """Its live session; every newer edit of the session takes its place. Empty for an edit of its own."""
     result_box: Box | None = None

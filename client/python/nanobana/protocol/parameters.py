@@ -10,6 +10,9 @@ from nanobana.protocol.geometry import Box
 Mode = Literal["fill", "erase"]
 """fill: inpaint by diffusion; erase: remove by PatchMatch, no prompt, no model."""
 
+Onto = Literal["auto", "layer", "new"]
+"""Where an accepted result is laid: where it changes nothing else, on the layer that the edit names, on a new layer."""
+
 Quality = Literal["draft", "balanced", "best"]
 Lane = Literal["live", "batch"]
 
@@ -79,6 +82,7 @@ FAULTS = {
     "style": ("unknown_style", "A style has a name of up to 64 characters."),
     "loras": ("bad_loras", "An edit wears up to four LoRAs, each with a name and a weight from -2 to 2."),
     "references": ("bad_references", "An edit follows up to four pictures."),
+    "onto": ("bad_onto", "A result is laid where it fits (auto), on a layer (layer), or on a new one (new)."),
     "model": ("model_away", "A model has a name of 1 to 128 characters."),
 }
 """By field of EditParams, the code and the sentence for a value that cannot be (R10)."""
@@ -120,7 +124,10 @@ class EditParams(msgspec.Struct, frozen=True, kw_only=True):
     exact_edge: bool = False
     """True: not one pixel outside the mask itself may change (E5)."""
     layer: str | None = None
-    """Target layer. None: the only visible layer, or else a new one on top."""
+    """The layer that `onto` is about."""
+    onto: Onto = "auto"
+    """auto: on the layer, or where none is named the only visible one, if that is all that shows; else on a new one
+    right above all that shows. Whatever it is, the edit reads what shows."""
     references: Annotated[list[Reference], Meta(max_length=4)] = []
     model: ModelName | None = None
     """By name, one of those that engines serve; None: what most engines run by default. Erasing needs none."""

@@ -2,6 +2,7 @@
 import { getStroke } from 'perfect-freehand'
 import type { Box } from '../protocol/types'
 import { area, height, intersect, isEmpty, width, type Point } from '../protocol/geometry'
+import type { Mask } from './mask'
 import { extent, polygon, type Coverage } from './raster'
 
 export interface Sample extends Point {
@@ -47,15 +48,22 @@ export function parseColor(color: string): [number, number, number] {
   return [(value >> 16) & 255, (value >> 8) & 255, value & 255]
 }
 
-/** The patches of a finished stroke: one, or a few where it is longer than an op may be. */
-export function patches(points: readonly Point[], brush: Brush, within: Box): Patch[] {
+/** The patches of a finished stroke, only what is inside the mask where there is one: one, or a few where it is longer than an op may be. */
+export function patches(points: readonly Point[], brush: Brush, within: Box, mask: Mask | null = null): Patch[] {
   const reach = extent(points)
   if (reach === null) return []
   const colour = parseColor(brush.color)
-  return pieces(intersect(reach, within)).flatMap((box) => {
+  const masked = mask?.box() ?? within
+  return pieces(intersect(intersect(reach, within), masked)).flatMap((box) => {
     const cover = polygon(points, box)
+    if (cover !== null && mask !== null) clip(cover, mask)
     return cover !== null && cover.data.some((value) => value > 0) ? [coloured(cover, colour, brush.opacity)] : []
   })
+}
+
+function clip({ box, data }: Coverage, mask: Mask): void {
+  const inside = mask.crop(box).data
+  for (let i = 0; i < data.length; i++) data[i] = Math.round((data[i]! * inside[i]!) / 255)
 }
 
 function coloured({ box, data: cover }: Coverage, [r, g, b]: readonly [number, number, number], opacity: number): Patch {

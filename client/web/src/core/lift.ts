@@ -1,8 +1,9 @@
 // Held pixels as they are shown: a layer's, or those under a mask, as one picture that can be laid down anywhere (C14).
-import { MAX_MIP, TILE, type Box } from '../protocol/types'
+import { MAX_MIP, type Box } from '../protocol/types'
 import { height, intersect, isEmpty, overlaps, tileBox, union, width } from '../protocol/geometry'
 import type { Document } from './document'
 import type { Mask } from './mask'
+import { maskImage } from './mask-image'
 import type { TileStore } from './tiles'
 
 /** Side of the picture at the most: it is only looked at. */
@@ -40,7 +41,7 @@ export async function lift(document: Document, tiles: TileStore, address: Addres
       ctx.drawImage(await tiles.fetched(url), (at[0] - box[0]) / side, (at[1] - box[1]) / side)
     }),
   )
-  const hole = mask === null ? null : alphaOf(mask, box, side)
+  const hole = mask === null ? null : maskImage(mask, box, side)
   if (hole !== null) {
     ctx.globalCompositeOperation = 'destination-in'
     ctx.drawImage(hole, 0, 0)
@@ -69,21 +70,6 @@ function tight({ layer, box, image, hole }: Lifted, side: number): Lifted | null
     return made
   }
   return { layer, box: found, image: cut(image), hole: hole === null ? null : cut(hole) }
-}
-
-function alphaOf(mask: Mask, box: Box, side: number): OffscreenCanvas {
-  const made = sheet(box, side)
-  const ctx = context(made)
-  for (const { tx, ty, data } of mask.tiles.values()) {
-    const at = tileBox(tx, ty)
-    if (!overlaps(at, box)) continue
-    const tile = new OffscreenCanvas(TILE, TILE)
-    const pixels = new ImageData(TILE, TILE)
-    for (let i = 0; i < data.length; i++) pixels.data[i * 4 + 3] = data[i]!
-    context(tile).putImageData(pixels, 0, 0)
-    ctx.drawImage(tile, (at[0] - box[0]) / side, (at[1] - box[1]) / side, TILE / side, TILE / side)
-  }
-  return made
 }
 
 function sheet(box: Box, side: number): OffscreenCanvas {

@@ -16,6 +16,8 @@ export interface LiveStroke {
   color: string
   opacity: number
   mode: 'over' | 'erase'
+  /** The mask that it is cut to, over its box. */
+  cut: { box: Box; image: OffscreenCanvas } | null
 }
 
 export interface Theme {
@@ -30,6 +32,9 @@ interface ShownTile {
 }
 
 const BLENDS: Record<Layer['blend'], GlobalCompositeOperation> = { normal: 'source-over', multiply: 'multiply', screen: 'screen', overlay: 'overlay' }
+
+/** Beside those of groups, which are nested less deep. */
+const CUT_SHEET = 16
 
 export class Picture {
   live: LiveStroke | null = null
@@ -272,14 +277,22 @@ export class Picture {
     }
   }
 
-  #live(ctx: Context, live: LiveStroke): void {
+  #live(ctx: Context, { path, color, opacity, mode, cut }: LiveStroke): void {
     const { scale, x, y, dpr } = this.view
+    const sheet = cut === null ? ctx : this.#sheet(ctx, CUT_SHEET)
     ctx.save()
-    ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
-    ctx.globalAlpha = live.opacity
-    ctx.globalCompositeOperation = live.mode === 'erase' ? 'destination-out' : 'source-over'
-    ctx.fillStyle = live.color
-    ctx.fill(live.path)
+    ctx.globalAlpha = opacity
+    ctx.globalCompositeOperation = mode === 'erase' ? 'destination-out' : 'source-over'
+    sheet.fillStyle = color
+    sheet.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
+    sheet.fill(path)
+    if (cut !== null) {
+      sheet.setTransform(1, 0, 0, 1, 0, 0)
+      sheet.globalCompositeOperation = 'destination-in'
+      sheet.drawImage(cut.image, ...this.#device(cut.box))
+      sheet.globalCompositeOperation = 'source-over'
+      ctx.drawImage(sheet.canvas, 0, 0)
+    }
     ctx.restore()
   }
 

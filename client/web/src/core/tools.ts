@@ -7,7 +7,8 @@ import { cornersOf, MASK_TOOLS, straight, strokeMessage, type ToolName } from '.
 import type { Modifiers } from './input'
 import type { Mask } from './mask'
 import type { Overlay } from './overlay'
-import type { Picture } from './picture'
+import { maskImage } from './mask-image'
+import type { LiveStroke, Picture } from './picture'
 import { capsule, polygon, rectangle, type Coverage } from './raster'
 
 export interface ToolState {
@@ -16,6 +17,8 @@ export interface ToolState {
   brush: Brush
   second: string
   eraserSize: number
+  /** Paint and eraser reach only what is inside my mask, while there is one. */
+  inMask: boolean
 }
 
 interface Events {
@@ -50,6 +53,7 @@ export class Tools extends Emitter<Events> {
     brush: { size: 24, color: '#e4572e', opacity: 1, pressed: false },
     second: '#ffffff',
     eraserSize: 48,
+    inMask: false,
   }
   #samples: Sample[] = []
   #sent = 0
@@ -58,6 +62,7 @@ export class Tools extends Emitter<Events> {
   #subtract = false
   #frozen: Brush | null = null
   #lastEnd: { tool: ToolName; at: Point } | null = null
+  #cut: LiveStroke['cut'] = null
   #constrain: 'x' | 'y' | null = null
 
   constructor(
@@ -71,6 +76,11 @@ export class Tools extends Emitter<Events> {
 
   get pans(): boolean {
     return this.state.tool === 'hand'
+  }
+
+  /** Whether a stroke now is cut to the mask. */
+  get clips(): boolean {
+    return this.state.inMask && !this.mask.isEmpty
   }
 
   get drawing(): boolean {
@@ -111,6 +121,7 @@ export class Tools extends Emitter<Events> {
       return
     }
     this.#active = true
+    this.#cut = this.clips && !MASK_TOOLS.has(tool) ? cutter(this.mask) : null
     this.#subtract = modifiers.alt && MASK_TOOLS.has(tool)
     this.#constrain = null
     this.#sent = 0
@@ -259,7 +270,7 @@ export class Tools extends Emitter<Events> {
     const layer = this.around.activeLayer()
     if ((tool === 'paint' || tool === 'erase') && layer !== null && this.#frozen !== null) {
       const { color, opacity } = this.#frozen
-      this.picture.live = { layer, path: toPath(outline(this.#samples, this.#frozen, false)), color, opacity, mode: tool === 'erase' ? 'erase' : 'over' }
+      this.picture.live = { layer, path: toPath(outline(this.#samples, this.#frozen, false)), color, opacity, mode: tool === 'erase' ? 'erase' : 'over', cut: this.#cut }
       this.emit('redraw', 'picture')
     }
     this.emit('redraw', 'overlay')
@@ -278,4 +289,13 @@ export class Tools extends Emitter<Events> {
   #message(samples: readonly (Point & { pressure?: number })[], done: boolean): Stroke {
     return strokeMessage(this.#id, this.state.tool, samples, { size: this.size, color: this.state.brush.color, subtract: this.#subtract, done })
   }
+}
+
+/** Side of the picture that cuts a stroke while it is drawn. */
+const MOST_CUT = 2048
+
+function cutter(mask: Mask): LiveStroke['cut'] {
+  const box = mask.box()
+  if (box === null) return null
+  return { box, image: maskImage(mask, box, Math.max(1, (box[2] - box[0]) / MOST_CUT, (box[3] - box[1]) / MOST_CUT)) }
 }

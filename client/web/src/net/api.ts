@@ -177,6 +177,19 @@ export async function storage(canvas: string): Promise<Storage> {
   return (await request(`/api/canvases/${canvas}/storage`)).json() as Promise<Storage>
 }
 
+/** Of the edits of a day: mine, or those of all who came by my link where they have less left. */
+export interface Day {
+  per_day: number
+  left: number
+  next_s: number
+  is_shared: boolean
+}
+
+/** What an edit would count against; null where nothing is counted. */
+export async function allowance(canvas: string): Promise<Day | null> {
+  return ((await (await request(`/api/canvases/${canvas}/allowance`)).json()) as { day: Day | null }).day
+}
+
 export interface PastEdit {
   seq: number
   job: Job

@@ -131,6 +131,7 @@ export interface Job {
   box: Box
   mask: string
   layer: string | null
+  onto: "auto" | "layer" | "new"
   live: string
   result_box: Box | null
   results: Variation[]
@@ -559,6 +560,7 @@ export interface EditParams {
   grow?: number | null
   exact_edge?: boolean
   layer?: string | null
+  onto?: "auto" | "layer" | "new"
   references?: Reference[]
   model?: string | null
   lane?: "batch" | "live"

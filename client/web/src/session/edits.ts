@@ -26,6 +26,8 @@ export interface Wish {
   grow: number | null
   exactEdge: boolean
   layer: string | null
+  /** Where the result goes: where it fits, onto that layer, or onto a new one. */
+  onto: 'auto' | 'layer' | 'new'
   reference: string | null
   /** Ahead of my other edits that wait. */
   front?: boolean
@@ -100,6 +102,7 @@ export class Edits {
       feather: wish.feather,
       grow: wish.grow,
       layer: wish.layer,
+      onto: wish.onto === 'layer' && wish.layer === null ? 'auto' : wish.onto,
     }
     if (wish.seed !== null) edit.seed = wish.seed
     if (wish.model !== null && wish.mode !== 'erase') edit.model = wish.model

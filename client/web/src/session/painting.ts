@@ -3,6 +3,7 @@ import { INLINE, type Box, type Op, type OpId } from '../protocol/types'
 import { height, width, type Point } from '../protocol/geometry'
 import { opKey } from '../protocol/codec'
 import { patches, type Brush, type Patch } from '../core/brush'
+import type { Mask } from '../core/mask'
 import { encodePng } from '../core/png'
 import type { Provisionals } from '../core/provisional'
 import type { Sender } from '../net/sender'
@@ -20,8 +21,8 @@ export class Painting {
   ) {}
 
   /** Queues the ops of a stroke, undone as one (C3); how many there are. */
-  paint(stroke: Finished, layer: string, within: Box): number {
-    const found = patches(stroke.outline, stroke.brush, within)
+  paint(stroke: Finished, layer: string, within: Box, mask: Mask | null): number {
+    const found = patches(stroke.outline, stroke.brush, within, mask)
     let group: number | null = null
     for (const patch of found) {
       const op = this.sender.nextId()

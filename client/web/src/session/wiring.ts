@@ -43,7 +43,7 @@ export function wire(session: Session): void {
     session.emit('state', null)
   })
   session.tools.on('painted', (stroke) => {
-    if (session.activeLayer !== null && session.painting.paint(stroke, session.activeLayer, session.bounds()) > 0) {
+    if (session.activeLayer !== null && session.painting.paint(stroke, session.activeLayer, session.bounds(), session.tools.clips ? session.mask : null) > 0) {
       session.acted('op')
       session.live.touch()
     }

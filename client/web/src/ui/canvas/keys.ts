@@ -48,6 +48,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
   list.push(
     { keys: ['['], shown: ['['], what: 'Smaller brush', group: 'Tools', run: () => tools.setSize(tools.size / 1.2 - 0.5) },
     { keys: [']'], shown: [']'], what: 'Larger brush', group: 'Tools', run: () => tools.setSize(tools.size * 1.2 + 0.5) },
+    { keys: ['m'], shown: ['M'], what: 'Paint inside the mask only', group: 'Tools', run: () => tools.set({ inMask: !tools.state.inMask }) },
     { keys: ['Shift+ArrowLeft', 'Shift+ArrowRight', 'Shift+ArrowUp', 'Shift+ArrowDown'], shown: ['←', '↑', '→', '↓'], what: 'Nudge what is held; with Shift by 10', group: 'Tools', run: (event) => nudge(state, event, 10) },
     { keys: ['Shift', 'Alt'], shown: ['Shift', 'Alt'], what: 'While scaling: let the ratio go, keep the middle', group: 'Tools' },
     { keys: ['x'], shown: ['X'], what: 'Swap colours', group: 'Tools', run: () => swapColors(state) },

@@ -41,6 +41,7 @@ class WishState {
   feather = $state<number | null>(null)
   grow = $state<number | null>(null)
   exactEdge = $state(false)
+  onto = $state<Wish['onto']>('auto')
   reference = $state.raw<{ blob: string; url: string } | null>(null)
   #prompts: string[] = []
   #at = -1
@@ -85,6 +86,7 @@ class WishState {
       grow,
       exactEdge,
       layer,
+      onto: this.onto,
       reference: this.reference?.blob ?? null,
     }
   }
@@ -120,6 +122,7 @@ class WishState {
     this.feather = job.feather
     this.grow = job.grow
     this.exactEdge = job.exact_edge
+    this.onto = job.onto
   }
 }
 
