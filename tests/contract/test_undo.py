@@ -1,6 +1,7 @@
 """Undo and redo: per user, by coverage, over what others did since (C9)."""
 
 import itertools
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -9,9 +10,24 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerOp, LayerSet
 from nanobana_server.store import Store, ops
+from nanobana_server.store.types import Commit, Committed
 from support.strokes import BLUE, GREEN, RED, VEIL, Easel
 
 CLEAR = (0, 0, 0, 0)
+
+
+class Late(Store):
+    """A server that others overtake: something happens between what it read and its first commit."""
+
+    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(store.client, store.pool)
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def commit(self, canvas: str, commit: Commit) -> Committed:
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        return await super().commit(canvas, commit)
 
 
 async def test_c9_each_undoes_only_their_own_work(easel: Easel) -> None:
@@ -239,3 +255,26 @@ async def test_c9_undo_of_a_deletion_brings_back_what_was_redone_meanwhile(store
     await easel.redo("ana")
     await easel.undo("ben")
     assert await easel.look() == painted
+
+
+@pytest.mark.parametrize(("first", "late"), [("ana", "ben"), ("ben", "ana")])
+async def test_c9_two_who_take_back_what_lies_over_each_other_at_once_leave_nothing(
+    store: Store, easel: Easel, first: str, late: str
+) -> None:
+    box = Box(0, 0, 100, 100)
+    await easel.paint("ana", box, RED)
+    await easel.paint("ben", box, BLUE)
+    await ops.undo(Late(store, lambda: easel.undo(first)), easel.id, late, easel.op(late))
+    assert await easel.pixel(5, 5) == CLEAR
+    await ops.redo(Late(store, lambda: easel.redo(first)), easel.id, late, easel.op(late))
+    assert await easel.pixel(5, 5) == BLUE
+
+
+async def test_c9_what_somebody_paints_while_it_is_taken_back_stays_though_it_looks_the_same(
+    store: Store, easel: Easel
+) -> None:
+    await easel.paint("ana", Box(0, 0, 100, 100), RED)
+    over = Late(store, lambda: easel.paint("ben", Box(0, 0, 50, 100), RED))
+    await ops.undo(over, easel.id, "ana", easel.op("ana"))
+    assert await easel.pixel(10, 10) == RED
+    assert await easel.pixel(75, 10) == CLEAR

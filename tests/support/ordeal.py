@@ -104,6 +104,8 @@ async def _killing(fleet: Fleet, dice: random.Random, kills: Sequence[str], ever
         for door, pulse in zip(doors, saving, strict=True):
             pulses.start_soon(_saves, door, pulse)
         pulses.start_soon(_fills, doors[0], filling)
+        for pulse in (*saving, filling):  # who is killed while joining was never there
+            await pulse.after(0.0)
         for kind in kills:
             await anyio.sleep(dice.uniform(0.5, 1.5) * every_s)
             which = dice.randrange(len(fleet.servers))

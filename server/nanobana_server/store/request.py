@@ -30,7 +30,7 @@ def commit_request(canvas: str, commit: Commit) -> tuple[list[str], list[Word]]:
         "client": commit.op.client,
         "n": commit.op.n,
         "answer": not commit.op.client.startswith("srv-"),
-        "reads": [word for write in commit.tiles for word in (tile_field(*write.key), write.before)],
+        "reads": [word for write in (*commit.tiles, *commit.held) for word in (tile_field(*write.key), write.before)],
         "writes": [word for write in commit.tiles for word in (tile_field(*write.key), write.after, write.coverage)],
         "need": commit.need_layers,
         "open": commit.open_layers,
@@ -111,6 +111,7 @@ class _Call:
                 "from": flip.source,
                 "seqs": flip.seqs,
                 "keep": flip.keep,
+                "as_of": flip.as_of,
                 "notes": notes,
             }
         if commit.version is not None:

@@ -91,6 +91,8 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
     seqs: list[int]
     keep: bool = True
     """Lay it on the other stack; False: it is gone for good (an edit that was cancelled by undo)."""
+    as_of: int = 0
+    """Seq at which this was worked out: other flips since, and writes to these tiles, would make it another (C9)."""
     notes: dict[int, Record] = {}
     """By seq, the records of ops whose changes of layers can be turned back exactly only with what was found now."""
 
@@ -111,6 +113,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     kind: ChangeKind
     tiles: list[TileWrite] = []
+    held: list[TileWrite] = []
+    """Tiles that this op was made over and leaves as they are: they must still be so (C5)."""
     layers: list[Layer] | None = None
     """The whole new list."""
     layers_version: int | None = None

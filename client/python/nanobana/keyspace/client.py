@@ -156,8 +156,7 @@ class Client:
         if not self.is_cluster:
             pool: Any = aioredis.ConnectionPool.from_url(self.url, **options, **_timeouts(self.url))
             return aioredis.Redis(connection_pool=pool)
-        await self.redis.initialize()
-        await self.redis.execute_command("EXISTS", channel)  # follows a MOVED, so that the slot table is right
+        await self.call("EXISTS", channel)  # follows a MOVED, so that the slot table is right
         node = self.redis.get_node_from_key(channel)
         return aioredis.Redis(host=node.host, port=node.port, socket_connect_timeout=2.0, **options)
 

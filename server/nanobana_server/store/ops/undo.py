@@ -83,6 +83,8 @@ class _Top:
     """The top of a stack as undo_top.lua answers it."""
 
     side: Side
+    seq: int
+    """Of the canvas when this was read."""
     seqs: list[int]
     records: list[Record]
     names: dict[TileKey, str]
@@ -117,7 +119,7 @@ async def _flip(
         user=user,
         kind=side,
         tiles=tiles,
-        flip=Flip(user=user, source=side, seqs=top.seqs),
+        flip=Flip(user=user, source=side, seqs=top.seqs, as_of=top.seq),
         undoes=top.seqs[-1],
         about=about,
         over_budget=True,
@@ -171,6 +173,7 @@ async def _read(store: Store, canvas: str, user: str, side: Side) -> _Top:
         histories[key] = [_past(member, tiles[i].decode(), flipped, mine, side) for member in members]
     return _Top(
         side=side,
+        seq=int(meta[6]),
         seqs=sorted(mine),
         records=[_record.decode(record) for record in records],
         names=names,
@@ -198,7 +201,7 @@ def _past(member: str, field: str, flipped: dict[int, int], mine: set[int], side
 
 
 async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
-    """The new names of all tiles that these ops wrote; pixels are only touched where others came in between."""
+    """What becomes of all tiles that these ops wrote; pixels are only touched where others came in between."""
     writes: list[TileWrite] = []
     mine = set(top.seqs)
     for key, history in top.histories.items():
@@ -208,10 +211,11 @@ async def _tiles(store: Store, canvas: str, top: _Top) -> list[TileWrite]:
             writes.append(TileWrite(key=key, before=top.names[key], after=name))
             continue
         try:
-            writes += await _mixed(store, canvas, top, key, history, own)
+            mixed = await _mixed(store, canvas, top, key, history, own)
+            writes += mixed or [TileWrite(key=key, before="", after="")]
         except NotFound as error:
             raise missing_became_moved(error) from error
-    return [write for write in writes if write.before != write.after]
+    return writes
 
 
 async def _mixed(
@@ -269,10 +273,12 @@ def _with_layers(commit: Commit, top: _Top) -> Commit:
             canvas = relayer.canvas_after(top.canvas, source, target, has_layers=bool(layers))
             extra |= {"canvas": canvas, "layers_version": top.layers_version}
     present = {layer.id for layer in layers}
+    # what was in a layer that is gone comes back with the layer
     tiles = [write for write in commit.tiles if write.key[0] in present or write.after == ""]
-    extra["tiles"] = tiles  # what was in a layer that is gone comes back with the layer
+    extra["tiles"] = [write for write in tiles if write.before != write.after]
+    extra["held"] = [write for write in tiles if write.before == write.after]  # what covers them may go meanwhile
     if "layers" not in extra:
-        extra["need_layers"] = tuple({write.key[0] for write in tiles if write.after != ""})
+        extra["need_layers"] = tuple({write.key[0] for write in extra["tiles"] if write.after != ""})
     return msgspec.structs.replace(commit, **extra)
 
 

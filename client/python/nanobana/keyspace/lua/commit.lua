@@ -21,8 +21,9 @@
 --   undo             {user, record = ARGV index, group, instead}: makes the op undoable, together with others of its
 --                    group or instead of them
 --   thread           {id, before = ARGV index of what it was ("" = none), after = ARGV index, absent: it goes}
---   flip             {user, from = "undo" | "redo", seqs, keep, notes = {{seq, ARGV index}, …}}: takes the top of a
---                    stack, to the other one if keep; notes: undo records as they are from now on
+--   flip             {user, from = "undo" | "redo", seqs, keep, as_of, notes = {{seq, ARGV index}, …}}: takes the top
+--                    of a stack, to the other one if keep; notes: undo records as they are from now on; as_of: seq
+--                    after which nothing may have been written over those tiles, nor taken back or done again
 -- RETURNS {"ok", seq, entry bytes, …} with one entry per log entry, or one of
 --   {"duplicate", seq} {"refused", code} {"too_old"} {"no_canvas"} {"state", state} {"attempt"} {"layer_gone", id}
 --   {"layer_locked", id} {"layers"} {"stack"} {"thread"}
@@ -135,6 +136,15 @@ if R.flip then
   for i, flipped in ipairs(R.flip.seqs) do
     if top[i + 1] ~= flipped then return {'stack'} end
   end
+  -- a tile's name tells not all: what is painted or taken back under others' work may leave it as it was
+  if R.flip.keep then
+    if tonumber(redis.call('HGET', META, 'last_flip') or 0) > R.flip.as_of then return {'stack'} end
+    for i = 1, #reads, 2 do
+      local field = reads[i]
+      local last = redis.call('ZREVRANGEBYLEX', HISTORY, '(' .. field .. '0', '[' .. field .. '/', 'LIMIT', 0, 1)[1]
+      if last and tonumber(string.match(string.sub(last, #field + 2), '^%d+')) > R.flip.as_of then return {'stack'} end
+    end
+  end
   table.remove(from)
   if R.flip.keep then to[#to + 1] = top end
 end
@@ -220,6 +230,7 @@ end
 if R.flip and R.flip.keep then
   local mark = R.flip.from == 'undo' and -seq or seq
   for _, flipped in ipairs(R.flip.seqs) do redis.call('HSET', FLIPS, flipped, mark) end
+  redis.call('HSET', META, 'last_flip', seq)
   for _, note in ipairs(R.flip.notes) do redis.call('HSET', UNDO, note[1], ARGV[note[2]]) end
 end
 if owner then redis.call('HSET', STACKS, owner, cmsgpack.pack({undo, redo})) end

@@ -6,12 +6,13 @@
 -- ARGV  1 user  2 "undo" or "redo"
 -- RETURNS nil if there is nothing (or no canvas), else
 --   {{seq, …}, {record, …}, {field, name now, "history member …", …}, {seq, flip, …} for ops in those histories,
---    {title, width, height, layers_version, used_bytes, budget_bytes}, layers,
+--    {title, width, height, layers_version, used_bytes, budget_bytes, seq}, layers,
 --    {tile field, …} of layers that these ops added or deleted, public Job or false}
 --   where the fields are the tiles that these ops wrote, and all that ever were in a layer that comes back
 
 local packed = redis.call('HGET', KEYS[6], ARGV[1])
-local meta = redis.call('HMGET', KEYS[1], 'title', 'width', 'height', 'layers_version', 'used_bytes', 'budget_bytes')
+local meta = redis.call('HMGET', KEYS[1], 'title', 'width', 'height', 'layers_version', 'used_bytes', 'budget_bytes',
+  'seq')
 if not packed or not meta[1] then return nil end
 local both = cmsgpack.unpack(packed)
 local stack = ARGV[2] == 'undo' and both[1] or both[2]
