@@ -15,6 +15,7 @@ from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
 from nanobana_server.store.types import Commit, Committed, LayerGone, Moved
+from support.late import Late
 from support.strokes import BLUE, GREEN, RED, Easel, flat
 
 
@@ -227,3 +228,12 @@ async def test_c12_a_stroke_in_parts_that_was_begun_is_finished_and_no_other_get
         await part(third, 600, other.n)  # of one that never began
     await easel.undo("ana")
     assert (await easel.pixel(10, 10), await easel.pixel(310, 10)) == ((0, 0, 0, 0), (0, 0, 0, 0))
+
+
+async def test_c5_what_is_erased_last_is_gone_though_there_was_nothing_when_it_was_looked_at(
+    store: Store, easel: Easel
+) -> None:
+    box = Box(300, 300, 340, 340)
+    late = Late(store, lambda: easel.paint("ben", box, RED))
+    await ops.paint(late, easel.id, "ana", easel.stroke("ana", box, erase=True))
+    assert await easel.pixel(310, 310) == (0, 0, 0, 0)

@@ -9,10 +9,11 @@ from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.canvas import Manifest
 from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.protocol.geometry import Box
-from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerSet, VersionSet
+from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerSet, Restore, VersionSet
 from nanobana_server.store import ops
 from nanobana_server.store.cellar import Cellar
 from nanobana_server.store.ops.export import visible_pixels
+from support.late import Late
 from support.strokes import BLUE, GREEN, RED, Easel, author
 
 
@@ -189,3 +190,18 @@ async def test_c13_a_thumbnail_shows_a_moment_and_not_today(easel: Easel) -> Non
         picture = decode_image(await easel.store.past_thumb(easel.id, seq))
         assert picture.shape == (108, 144, 4)
         assert np.abs(picture[50, 70].astype(int) - colour).max() < 12
+
+
+@pytest.mark.parametrize("box", [None, Box(0, 0, 700, 300)])
+async def test_c13_what_is_painted_while_a_moment_comes_back_was_first(easel: Easel, box: Box | None) -> None:
+    await easel.paint("ana", Box(0, 0, 50, 50), RED)
+    then = contents(await easel.manifest())
+    await easel.paint("ana", Box(600, 0, 650, 50), RED)
+    message = Restore(op=easel.op(), seq=1, box=box)
+
+    async def meanwhile() -> None:
+        await easel.paint("ben", Box(0, 0, 50, 50), BLUE)
+        await easel.paint("ben", Box(300, 0, 350, 50), BLUE)
+
+    await ops.restore(Late(easel.store, meanwhile), easel.id, "ana", message)
+    assert contents(await easel.manifest()) == then

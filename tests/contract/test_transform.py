@@ -12,6 +12,7 @@ from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
 from nanobana_server.store.types import LayerGone, LayerLocked
+from support.late import Late
 from support.strokes import BLUE, GREEN, RED, Easel, flat, mask_png
 
 INK = Box(200, 100, 460, 300)
@@ -138,3 +139,10 @@ async def test_c6_a_move_that_is_sent_twice_is_made_once(store: Store, easel: Ea
     names = await easel.names()
     again = await ops.transform(store, easel.id, "ana", message)
     assert (again.seq, again.first_time) == (first.seq, False) and await easel.names() == names
+
+
+async def test_c5_a_stroke_that_comes_first_lies_under_what_is_moved_there(store: Store, easel: Easel) -> None:
+    await easel.paint("ana", INK, RED)
+    late = Late(store, lambda: easel.paint("ben", INK.shift(300, 40), BLUE))
+    await ops.transform(late, easel.id, "ana", shift(easel, mask=INK))
+    assert await easel.pixel(520, 160) == RED

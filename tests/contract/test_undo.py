@@ -1,7 +1,6 @@
 """Undo and redo: per user, by coverage, over what others did since (C9)."""
 
 import itertools
-from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -10,24 +9,10 @@ from nanobana.protocol.errors import NotFound
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.messages import CanvasSet, LayerAdd, LayerDelete, LayerMove, LayerOp, LayerSet
 from nanobana_server.store import Store, ops
-from nanobana_server.store.types import Commit, Committed
+from support.late import Late
 from support.strokes import BLUE, GREEN, RED, VEIL, Easel
 
 CLEAR = (0, 0, 0, 0)
-
-
-class Late(Store):
-    """A server that others overtake: something happens between what it read and its first commit."""
-
-    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[object]]) -> None:
-        super().__init__(store.client, store.pool)
-        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
-
-    async def commit(self, canvas: str, commit: Commit) -> Committed:
-        if self._meanwhile is not None:
-            meanwhile, self._meanwhile = self._meanwhile, None
-            await meanwhile()
-        return await super().commit(canvas, commit)
 
 
 async def test_c9_each_undoes_only_their_own_work(easel: Easel) -> None:

@@ -17,7 +17,7 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import OpId, Position
 from nanobana.sdk.link import Link
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 
 _M = TypeVar("_M")
 

@@ -157,13 +157,12 @@ class Restless:
         self.record.pending.pop(op, None)
 
     def _rejected(self, op: OpId, code: str, retry_ms: int | None) -> None:
-        if op in self.record.acked and retry_ms is not None:
-            return  # one that was sent twice, and came when the store was away
+        if retry_ms is not None:
+            if op in self.record.pending:  # else it was sent twice, and the store went away between the two answers
+                self._again[op] = anyio.current_time() + retry_ms / 1000
+            return
         if op in self.record.acked:
             raise Broken(f"{op} was taken and then refused as {code}")
-        if retry_ms is not None:
-            self._again[op] = anyio.current_time() + retry_ms / 1000
-            return
         self.record.refused[op] = code
         self.record.pending.pop(op, None)
 

@@ -1,6 +1,6 @@
 """Laying a patch on a layer: composited in the pool, committed by tile name, large ones as several ops (C3, C5)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -108,6 +108,13 @@ async def put_tiles(
 def fields_of(writes: Iterable[TileWrite]) -> list[str]:
     """The tiles that an op writes, as an undo record names them."""
     return [tile_field(*write.key) for write in writes]
+
+
+def stayed(keys: Iterable[TileKey], names: Mapping[TileKey, str], writes: Iterable[TileWrite]) -> list[TileWrite]:
+    """Of the tiles that an op looked at those that it leaves as they are: it is another op if they changed (C5)."""
+    written = {write.key for write in writes}
+    same = [(key, names.get(key, "")) for key in keys if key not in written]
+    return [TileWrite(key=key, before=name, after=name) for key, name in same]
 
 
 def keys_of(layer: str, box: Box) -> list[TileKey]:

@@ -8,7 +8,7 @@ from nanobana.raster.decode import decode_patch
 from nanobana.raster.patches import crop
 from nanobana.raster.pixels import Rgba
 from nanobana_server.store.ops.landing import answered, land
-from nanobana_server.store.ops.laying import fields_of, keys_of, lay_patch, op_parts
+from nanobana_server.store.ops.laying import fields_of, keys_of, lay_patch, op_parts, stayed
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Record, UndoWrite
 
@@ -74,6 +74,7 @@ async def _one(
             user=user,
             kind="paint",
             tiles=tiles,
+            held=stayed(keys, view.names, tiles),
             need_layers=(message.layer,),
             open_layers=(message.layer,),
             undo=UndoWrite(record=record, group=group) if tiles else None,

@@ -16,7 +16,7 @@ from nanobana.raster.codec import blank_tile, encode_tile
 from nanobana.raster.pixels import Rgba, TileKey
 from nanobana_server.store.blobs import MissingBlobs
 from nanobana_server.store.ops.landing import land, missing_became_moved
-from nanobana_server.store.ops.laying import Laid, fields_of, put_tiles
+from nanobana_server.store.ops.laying import Laid, fields_of, keys_of, put_tiles, stayed
 from nanobana_server.store.ops.restack import index_of
 from nanobana_server.store.release import BATCH
 from nanobana_server.store.store import Store
@@ -89,6 +89,7 @@ def _whole(message: Restore, user: str, now: _Now, past: Replica) -> Commit:
         user=user,
         kind="restore",
         tiles=tiles,
+        held=stayed(_places(now.view.layers, Box(0, 0, before.width, before.height)), now.names, tiles),
         layers=layers if changes else None,
         layers_version=now.view.layers_version,
         drop_layers=tuple(layer.id for layer in now.view.layers if layer.id not in kept),
@@ -96,6 +97,11 @@ def _whole(message: Restore, user: str, now: _Now, past: Replica) -> Commit:
         undo=UndoWrite(record=record),
         restores=message.seq,
     )
+
+
+def _places(layers: Sequence[Layer], box: Box) -> list[TileKey]:
+    """Every tile of a box in every layer, there or not."""
+    return [key for layer in layers if not layer.group for key in keys_of(layer.id, box)]
 
 
 async def _region(
@@ -116,6 +122,7 @@ async def _region(
         user=user,
         kind="restore",
         tiles=tiles,
+        held=stayed(_places(now.view.layers, box), now.names, tiles),
         layers=layers if changes else None,
         layers_version=now.view.layers_version,
         undo=UndoWrite(record=Record(user=user, kind="restore", tiles=fields_of(tiles), layers=changes)),

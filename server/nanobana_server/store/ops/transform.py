@@ -19,7 +19,7 @@ from nanobana.raster.decode import decode_mask
 from nanobana.raster.mips import halve
 from nanobana.raster.pixels import Gray, Rgba, TileKey
 from nanobana_server.store.ops.landing import land, missing_became_moved
-from nanobana_server.store.ops.laying import Laid, fields_of, put_tiles
+from nanobana_server.store.ops.laying import Laid, fields_of, put_tiles, stayed
 from nanobana_server.store.store import Store
 from nanobana_server.store.tasks import together
 from nanobana_server.store.types import Commit, Committed, Record, TileWrite, UndoWrite
@@ -103,6 +103,7 @@ async def transform(store: Store, canvas: str, user: str, message: Transform) ->
                 user=user,
                 kind="transform",
                 tiles=tiles,
+                held=stayed(keys, view.names, tiles),
                 need_layers=(message.layer,),
                 open_layers=(message.layer,),
                 undo=UndoWrite(record=record),
