@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 import anyio
 import redis.asyncio as aioredis
 from redis import exceptions
-from redis._parsers import AsyncCommandsParser
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
+from nanobana.keyspace.keys import PREFIX
 from nanobana.keyspace.scripts import script
+from nanobana.keyspace.shards import KnownCommands, Shards
 from nanobana.protocol.errors import NanobanaError, StorageFull, Unavailable
 
 Word: TypeAlias = str | bytes | int | float
@@ -54,6 +55,7 @@ class Client:
         self._turns = asyncio.Semaphore(connections)
         self._acquainting = asyncio.Lock()
         self._acquainted = False
+        self._shards = Shards()
         retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.3), 2)
         if self.is_cluster:
             self.redis: Any = RedisCluster.from_url(
@@ -62,8 +64,9 @@ class Client:
                 max_connections=connections,
                 socket_timeout=SOCKET_TIMEOUT_S,
                 socket_connect_timeout=2.0,
+                retry=retry,
             )
-            self.redis.commands_parser = _Parser(self.redis)
+            self.redis.commands_parser = KnownCommands(self.redis)
         else:
             pool: Any = aioredis.BlockingConnectionPool.from_url(
                 url,
@@ -78,13 +81,13 @@ class Client:
 
     async def call(self, *words: Word) -> Any:
         """One command, e.g. ``call("HGET", key, field)``; replies as redis-py shapes them under RESP3."""
-        async with self._turn():
+        async with self._turn(_key(words)):
             return await self.redis.execute_command(*words)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Word] = ()) -> Any:
         """A script by name: EVALSHA, and its whole text where the server does not know it yet."""
         lua = script(name)
-        async with self._turn():
+        async with self._turn(keys[0]):
             try:
                 return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
             except exceptions.NoScriptError:
@@ -92,7 +95,7 @@ class Client:
 
     async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several commands in one round trip, not atomic; replies in order. One slot on a cluster."""
-        async with self._turn():
+        async with self._turn(_key(commands[0]) if commands else ""):
             pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
             for words in commands:
                 pipe.execute_command(*words)
@@ -100,13 +103,38 @@ class Client:
         return result
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One of the connections, and our own errors."""
-        try:
-            if self.is_cluster and not self._acquainted:
-                await self._get_acquainted()
-            async with self._turns:
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """One of the connections, and our own errors; `key`: any one of those that the commands are about."""
+        if not self.is_cluster:
+            async with self._our_errors(), self._turns:
                 yield
+            return
+        async with self._our_errors():
+            if not self._acquainted:
+                await self._get_acquainted()
+        node = self._node_of(key)
+        if self._shards.rests(node):
+            raise _away(exceptions.ConnectionError())
+        try:
+            async with self._our_errors(), self._turns:
+                yield
+        except Unavailable:
+            if node:
+                self._shards.failed(node)
+            raise
+        self._shards.answered(node)
+
+    def _node_of(self, key: str) -> str:
+        """Name of the node that has a key, "" where redis-py must find out."""
+        try:
+            return self.redis.get_node_from_key(key).name if key else ""
+        except (exceptions.RedisError, exceptions.RedisClusterException):
+            return ""
+
+    @asynccontextmanager
+    async def _our_errors(self) -> AsyncIterator[None]:
+        try:
+            yield
         except (exceptions.RedisError, exceptions.RedisClusterException) as error:
             raise translated(error) from error
         except OSError as error:
@@ -167,28 +195,9 @@ class Client:
             await self.redis.connection_pool.disconnect()
 
 
-class _Parser(AsyncCommandsParser):
-    """Learns the commands from any master that answers, and makes that one the default.
-
-    redis-py asks the first master alone, whenever it looks at the cluster anew: with that one dead no command would go
-    anywhere, to none of the others either (C7).
-    """
-
-    def __init__(self, cluster: Any) -> None:
-        super().__init__()
-        self._cluster = cluster
-
-    async def initialize(self, node: Any = None) -> None:
-        rest = [each for each in self._cluster.get_primaries() if each is not node]
-        for number, one in enumerate([node, *rest], start=1):
-            try:
-                await super().initialize(one)
-            except (exceptions.ConnectionError, exceptions.TimeoutError, OSError):
-                if number > len(rest):
-                    raise
-            else:
-                self._cluster.set_default_node(one)
-                return
+def _key(words: Sequence[Word]) -> str:
+    """The first of a command's words that is one of our keys."""
+    return next((word for word in words if isinstance(word, str) and word.startswith(f"{PREFIX}:")), "")
 
 
 def translated(error: Exception) -> NanobanaError:
