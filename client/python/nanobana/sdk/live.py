@@ -6,7 +6,8 @@ import secrets
 
 from nanobana.protocol.canvas import Job
 from nanobana.protocol.errors import NotFound
-from nanobana.sdk.canvas import Canvas, Mask
+from nanobana.sdk.canvas import Canvas
+from nanobana.sdk.pixels import Mask
 
 
 class Live:
