@@ -49,7 +49,7 @@ class Person:
 
     def start_with_sample(self) -> Person:
         self.start().tap("sample-picture")
-        return self.wait("nb.complete && nb.unsaved === 0 && nb.connection === 'live'")
+        return self.wait("nb.layers.length === 1 && nb.complete && nb.unsaved === 0 && nb.connection === 'live'")
 
     def open(self, link: str) -> Person:
         self.page.goto(link)

@@ -29,11 +29,10 @@ def test_layers_are_dragged_into_another_order_for_everybody(invite: Invite) -> 
     names = [layer["id"] for layer in ana.nb("layers")]
     rows = ana.page.get_by_test_id("layer")
     assert rows.count() == 3
-    before = ana.seq
+    wanted = [names[2], *names[:2]]
     rows.nth(0).drag_to(rows.nth(2))
-    ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
-    ben.wait(f"nb.position[1] >= {ana.seq}")
-    assert [layer["id"] for layer in ben.nb("layers")] == [names[2], *names[:2]]
+    for person in (ana, ben):
+        person.wait(f"nb.layers.map((layer) => layer.id).join() === '{','.join(wanted)}' && nb.unsaved === 0")
     assert same_canvas(ana, ben)
 
 
