@@ -59,8 +59,11 @@ class LiveServer:
 
     async def new_canvas(self, width: int | None = 512, height: int | None = 512) -> Links:
         size = {} if width is None else {"width": width, "height": height}
+        # what is refused for the moment goes again, as a page does it
         async with self.http() as http:
-            answer = await http.post("/api/canvases", json=size)
+            with anyio.fail_after(15):
+                while (answer := await http.post("/api/canvases", json=size)).status_code == 503:  # noqa: ASYNC110 - there is no event
+                    await anyio.sleep(answer.json()["retry_ms"] / 1000)
         assert answer.status_code == 201, answer.text
         made = answer.json()
         return Links(
