@@ -33,6 +33,9 @@ BLOCK_MS = 5000
 CLOSE_S = 1.0
 """Time given to closing a connection, also when the caller was cancelled."""
 
+OURS = f"{PREFIX}:"
+"""What our keys begin with."""
+
 RETRY_MS = 500
 """Hint in Unavailable."""
 
@@ -81,13 +84,13 @@ class Client:
 
     async def call(self, *words: Word) -> Any:
         """One command, e.g. ``call("HGET", key, field)``; replies as redis-py shapes them under RESP3."""
-        async with self._turn(_key(words)):
+        async with self._turn(words):
             return await self.redis.execute_command(*words)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Word] = ()) -> Any:
         """A script by name: EVALSHA, and its whole text where the server does not know it yet."""
         lua = script(name)
-        async with self._turn(keys[0]):
+        async with self._turn(keys):
             try:
                 return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
             except exceptions.NoScriptError:
@@ -95,7 +98,7 @@ class Client:
 
     async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several commands in one round trip, not atomic; replies in order. One slot on a cluster."""
-        async with self._turn(_key(commands[0]) if commands else ""):
+        async with self._turn(commands[0] if commands else ()):
             pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
             for words in commands:
                 pipe.execute_command(*words)
@@ -103,8 +106,8 @@ class Client:
         return result
 
     @asynccontextmanager
-    async def _turn(self, key: str) -> AsyncIterator[None]:
-        """One of the connections, and our own errors; `key`: any one of those that the commands are about."""
+    async def _turn(self, words: Sequence[Word]) -> AsyncIterator[None]:
+        """One of the connections, and our own errors; `words`: the first of our keys among them says which shard."""
         if not self.is_cluster:
             async with self._our_errors(), self._turns:
                 yield
@@ -112,7 +115,7 @@ class Client:
         async with self._our_errors():
             if not self._acquainted:
                 await self._get_acquainted()
-        node = self._node_of(key)
+        node = self._node_of(words)
         if self._shards.rests(node):
             raise _away(exceptions.ConnectionError())
         try:
@@ -124,8 +127,9 @@ class Client:
             raise
         self._shards.answered(node)
 
-    def _node_of(self, key: str) -> str:
-        """Name of the node that has a key, "" where redis-py must find out."""
+    def _node_of(self, words: Sequence[Word]) -> str:
+        """Name of the node that has the first key among them, "" where redis-py must find out."""
+        key = next((word for word in words if isinstance(word, str) and word.startswith(OURS)), "")
         try:
             return self.redis.get_node_from_key(key).name if key else ""
         except (exceptions.RedisError, exceptions.RedisClusterException):
@@ -160,18 +164,11 @@ class Client:
         """
         own: Any = None
         try:
-            own = await self._dedicated(channels[0])
-            pubsub = own.pubsub()
-            await pubsub.ssubscribe(*channels)
-            yield pubsub
-        except (exceptions.RedisError, exceptions.RedisClusterException) as error:
-            raise translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
-        except AttributeError as error:
-            if not self.is_cluster:
-                raise
-            raise _away(error) from error  # as in `_turn`
+            async with self._our_errors():
+                own = await self._dedicated(channels[0])
+                pubsub = own.pubsub()
+                await pubsub.ssubscribe(*channels)
+                yield pubsub
         finally:
             if own is not None:
                 with anyio.move_on_after(CLOSE_S, shield=True):
@@ -193,11 +190,6 @@ class Client:
         await self.redis.aclose()
         if not self.is_cluster:
             await self.redis.connection_pool.disconnect()
-
-
-def _key(words: Sequence[Word]) -> str:
-    """The first of a command's words that is one of our keys."""
-    return next((word for word in words if isinstance(word, str) and word.startswith(f"{PREFIX}:")), "")
 
 
 def translated(error: Exception) -> NanobanaError:
