@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from blockbuster import BlockBuster
 
+from nanobana_server.store import Store, open_store
 from support.live_server import Links, LiveServer, live_server
 from support.valkey import PrivateValkey, private_valkey
 
@@ -44,3 +45,10 @@ async def server(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[
 @pytest.fixture
 async def canvas(server: LiveServer) -> Links:
     return await server.new_canvas()
+
+
+@pytest.fixture
+async def store(valkey: PrivateValkey) -> AsyncIterator[Store]:
+    opened = await open_store(valkey.url)
+    yield opened
+    await opened.aclose()

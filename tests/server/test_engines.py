@@ -1,7 +1,6 @@
 """What the room is told of engines and of its edits on their way, and what the logs say of them (R3, J1, design §8)."""
 
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -19,20 +18,13 @@ from nanobana.protocol.jobs import EngineBeat, Foretold, Hint, Opened
 from nanobana.protocol.parameters import EditParams, ModelFacts
 from nanobana.protocol.trace import name_of
 from nanobana.sdk.link import Link
-from nanobana_server.store import Store, open_store
+from nanobana_server.store import Store
 from support.bombs import jpeg
 from support.live_server import Links, LiveServer, live_server
 from support.members import RawMember, member, ticket_of
 from support.valkey import PrivateValkey
 
 PROMPT = "a very private lighthouse"
-
-
-@pytest.fixture
-async def store(valkey: PrivateValkey) -> AsyncIterator[Store]:
-    opened = await open_store(valkey.url)
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture

@@ -1,24 +1,13 @@
 """A store that lost its tail voids every position: everybody starts again from the manifest (C4)."""
 
-from collections.abc import AsyncIterator
-
 import msgspec
-import pytest
 
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Change
-from nanobana_server.store import Store, open_store
+from nanobana_server.store import Store
 from support.live_server import Links, LiveServer
 from support.members import member
-from support.valkey import PrivateValkey
-
-
-@pytest.fixture
-async def store(valkey: PrivateValkey) -> AsyncIterator[Store]:
-    opened = await open_store(valkey.url)
-    yield opened
-    await opened.aclose()
 
 
 async def lose_the_tail(store: Store, canvas: str, seq: int) -> None:

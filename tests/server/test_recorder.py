@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,13 +29,6 @@ from support.valkey import PrivateValkey, private_valkey
 @pytest.fixture(autouse=True)
 def no_blocking() -> None:
     """A recorder has a process of its own, and writes its file as it goes."""
-
-
-@pytest.fixture
-async def store(valkey: PrivateValkey) -> AsyncIterator[Store]:
-    store = await open_store(valkey.url)
-    yield store
-    await store.aclose()
 
 
 @pytest.fixture
