@@ -79,12 +79,7 @@ export class Picture {
 
   /** Where the tile of a layer of now is had; '' for none. */
   address(layer: string, level: number, tx: number, ty: number): string {
-    if (level === 0) {
-      const name = this.now.tile(layer, tx, ty)?.name ?? ''
-      return name === '' ? '' : this.blobUrl(name)
-    }
-    const mip = this.now.mip(layer, level, tx, ty)
-    return mip === undefined ? '' : `${this.base}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
+    return this.#addressIn(this.now, this.base, layer, level, tx, ty)
   }
 
   blobUrl(name: string): string {
@@ -156,12 +151,16 @@ export class Picture {
   }
 
   #url(layer: string, level: number, tx: number, ty: number): string {
+    return this.#addressIn(this.document, this.#mips, layer, level, tx, ty)
+  }
+
+  #addressIn(document: Document, mips: string, layer: string, level: number, tx: number, ty: number): string {
     if (level === 0) {
-      const name = this.document.tile(layer, tx, ty)?.name ?? ''
+      const name = document.tile(layer, tx, ty)?.name ?? ''
       return name === '' ? '' : this.blobUrl(name)
     }
-    const mip = this.document.mip(layer, level, tx, ty)
-    return mip === undefined ? '' : `${this.#mips}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
+    const mip = document.mip(layer, level, tx, ty)
+    return mip === undefined ? '' : `${mips}/mips/${layer}/${level}/${tx}/${ty}/${mip.key}`
   }
 
   /** All layers. Where one is blended they meet on a sheet of their own, so that none is blended with the checkerboard. */
