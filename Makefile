@@ -73,7 +73,7 @@ bench: install e2e-deps ## Every benchmark; each prints one JSON object on its l
 
 soak: install e2e-deps ## The long tests
 	@.ci/pip-install $(PY) $(CONSTRAINTS) "$(TORCH_INDEX)" --editable '.[all,dev,soak]'
-	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
+	@$(PY) -m pytest -m soak --hypothesis-profile=default $(PYTEST_ARGS)
 
 nano: $(VENV)/.installed $(PICTURES) ## Train the shipped model from nothing (hours)
 	@$(PY) -m nanobana_engine.models.nano.train --schedule ship

@@ -231,9 +231,7 @@ def machine() -> Iterator[type[Together]]:
 
 
 def run(machine: type[Together], histories: int, steps: int) -> None:
-    told = settings(
-        max_examples=histories, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    told = settings(max_examples=histories, stateful_step_count=steps, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=told)
 
 

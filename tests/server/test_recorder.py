@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -76,11 +76,23 @@ async def test_c11_a_recording_replays_to_the_same_canvas_with_what_was_undone_b
     assert report.seq == (await store.position(canvas.edit.canvas)).seq
 
 
-async def test_c11_an_op_that_comes_out_otherwise_is_named_and_nothing_is_replayed_after_it(
-    flight: Path, elsewhere: PrivateValkey, tmp_path: Path
-) -> None:
-    forged = tmp_path / "forged.flight"
+async def forged(flight: Path, changed: Callable[[Frame], Frame]) -> Path:
+    """The same recording, with other frames."""
 
+    def forge() -> Path:
+        path = flight.with_name("forged.flight")
+        with path.open("xb") as file:
+            writer = Writer(file)
+            for frame in frames(flight):
+                writer.add(changed(frame))
+        return path
+
+    return await to_thread.run_sync(forge)
+
+
+async def test_c11_an_op_that_comes_out_otherwise_is_named_and_nothing_is_replayed_after_it(
+    flight: Path, elsewhere: PrivateValkey
+) -> None:
     def changed(frame: Frame) -> Frame:
         if not isinstance(frame, Asked):
             return frame
@@ -90,16 +102,23 @@ async def test_c11_an_op_that_comes_out_otherwise_is_named_and_nothing_is_replay
             return msgspec.structs.replace(frame, message=codec.encode(msgspec.structs.replace(message, png=png)))
         return frame
 
-    def forge() -> None:
-        with forged.open("xb") as file:
-            writer = Writer(file)
-            for frame in frames(flight):
-                writer.add(changed(frame))
-
-    await to_thread.run_sync(forge)
-    report = await replayed(elsewhere, forged)
+    report = await replayed(elsewhere, await forged(flight, changed))
     assert report.difference.startswith("seq 4, paint: tiles is ")
     assert (report.ops, report.seq) == (2, 4)
+
+
+async def test_c11_what_was_asked_again_by_a_later_connection_is_still_whose_it_was(
+    flight: Path, elsewhere: PrivateValkey
+) -> None:
+    """The first one did it and was lost before it could say so; a person who comes back may have another colour."""
+
+    def changed(frame: Frame) -> Frame:
+        if not isinstance(frame, Asked):
+            return frame
+        return msgspec.structs.replace(frame, member=msgspec.structs.replace(frame.member, name="Bo", color="#123456"))
+
+    report = await replayed(elsewhere, await forged(flight, changed))
+    assert (report.ops, report.difference, report.is_whole) == (6, "", True)
 
 
 async def test_a_recorder_that_was_killed_leaves_what_it_saw(

@@ -131,7 +131,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.used_by("work") == sum(self.work.values())
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestE10TheLedgerDoesWhatThePlainestModelDoes = LedgerMachine.TestCase
 
 

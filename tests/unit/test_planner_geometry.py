@@ -82,7 +82,7 @@ def masks(draw: st.DrawFn) -> tuple[np.ndarray, tuple[int, int]]:
     return mask, (width, height)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(masks(), st.sampled_from([BIG, SQUARE, preset()]), st.booleans(), st.floats(0.05, 1.0))
 def test_e2_e5_every_plan_keeps_inside_the_canvas_and_its_reach(
     drawn: tuple[np.ndarray, tuple[int, int]], facts: object, exact: bool, strength: float
@@ -160,7 +160,7 @@ def test_e4_a_stage_makes_its_share_of_the_steps_once_and_three_at_least(strengt
         assert len(adapter.sigmas(stage.steps, stage.strength, (512, 512))) == stage.steps + 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(65, 200), st.integers(65, 200))
 def test_e3_tiles_cover_everything_and_overlap(across: int, down: int) -> None:
     facts = preset(native=128, max_side=128, multiple=8)

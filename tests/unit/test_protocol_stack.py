@@ -56,7 +56,7 @@ def test_c1_what_is_in_a_locked_group_is_locked() -> None:
     parents=st.lists(st.sampled_from(["", *"abcdef", "gone"]), min_size=6, max_size=6),
     groups=st.sets(st.sampled_from("abcdef")),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_c1_no_list_loses_a_layer_whatever_undo_has_put_into_what(parents: list[str], groups: set[str]) -> None:
     layers = [
         Layer(id=name, name="", parent=parent, group=name in groups)

@@ -23,7 +23,7 @@ def noise(height: int, width: int, seed: int = 1) -> Pixels:
 
 
 @given(seed=st.integers(0, 10_000), opaque=st.booleans(), opacity=st.sampled_from([1.0, 0.5]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_e5_pixels_with_c_0_are_never_written(seed: int, opaque: bool, opacity: float) -> None:
     base, patch = noise(40, 50, seed), noise(40, 50, seed + 1)
     if opaque:
@@ -35,7 +35,7 @@ def test_e5_pixels_with_c_0_are_never_written(seed: int, opaque: bool, opacity: 
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_e5_the_identity_model_changes_no_pixel_of_an_opaque_layer(seed: int) -> None:
     base = noise(30, 30, seed)
     base[..., 3] = 255
@@ -142,7 +142,7 @@ def test_flatten_skips_hidden_layers_and_honours_opacity() -> None:
 
 
 @given(x=st.integers(-300, 300), y=st.integers(-300, 300), w=st.integers(1, 600), h=st.integers(1, 600))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_c11_a_split_patch_joins_to_what_it_was(x: int, y: int, w: int, h: int) -> None:
     box = Box(x, y, x + w, y + h)
     patch = noise(h, w, 9)

@@ -39,7 +39,7 @@ def patch_of(source: Source, painted: float) -> np.ndarray:
     return stitch(source, picture)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations(), st.booleans(), st.sampled_from([IN_RANGE, TILED]), st.floats(0, 1))
 def test_e5_nothing_changes_where_c_is_0_or_beyond_the_reach(
     situation: tuple[np.ndarray, np.ndarray], exact: bool, facts: Preset, painted: float
@@ -57,7 +57,7 @@ def test_e5_nothing_changes_where_c_is_0_or_beyond_the_reach(
     assert (patch[..., 3] == source.plan.window(source.plan.result_inside).composite).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(situations(), st.integers(0, 2))
 def test_e5_over_layers_only_the_patchs_pixels_change(situation: tuple[np.ndarray, np.ndarray], below: int) -> None:
     _, mask = situation
@@ -82,7 +82,7 @@ def test_e5_over_layers_only_the_patchs_pixels_change(situation: tuple[np.ndarra
     assert np.array_equal(after[untouched], seen[untouched])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(situations())
 def test_e5_a_model_that_returns_its_input_changes_0_pixels(situation: tuple[np.ndarray, np.ndarray]) -> None:
     picture, mask = situation

@@ -76,7 +76,7 @@ op_on_layers = st.one_of(
 
 
 @given(messages=st.lists(op_on_layers, max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_c9_layer_ops_taken_back_and_done_again_lead_to_the_same_list(messages: list[LayerOp]) -> None:
     states, undone = [list(LAYERS)], list[list[LayersUndo]]()
     for message in messages:
@@ -175,7 +175,7 @@ def test_c9_a_group_that_others_put_a_layer_into_stays() -> None:
 
 
 @given(mine=op_on_layers, theirs=st.lists(op_on_layers, max_size=4))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_c9_undone_and_done_again_at_once_nothing_of_what_others_made_of_it_changes(
     mine: LayerOp, theirs: list[LayerOp]
 ) -> None:

@@ -91,7 +91,7 @@ spot = st.tuples(st.integers(0, 200), st.integers(0, 200), st.integers(1, 120), 
 
 
 @given(paints=st.lists(spot, min_size=1, max_size=6), flips=st.lists(group, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_c9_whatever_changes_sides_in_whatever_order_the_picture_is_of_those_in_force(
     paints: list[tuple[int, int, int, int]], flips: list[set[int]]
 ) -> None:

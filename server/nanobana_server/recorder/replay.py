@@ -16,7 +16,7 @@ from nanobana_server.room.ops import author_of, done
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store
 from nanobana_server.store.contents import put_values
-from nanobana_server.store.types import Commit, JobWrite, ThreadWrite, TileWrite
+from nanobana_server.store.types import Author, Commit, JobWrite, ThreadWrite, TileWrite
 
 _change = msgspec.msgpack.Decoder(Change)
 
@@ -99,7 +99,8 @@ class Replaying:
             asked = self._asked.get(then.op)
             try:
                 if asked is not None:
-                    await done(self._store, canvas, author_of(asked.member), _seeded(_op_of(asked), then))
+                    author = _signed(author_of(asked.member), then)
+                    await done(self._store, canvas, author, _seeded(_op_of(asked), then))
                     report.ops += 1
                 else:
                     await self._store.commit(canvas, await self._as_it_was(then))
@@ -161,6 +162,18 @@ def _op_of(asked: Asked) -> m.Op:
     message = codec.read_client(codec.join([asked.message]))[0]
     assert isinstance(message, m.Op)
     return message
+
+
+def _signed(author: Author, then: Change) -> Author:
+    """Who did it, with the name and colour they had then: after a lost connection an op is asked again with others."""
+    if then.job is not None:
+        return msgspec.structs.replace(author, name=then.job.user_name, color=then.job.color)
+    if then.version is not None:
+        return msgspec.structs.replace(author, name=then.version.user_name, color=then.version.color)
+    if then.thread is not None and then.thread.comments:
+        said = then.thread.comments[-1]
+        return msgspec.structs.replace(author, name=said.name, color=said.color)
+    return author
 
 
 def _seeded(op: m.Op, then: Change) -> m.Op:
