@@ -7,31 +7,26 @@ is trained for inpainting and also sees the mask and the picture without what li
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
-from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request, Worn
+from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request
 from nanobana_engine.models.guests import placed
-from nanobana_engine.models.loading import load_pipeline
 from nanobana_engine.models.loras import Loras
-from nanobana_engine.models.needs import needs_of
 from nanobana_engine.models.partly import Coded
-from nanobana_engine.models.projection import Projection
-from nanobana_engine.models.recent import Recent, digest
-from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding
+from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding, seen_of
+from nanobana_engine.models.sd.folder import pipeline_in, tiny_vae_in
+from nanobana_engine.models.sd.latents import Latents
 from nanobana_engine.models.sd.levels import Levels, suited
-from nanobana_engine.models.sd.reader import Reader
-from nanobana_engine.models.sd.rehearsal import GivenUp, rehearse
+from nanobana_engine.models.sd.prompts import Prompts
+from nanobana_engine.models.sd.rehearsal import prepare, rehearse
 from nanobana_engine.models.sd.reuse import Reuse, kind_of
 from nanobana_engine.models.sd.scene import scene_of
 from nanobana_engine.models.vae.incremental import IncrementalVae
@@ -40,8 +35,6 @@ from nanobana_engine.models.vae.tiny import TinyVae
 LEAST_STEPS = 3
 FULL = 0.999
 """From this strength on nothing of what stood there is kept."""
-REMEMBERED = 64
-"""Prompts and pictures whose encodings are kept."""
 UNGUIDED = 1.0
 """Up to this guidance the network is not asked about the negative prompt."""
 
@@ -52,6 +45,7 @@ class SdAdapter:
     pipeline = "StableDiffusionInpaintPipeline"
     left_out: tuple[str, ...] = ("safety_checker", "feature_extractor", "image_encoder")
     """Components that are not loaded."""
+    prompts: type[Prompts] = Prompts
     vae_overflows = False
     """In half precision."""
 
@@ -60,28 +54,22 @@ class SdAdapter:
         self.device = torch.device(device)
         self._pipeline = placed(pipeline, preset, self.device)
         self._unet = pipeline.unet.eval()
-        self._vae = pipeline.vae.eval()
-        if self.vae_overflows and self._vae.dtype == torch.float16:
-            self._vae.to(torch.float32)
+        vae = pipeline.vae.eval()
+        if self.vae_overflows and vae.dtype == torch.float16:
+            vae.to(torch.float32)
         self._levels = Levels(pipeline.scheduler.config, self.preset.sampler)
         self.loras = Loras(pipeline)
-        self.coder = IncrementalVae(self._vae, preset.latent_stride, is_on=preset.encodes_parts)
+        self._words = self.prompts(pipeline, self.loras)
+        self._latents = Latents(vae, preset)
         self._reuse = Reuse(self._unet, self.preset)
-        self._encoded: Recent[Tensor] = Recent(REMEMBERED, "latents")
-        self._project = Projection(lambda pixels: self._encode(pixels, keeps=False), preset.latent_stride)
-        self._tiny: TinyVae | None = None
         self._memory: Memory | None = None
-        self._readers = self._make_readers()
-        self._words: Recent[tuple[Tensor, Tensor | None]] = Recent(REMEMBERED)
 
     def remember_in(self, memory: Memory) -> None:
         """Prompts, latents and passes of the networks are remembered there from now on."""
         self._memory = memory
-        self.coder.remember_in(memory, self.preset.name)
+        self._words.remember_in(memory, self.preset.name)
+        self._latents.remember_in(memory)
         self._reuse.remember_in(memory)
-        for recent in vars(self).values():
-            if isinstance(recent, Recent):
-                recent.remember_in(memory, self.preset.name)
 
     @classmethod
     def from_folder(
@@ -102,53 +90,27 @@ class SdAdapter:
             NotFound: ``incomplete_model``.
             BadInput: ``wrong_component``, ``bad_lora``, ``wrong_lora``.
         """
-        import diffusers
-
-        parts: dict[str, Any] = dict.fromkeys(cls.left_out)
-        if "safety_checker" in parts:
-            parts["requires_safety_checker"] = False
-        pipeline = load_pipeline(getattr(diffusers, cls.pipeline), folder, preset, device, **parts)
-        cls._check(pipeline, folder)
-        if few_step and preset.few_step:
-            Loras(pipeline).merge(few_step, preset.few_step.weight)
+        pipeline = pipeline_in(
+            folder, cls.pipeline, preset, device, few_step, left_out=cls.left_out, width=cls.prompts.width
+        )
         made = cls(pipeline, preset, device)
         if tiny_vae:
-            like, channels = next(pipeline.vae.parameters()), int(pipeline.vae.config.latent_channels)
-            made.use_tiny_vae(TinyVae.from_folder(tiny_vae, preset.latent_stride, channels, like))
+            made.use_tiny_vae(tiny_vae_in(tiny_vae, preset, pipeline.vae))
         return made
-
-    @classmethod
-    def _check(cls, pipeline: Any, folder: Path) -> None:
-        """Raises BadInput ``wrong_component``: parts that do not belong together."""
-        unet, width = pipeline.unet.config, cls._width(pipeline)
-        if unet.in_channels not in (4, 9):
-            raise BadInput(
-                f"The model in {folder} cannot be run: its unet takes {unet.in_channels} channels, not 4 or 9.",
-                code="wrong_component",
-            )
-        if unet.cross_attention_dim != width:
-            raise BadInput(
-                f"The model in {folder} cannot be run: its unet was made for text embeddings of "
-                f"{unet.cross_attention_dim} numbers, and its text encoder gives {width}.",
-                code="wrong_component",
-            )
-
-    @staticmethod
-    def _width(pipeline: Any) -> int:
-        return int(pipeline.text_encoder.config.hidden_size)
-
-    def _make_readers(self) -> list[Reader]:
-        return [Reader(self._pipeline.tokenizer, self._pipeline.text_encoder.eval())]
 
     def components(self) -> list[Component]:
         names = ("text_encoder", "text_encoder_2", "unet", "vae")
         parts = [(name, part) for name in names if (part := getattr(self._pipeline, name, None)) is not None]
-        tiny = [] if self._tiny is None else [("tiny_vae", self._tiny.net)]
+        tiny = [] if self._latents.tiny is None else [("tiny_vae", self._latents.tiny.net)]
         return [Component(name, part) for name, part in (*parts, *tiny)]
 
     @property
     def unet(self) -> Any:
         return self._unet
+
+    @property
+    def coder(self) -> IncrementalVae:
+        return self._latents.coder
 
     @property
     def computed_cells(self) -> int:
@@ -165,59 +127,22 @@ class SdAdapter:
         Raises:
             BadInput: ``prompt_too_long``, ``bad_weight``, ``bad_lora``, ``wrong_lora``.
         """
-        pieces = max(reader.pieces(words) for reader in self._readers for words in (request.prompt, request.negative))
-        prompt, pooled = self._embed(request.prompt, pieces, False, request.loras)
-        negative, negative_pooled = self._embed(request.negative, pieces, True, request.loras)
-        seen = self._seen(request) if self._sees_mask else None
+        pieces = self._words.pieces(request.prompt, request.negative)
+        prompt, pooled = self._words.embed(request.prompt, pieces, False, request.loras)
+        negative, negative_pooled = self._words.embed(request.negative, pieces, True, request.loras)
+        seen = seen_of(request, self._latents, self.preset.latent_stride) if self._sees_mask else None
         scene = None
         if self.preset.reuses and request.previous is None:  # what is refined is not what stands there
             scene = scene_of(request.room, request.pixels, request.mask, self.preset.latent_stride)
         return SdConditioning(prompt, negative, pooled, negative_pooled, seen, scene, request.loras)
 
-    def _embed(
-        self, words: str, pieces: int, is_negative: bool, loras: tuple[Worn, ...]
-    ) -> tuple[Tensor, Tensor | None]:
-        asked = (words, pieces, is_negative, loras)
-        return self._words.get(asked, lambda: self._embed_words(*asked))
-
-    @torch.inference_mode()
-    def _embed_words(
-        self,
-        words: str,
-        pieces: int,
-        is_negative: bool,  # noqa: ARG002 - XL's
-        loras: tuple[Worn, ...],
-    ) -> tuple[Tensor, Tensor | None]:
-        """[pieces x length, width], and what XL takes besides."""
-        self.loras.wear(loras)
-        return self._readers[0].read(words, pieces).tokens, None
-
-    def _seen(self, request: Request) -> Tensor:
-        """[5, h, w]: where D is a half or more the picture is gray to the network and its own to fill."""
-        mask = (request.mask >= 0.5).astype(np.float32)
-        kept = (request.pixels * (1.0 - mask[..., None]) + 0.5 * mask[..., None]).astype(np.float32)
-        self.encode(request.pixels)  # first, so that of the other only what the mask covers is left to do
-        latents = self._encoded.get(digest(kept), lambda: self._encode(kept, keeps=False))
-        cells = F.max_pool2d(torch.from_numpy(mask)[None, None], self.preset.latent_stride)[0]
-        return torch.cat([cells.to(latents), latents])
-
     def encode(self, pixels: Pixels) -> Tensor:
         """[H, W, 3] in 0..1 → [4, H/8, W/8] in float32, on the CPU; the newest pictures' are remembered."""
-        return self._encoded.get(digest(pixels), lambda: self._encode(pixels))
+        return self._latents.of(pixels)
 
     def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
         """What stands there, encoded, and a pass of the decoder that the result will be decoded beside (E9)."""
-        height, width = request.mask.shape
-        if self._memory is not None and not self._memory.device.could_take(needs_of(self, width, height).most):
-            return
-
-        def check() -> None:
-            if not goes_on():
-                raise GivenUp
-
-        with suppress(GivenUp):
-            latents = self._encoded.get(digest(request.pixels), lambda: self._encode(request.pixels, check))
-            self.coder.foresee_decode(self._unscaled(latents), check)
+        prepare(self, self._latents, request, goes_on)
 
     def rehearse(
         self, request: Request, steps: int, draw: Callable[[int], Tensor], goes_on: Callable[[], bool]
@@ -235,25 +160,6 @@ class SdAdapter:
     def memory(self) -> Memory | None:
         """The books of the engine that it is in."""
         return self._memory
-
-    def _encode(self, pixels: Pixels, check: Callable[[], None] = lambda: None, *, keeps: bool = True) -> Tensor:
-        latents = self.coder.encode(pixels, check, keeps=keeps)
-        shift, scale = self._latent_scale()
-        scaled: Tensor = (latents - shift) * scale
-        return scaled
-
-    def _unscaled(self, latents: Tensor) -> Tensor:
-        """As the autoencoder takes them."""
-        shift, scale = self._latent_scale()
-        return latents / scale.to(latents) + shift.to(latents)
-
-    def _latent_scale(self) -> tuple[Tensor, Tensor]:
-        """What the VAE's latents are shifted and scaled by, [4, 1, 1] or numbers."""
-        config = self._vae.config
-        mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-        if mean is None or deviation is None:
-            return torch.tensor(0.0), torch.tensor(config.scaling_factor)
-        return torch.tensor(mean)[:, None, None], config.scaling_factor / torch.tensor(deviation)[:, None, None]
 
     def begin(self, request: Request, known: Tensor, noise: Tensor, sigma: float) -> Tensor:
         """Noise alone for a whole fill with 9 channels, over the prefill with 4; else over what stands there."""
@@ -325,26 +231,20 @@ class SdAdapter:
 
     def use_tiny_vae(self, tiny: TinyVae) -> None:
         """For previews, and for results where the preset says so."""
-        self._tiny = tiny
+        self._latents.tiny = tiny
 
     def decode(self, latents: Tensor) -> Pixels:
         """[4, h, w] → [8h, 8w, 3] in 0..1."""
-        if self._tiny is not None and self.preset.tiny_vae_results:
-            return self._tiny.decode(latents)
-        return self.coder.decode(self._unscaled(latents))
+        return self._latents.decode(latents)
 
     def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
         """The same inside a box, in pixels; elsewhere what lies beneath."""
-        if self._tiny is not None and self.preset.tiny_vae_results:
-            return self._tiny.decode_part(latents, box, beneath)
-        return self.coder.decode_part(self._unscaled(latents), box, beneath)
+        return self._latents.decode_part(latents, box, beneath)
 
     def take_coded(self) -> Coded:
         """What its autoencoder did in this thread since this was asked last."""
         return self.coder.take_coded()
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """A pixel a cell, by a projection of the latents, and no network runs; or the tiny VAE's picture."""
-        if self._tiny is not None:
-            return np.asarray(np.rint(self._tiny.decode(latents) * 255.0), np.uint8)
-        return self._project(latents)
+        """A pixel a cell, or the tiny VAE's picture."""
+        return self._latents.preview(latents)

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from nanobana_engine.models.base import Item, Worn
+from nanobana_engine.models.base import Item, Request, Worn
+from nanobana_engine.models.sd.latents import Latents
 from nanobana_engine.models.sd.levels import Levels
 from nanobana_engine.models.sd.reuse import Asked
 from nanobana_engine.models.sd.scene import Scene
@@ -33,6 +36,16 @@ class SdConditioning:
     scene: Scene | None = None
     """By which is decided what is computed; None where everything is."""
     loras: tuple[Worn, ...] = ()
+
+
+def seen_of(request: Request, latents: Latents, stride: int) -> Tensor:
+    """[5, h, w]: where D is a half or more the picture is gray to the network and its own to fill."""
+    mask = (request.mask >= 0.5).astype(np.float32)
+    kept = (request.pixels * (1.0 - mask[..., None]) + 0.5 * mask[..., None]).astype(np.float32)
+    latents.of(request.pixels)  # first, so that of the other only what the mask covers is left to do
+    seen = latents.of(kept, keeps=False)
+    cells = F.max_pool2d(torch.from_numpy(mask)[None, None], stride)[0]
+    return torch.cat([cells.to(seen), seen])
 
 
 def asked_of(

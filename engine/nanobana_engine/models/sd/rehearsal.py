@@ -1,13 +1,14 @@
-"""A pass over what stands there, recorded before anybody asks for an edit of it: the first edit then runs sparse (E9).
+"""What is made of what stands there before anybody asks for an edit of it (E9).
 
-What is recorded is the picture under the noise that lies around every edit, with nothing masked and no prompt. An edit
-of the place computes its mask and, as ever, each cell whose pixels are not bit for bit those that were recorded.
+Its latents, a pass of the decoder, and a pass of the UNet that is recorded, so that the first edit runs sparse. What is
+recorded is the picture under the noise that lies around every edit, with nothing masked and no prompt. An edit of the
+place computes its mask and, as ever, each cell whose pixels are not bit for bit those that were recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,29 @@ from nanobana_engine.models.needs import needs_of
 
 if TYPE_CHECKING:
     from nanobana_engine.models.sd.adapter import SdAdapter
+    from nanobana_engine.models.sd.latents import Latents
 
 
 class GivenUp(Exception):
     """What was begun before it was asked for is not wanted any more."""
+
+
+def prepare(adapter: SdAdapter, latents: Latents, request: Request, goes_on: Callable[[], bool]) -> None:
+    """What stands there, encoded, and a pass of the decoder that the result will be decoded beside.
+
+    Args:
+        goes_on: asked between the layers of the autoencoder; False ends it.
+    """
+    height, width = request.mask.shape
+    if adapter.memory is not None and not adapter.memory.device.could_take(needs_of(adapter, width, height).most):
+        return
+
+    def check() -> None:
+        if not goes_on():
+            raise GivenUp
+
+    with suppress(GivenUp):
+        latents.foresee_decode(latents.of(request.pixels, check), check)
 
 
 def rehearse(
