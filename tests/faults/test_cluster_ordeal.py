@@ -31,7 +31,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[PrivateValkey]]:
-    with private_cluster(fsync="always") as nodes:
+    with private_cluster(fsync="always", node_timeout_ms=1500) as nodes:
         yield nodes
 
 

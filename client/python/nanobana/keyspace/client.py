@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 import anyio
 import redis.asyncio as aioredis
 from redis import exceptions
-from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
 from nanobana.keyspace.keys import PREFIX
 from nanobana.keyspace.scripts import script
-from nanobana.keyspace.shards import KnownCommands, Shards
+from nanobana.keyspace.shards import Cluster, Shards, node_that_failed
 from nanobana.protocol.errors import NanobanaError, StorageFull, Unavailable
 
 Word: TypeAlias = str | bytes | int | float
@@ -61,7 +60,7 @@ class Client:
         self._shards = Shards()
         retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.3), 2)
         if self.is_cluster:
-            self.redis: Any = RedisCluster.from_url(
+            self.redis: Any = Cluster.from_url(
                 url.replace(CLUSTER, "redis", 1),
                 protocol=3,
                 max_connections=connections,
@@ -69,7 +68,6 @@ class Client:
                 socket_connect_timeout=2.0,
                 retry=retry,
             )
-            self.redis.commands_parser = KnownCommands(self.redis)
         else:
             pool: Any = aioredis.BlockingConnectionPool.from_url(
                 url,
@@ -121,9 +119,10 @@ class Client:
         try:
             async with self._our_errors(), self._turns:
                 yield
-        except Unavailable:
-            if node:
-                self._shards.failed(node)
+        except Unavailable as error:
+            failed = node_that_failed(error.__cause__) or node  # after a MOVED it is another one
+            if failed:
+                self._shards.failed(failed)
             raise
         self._shards.answered(node)
 
@@ -187,9 +186,11 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self.is_cluster:
+            await self.redis.close_all()
+            return
         await self.redis.aclose()
-        if not self.is_cluster:
-            await self.redis.connection_pool.disconnect()
+        await self.redis.connection_pool.disconnect()
 
 
 def translated(error: Exception) -> NanobanaError:

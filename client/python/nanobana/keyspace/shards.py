@@ -1,15 +1,20 @@
-"""Back-off per shard: what is away is asked again now and then, not by every command for it (C7)."""
+"""A shard that is away is nobody else's trouble: it is asked now and then, and no other connection is closed (C7)."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 from redis import exceptions
 from redis._parsers.commands import AsyncCommandsParser
+from redis.asyncio.cluster import RedisCluster
 
 FIRST_S = 0.1
 LONGEST_S = 1.0
 """The second failure in a row doubles the pause, up to this."""
+
+LEARN_S = 10.0
+"""Time to find a node that says who has what."""
 
 
 class Shards:
@@ -36,6 +41,39 @@ class Shards:
 
     def answered(self, node: str) -> None:
         self._until.pop(node, None)
+
+
+class Cluster(RedisCluster):
+    """redis-py's client, but for what it does to all nodes when one of them fails.
+
+    It closes every connection then, those on which others wait for an answer too: a pipeline that a dead node did not
+    answer made commands for the healthy ones fail. The failed node's own connections it closes elsewhere.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands_parser = KnownCommands(self)
+
+    async def aclose(self) -> None:
+        """What redis-py calls when something failed: the nodes are asked anew before the next command."""
+        self._initialize = True
+
+    async def initialize(self, *args: Any, **options: Any) -> "Cluster":
+        """Ask the nodes who has what; a caller who gives up does not break it off, which would close all as well."""
+        if self._initialize:
+            with anyio.fail_after(LEARN_S, shield=True):
+                await super().initialize(*args, **options)
+        return self
+
+    async def close_all(self) -> None:
+        """The end: close every connection."""
+        self._initialize = False
+        await super().aclose()
+
+
+def node_that_failed(error: BaseException | None) -> str:
+    """Name of the node on which redis-py met an error, "" where it does not say."""
+    return str(getattr(getattr(error, "connection", None), "name", ""))
 
 
 class KnownCommands(AsyncCommandsParser):
