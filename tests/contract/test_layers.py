@@ -23,6 +23,7 @@ from nanobana.raster.codec import encode_png
 from nanobana_server.store import Store, ops
 from nanobana_server.store.ops.export import visible_pixels
 from nanobana_server.store.types import Commit, LayerLocked
+from support.late import Late
 from support.strokes import BLUE, RED, VEIL, Easel, flat
 
 BOX = Box(0, 0, 300, 300)
@@ -139,6 +140,28 @@ async def test_c1_a_copy_has_the_same_tiles_and_costs_no_bytes(store: Store, eas
         key[1:]: name for key, name in before.items() if key[0] == "ink"
     }
     assert (await store.info(easel.id)).used_bytes == used
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 20, 20), Box(600, 600, 620, 620)], ids=["over ink", "on a new tile"])
+async def test_c5_a_stroke_that_comes_first_is_in_the_copy(store: Store, easel: Easel, box: Box) -> None:
+    await easel.paint("ana", BOX)
+    late = Late(store, lambda: easel.paint("ben", box, BLUE))
+    await ops.layer_op(late, easel.id, "ana", LayerDuplicate(op=easel.op(), layer="base", copy="twin"))
+    names = await easel.names()
+    assert {key[1:]: name for key, name in names.items() if key[0] == "twin"} == {
+        key[1:]: name for key, name in names.items() if key[0] == "base"
+    }
+
+
+async def test_c5_a_stroke_that_comes_first_fades_with_the_layer_that_another_is_merged_onto(
+    store: Store, easel: Easel
+) -> None:
+    await do(easel, LayerSet(op=easel.op(), layer="base", opacity=0.5))
+    await do(easel, LayerAdd(op=easel.op(), layer="ink", name="Ink"))
+    await easel.paint("ana", BOX, layer="ink")
+    late = Late(store, lambda: easel.paint("ben", Box(600, 600, 620, 620), BLUE))
+    await ops.layer_op(late, easel.id, "ana", LayerMerge(op=easel.op(), layer="ink"))
+    assert (await easel.pixel(605, 605))[3] == 128
 
 
 @pytest.mark.parametrize("layer", ["wash", "g"])

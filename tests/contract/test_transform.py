@@ -141,6 +141,17 @@ async def test_c6_a_move_that_is_sent_twice_is_made_once(store: Store, easel: Ea
     assert (again.seq, again.first_time) == (first.seq, False) and await easel.names() == names
 
 
+@pytest.mark.parametrize("mask", [None, Box(0, 0, 1024, 768)], ids=["the layer", "a mask"])
+async def test_c5_a_stroke_that_comes_first_is_taken_along_from_where_nothing_was(
+    store: Store, easel: Easel, mask: Box | None
+) -> None:
+    await easel.paint("ana", INK, RED)
+    late = Late(store, lambda: easel.paint("ben", Box(20, 600, 40, 620), BLUE))
+    await ops.transform(late, easel.id, "ana", shift(easel, mask=mask))
+    assert await easel.pixel(325, 645) == BLUE
+    assert (await easel.pixel(25, 605))[3] == 0
+
+
 async def test_c5_a_stroke_that_comes_first_lies_under_what_is_moved_there(store: Store, easel: Easel) -> None:
     await easel.paint("ana", INK, RED)
     late = Late(store, lambda: easel.paint("ben", INK.shift(300, 40), BLUE))

@@ -85,9 +85,9 @@ class _Call:
             found["layers"] = self.part(_pack(commit.layers))
         if commit.layers_version is not None:
             found["layers_version"] = commit.layers_version
-        if commit.drop_layers:
-            held = Counter(write.key[0] for write in commit.tiles if write.before != "")
-            found["drop"] = [[layer, held[layer]] for layer in commit.drop_layers]
+        if whole := (*commit.drop_layers, *commit.whole_layers):
+            named = Counter(write.key[0] for write in (*commit.tiles, *commit.held) if write.before != "")
+            found["whole"] = [[layer, named[layer]] for layer in whole]
         if commit.canvas is not None:
             found |= {"title": commit.canvas.title, "width": commit.canvas.width, "height": commit.canvas.height}
         if commit.thread is not None:

@@ -125,6 +125,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that nobody may have locked meanwhile, nor a group around them."""
     drop_layers: tuple[str, ...] = ()
     """Layers that go with all their tiles; `tiles` must clear every one. They are not listed in the log entry."""
+    whole_layers: tuple[str, ...] = ()
+    """Layers of which `tiles` and `held` name every tile: one that somebody adds meanwhile is a change too (C5)."""
     canvas: CanvasInfo | None = None
     job: JobWrite | None = None
     also: tuple[JobWrite, ...] = ()

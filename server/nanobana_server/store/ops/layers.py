@@ -10,9 +10,9 @@ from nanobana.protocol.replica import names_of
 from nanobana.protocol.stack import tree
 from nanobana.raster.coverage import WHOLE
 from nanobana_server.store.ops.landing import land
-from nanobana_server.store.ops.laying import fields_of
+from nanobana_server.store.ops.laying import fields_of, stayed
 from nanobana_server.store.ops.merging import merged
-from nanobana_server.store.ops.restack import changed, copies
+from nanobana_server.store.ops.restack import beneath, changed, copies
 from nanobana_server.store.store import Store
 from nanobana_server.store.types import Commit, Committed, Record, TileWrite, UndoWrite, View
 
@@ -29,12 +29,16 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
         layers, changes = changed(view.layers, message)
         kept = {layer.id for layer in layers}
         gone = tuple(layer.id for layer in view.layers if layer.id not in kept)
-        tiles = await _tiles(store, canvas, view, message, gone)
+        refs = (await store.manifest(canvas)).tiles if gone or isinstance(message, LayerDuplicate) else []
+        tiles = await _tiles(store, canvas, view, message, gone, refs)
+        read = _read(view.layers, message)
         commit = Commit(
             op=message.op,
             user=user,
             kind="layers",
             tiles=tiles,
+            held=stayed([(ref.layer, ref.tx, ref.ty) for ref in refs if ref.layer in read], names_of(refs), tiles),
+            whole_layers=read,
             layers=layers,
             layers_version=view.layers_version,
             drop_layers=gone,
@@ -45,11 +49,26 @@ async def layer_op(store: Store, canvas: str, user: str, message: LayerOp) -> Co
     return await land(store, canvas, message.op, attempt)
 
 
-async def _tiles(store: Store, canvas: str, view: View, message: LayerOp, gone: Sequence[str]) -> list[TileWrite]:
-    """What an op writes: the tiles of layers that go, of those that are copied, of the one that takes another in."""
-    if not gone and not isinstance(message, LayerDuplicate):
-        return []
-    refs = (await store.manifest(canvas)).tiles
+def _read(layers: Sequence[Layer], message: LayerOp) -> tuple[str, ...]:
+    """Layers that stay and of which every tile counts: those that are copied, one that becomes opaque by a merge."""
+    match message:
+        case LayerDuplicate():
+            return tuple(copies(layers, message))
+        case LayerMerge():
+            below = beneath(layers, next(layer for layer in layers if layer.id == message.layer))
+            return (below.id,) if below.opacity < 1.0 else ()
+        case _:
+            return ()
+
+
+async def _tiles(
+    store: Store, canvas: str, view: View, message: LayerOp, gone: Sequence[str], refs: Sequence[TileRef]
+) -> list[TileWrite]:
+    """What an op writes: the tiles of layers that go, of those that are copied, of the one that takes another in.
+
+    Args:
+        refs: every tile of the canvas, where this op takes any.
+    """
     writes = [
         TileWrite(key=(ref.layer, ref.tx, ref.ty), before=ref.name, after="", coverage=WHOLE)
         for ref in refs

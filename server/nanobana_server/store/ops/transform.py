@@ -88,13 +88,13 @@ async def transform(store: Store, canvas: str, user: str, message: Transform) ->
     lift = Lift(matrix, mask, box)
 
     async def attempt() -> Committed:
-        held = await _places(store, canvas, message.layer, lift)
-        keys = [(message.layer, *place) for place in held]
+        places = await _places(store, canvas, message.layer, lift)
+        keys = [(message.layer, *place) for place in sorted({*places, *tiles_of(lift.box)})]  # or is new there
         async with store.turns.on(canvas, keys):
             view = await store.look(canvas, keys)
             view.paintable(message.layer)
             names = {key[1:]: name for key, name in view.names.items() if name}
-            tiles = await _written(store, canvas, message.layer, lift, held, names)
+            tiles = await _written(store, canvas, message.layer, lift, places, names)
             if not tiles:
                 raise BadInput("There is nothing there to move.", code="nothing_to_move")
             record = Record(user=user, kind="transform", tiles=fields_of(tiles))
@@ -104,6 +104,7 @@ async def transform(store: Store, canvas: str, user: str, message: Transform) ->
                 kind="transform",
                 tiles=tiles,
                 held=stayed(keys, view.names, tiles),
+                whole_layers=(message.layer,) if mask is None else (),
                 need_layers=(message.layer,),
                 open_layers=(message.layer,),
                 undo=UndoWrite(record=record),

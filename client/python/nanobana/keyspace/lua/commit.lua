@@ -11,7 +11,7 @@
 --   writes           {field, name, coverage, …}: new names
 --   layers, layers_version   ARGV index of the new list; the version that it was made from (also guards title and size)
 --   need             layer IDs that must exist;  open: layer IDs that nobody may have locked, nor a group around them
---   drop             {{layer, count}, …}: layers whose tiles, so many, are all among the writes
+--   whole            {{layer, count}, …}: layers whose tiles, so many, are all among the reads
 --   title, width, height     new values of the canvas
 --   blobs            names that must be in the store;  free: go on though the budget is used up (undo)
 --   entries          {fields, body = ARGV index of a msgpack map without its header, job = {key = KEYS index, id,
@@ -100,14 +100,14 @@ for i = 1, #reads, 2 do
   end
 end
 if #changed > 1 then return changed end
-if R.drop and #R.drop > 0 then
+if R.whole then
   local counts = {}
   for _, field in ipairs(redis.call('HKEYS', TILES)) do
     local layer = string.match(field, '^[^/]+')
     counts[layer] = (counts[layer] or 0) + 1
   end
-  for _, dropped in ipairs(R.drop) do
-    if (counts[dropped[1]] or 0) ~= dropped[2] then return {'layers'} end
+  for _, whole in ipairs(R.whole) do
+    if (counts[whole[1]] or 0) ~= whole[2] then return {'layers'} end
   end
 end
 
