@@ -12,7 +12,7 @@ import redis
 
 from support.allinone import BROKEN, AllInOne, gone
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 READY = "nanobana is ready"
 
 
@@ -78,7 +78,7 @@ def test_c10_a_killed_store_comes_back_on_its_files_with_all_that_was_acknowledg
     run.wait_for("starting it again")
     with redis.Redis.from_url(
         f"unix://{run.data / 'valkey' / 'valkey.sock'}",
-        retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 100),
+        retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 600),
         retry_on_error=[redis.ConnectionError, redis.BusyLoadingError],
     ) as store:
         assert [store.get(f"key:{number}") for number in range(50)] == [str(n).encode() for n in range(50)]

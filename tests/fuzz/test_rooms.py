@@ -26,7 +26,7 @@ from support.live_server import FREE, LiveServer, live_server
 from support.ordeal import edits_end
 from support.proxy import Link as Faulty
 from support.proxy import faulty_link
-from support.restless import SIDE, Restless
+from support.restless import SIDE, Restless, have_done
 from support.valkey import PrivateValkey, private_valkey
 
 PEOPLE = 8
@@ -96,6 +96,9 @@ async def live_together(
                     trouble.start_soon(link.misbehave, 1.0)
                 trouble.start_soon(way_to_store.misbehave, 2.0)
                 trouble.start_soon(keep_tidy, store, made.canvas)
+                await have_done(people, PEOPLE * steps // 4)
+                for link in (*links, way_to_store):  # one in the midst of it for sure, however quick they are
+                    link.cut()
                 while not all(person.is_done for person in people):  # noqa: ASYNC110 - no event is common to them
                     await anyio.sleep(0.05)
                 trouble.cancel_scope.cancel()

@@ -9,15 +9,21 @@ from nanobana_server.store import Store
 from support.live_server import Links, LiveServer
 from support.members import member
 
+LOSE = """
+redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[1], ARGV[1], 'm', ARGV[2])
+redis.call('HSET', KEYS[2], 'seq', ARGV[3], 'head_op', ARGV[4])
+"""
+
 
 async def lose_the_tail(store: Store, canvas: str, seq: int) -> None:
-    """Bring a log back to an earlier seq, as a failover to a lagging replica does."""
+    """Bring a log back to an earlier seq, as a failover to a lagging replica does: at once, for rooms read it."""
     keys = CanvasKeys(canvas)
     _, fields = (await store.client.call("XRANGE", keys.log, f"{seq}-0", f"{seq}-0"))[0]
-    await store.client.call("DEL", keys.log)
-    await store.client.call("XADD", keys.log, f"{seq}-0", "m", fields[b"m"])
     op = msgspec.msgpack.decode(fields[b"m"], type=Change).op
-    await store.client.call("HSET", keys.meta, "seq", seq, "head_op", msgspec.msgpack.encode(op))
+    await store.client.call(
+        "EVAL", LOSE, 2, keys.log, keys.meta, f"{seq}-0", fields[b"m"], seq, msgspec.msgpack.encode(op)
+    )
 
 
 async def test_c4_when_the_store_lost_its_tail_everybody_gets_the_manifest_and_goes_on(

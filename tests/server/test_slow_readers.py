@@ -112,12 +112,11 @@ async def test_r4_who_wakes_up_has_missed_no_change(server: LiveServer, canvas: 
 
 
 async def test_r4_a_reader_that_fell_behind_the_ring_gets_the_manifest(
-    impatient: LiveServer, valkey: PrivateValkey, store: Store
+    server: LiveServer, canvas: Links, store: Store
 ) -> None:
-    links = await impatient.new_canvas()
-    async with sleeper(links) as asleep, member(links.edit) as (ana, _):
-        room = next(room for room in impatient.rooms.open if room.canvas == links.edit.canvas)
-        await stall(impatient, store, links)
+    async with sleeper(canvas) as asleep, member(canvas.edit) as (ana, _):
+        room = next(room for room in server.rooms.open if room.canvas == canvas.edit.canvas)
+        await stall(server, store, canvas)
         await ana.do(m.LayerAdd(op=ana.op(), layer="sky", name="sky"))
         await ana.until(m.Changed)
         room.ring.floor = room.ring.head

@@ -20,7 +20,7 @@ from support.valkey import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("client/python", "server", "engine", "tests"))
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 SERVER = """
 import http.server, os, signal, sys

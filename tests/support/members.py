@@ -24,7 +24,9 @@ _M = TypeVar("_M")
 
 async def ticket_of(link: Link, **told: object) -> dict[str, Any]:
     """What POST …/tickets answers for a link."""
-    async with httpx.AsyncClient(verify=False) as http:  # making a TLS context takes longer than the request
+    async with httpx.AsyncClient(
+        verify=False, timeout=PATIENCE_S
+    ) as http:  # making a TLS context takes longer than the request
         answer = await http.post(f"{link.api}/tickets", json={"secret": link.secret, **told})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()

@@ -24,7 +24,7 @@ from nanobana_server.room.limits import Allowance
 from nanobana_server.store import Store, open_store
 from nanobana_server.store.ops.export import visible_pixels
 from support.live_server import Links, LiveServer, live_server
-from support.members import ticket_of
+from support.members import PATIENCE_S, ticket_of
 from support.seat import Seat
 from support.strokes import Colour, Easel, flat
 from support.truth import same
@@ -174,7 +174,8 @@ class Party(RuleBasedStateMachine):
         return msgspec.msgpack.decode(entries[0][1], type=Change)
 
     async def kick(self, user: str) -> None:
-        async with httpx.AsyncClient(verify=False, headers={"authorization": f"Bearer {self.access}"}) as http:
+        headers = {"authorization": f"Bearer {self.access}"}
+        async with httpx.AsyncClient(verify=False, timeout=PATIENCE_S, headers=headers) as http:
             answer = await http.post(f"{self.seats[OWNER].link.api}/people/{user}/kick")
         assert answer.status_code == 204, answer.text
 

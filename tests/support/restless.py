@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import random
 import urllib.error
@@ -284,6 +285,8 @@ def _ticket(link: Link, name: str, person: dict[str, str]) -> dict[str, str]:
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             told: dict[str, str] = json.loads(answer.read())
+    except (http.client.HTTPException, ValueError) as cut:  # in the middle of the answer
+        raise ConnectionError from cut
     except urllib.error.HTTPError as refusal:
         refusal.close()  # it holds the connection, and garbage is collected in the middle of somebody else's test
         raise

@@ -114,7 +114,7 @@ class Seat:
         """A ticket; somebody who was sent away a moment ago is let in from the next millisecond on."""
         body = {"secret": self.link.secret, "name": self.name, **self._who}
         with anyio.fail_after(PATIENCE_S):
-            async with httpx.AsyncClient(verify=False) as http:
+            async with httpx.AsyncClient(verify=False, timeout=PATIENCE_S) as http:
                 while (answer := await http.post(f"{self.link.api}/tickets", json=body)).status_code != 200:
                     assert answer.json()["code"] == "kicked", answer.text
                     await anyio.sleep(0.001)

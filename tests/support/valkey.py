@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,14 +18,24 @@ from pathlib import Path
 
 from nanobana_server.allinone import store, tether
 
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 30.0
+PORTS_FROM = 12_000
+OUTGOING, USUALLY_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range"), 32_768
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment.
+
+    Never one that the kernel gives to outgoing connections: those would have it while who listens there is dead, and
+    who tries to reach the dead one may even be connected to itself.
+    """
+    first = int(OUTGOING.read_text().split()[0]) if OUTGOING.exists() else 0
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(PORTS_FROM, first if first > 2 * PORTS_FROM else USUALLY_FROM)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 def redis_server() -> Path | None:
