@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -29,8 +31,8 @@ class PowerCut(Exception):
 class DyingStore(Store):
     """A server that dies right after its first commit."""
 
-    async def commit(self, canvas: str, commit: Commit) -> Committed:
-        await super().commit(canvas, commit)
+    async def commit(self, canvas: str, commit: Commit, *, blobs: Mapping[str, bytes] | None = None) -> Committed:
+        await super().commit(canvas, commit, blobs=blobs)
         raise PowerCut
 
 

@@ -4,10 +4,14 @@ import random
 
 import anyio
 import pytest
+from redis.exceptions import ResponseError
 
-from nanobana.keyspace.client import Client
+from nanobana.keyspace.client import Call, Client
+from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import Unavailable
+from nanobana.raster.codec import blob_name
 from nanobana_server.store import Store, open_store
+from support.strokes import Easel
 
 
 async def test_callers_that_give_up_leave_the_connections_fit_for_others(backend_url: str) -> None:
@@ -34,11 +38,32 @@ async def test_callers_that_give_up_leave_the_connections_fit_for_others(backend
 async def test_scripts_that_the_server_forgot_are_sent_again(store: Store) -> None:
     for _ in range(2):
         assert await store.client.run("claim", ["nb:{c:none}:job:x"], ["w", 1]) == [0, b"terminal"]
-        if store.client.is_cluster:
-            for node in store.client.redis.get_primaries():
-                await node.execute_command("SCRIPT", "FLUSH")
-        else:
-            await store.client.call("SCRIPT", "FLUSH")
+        await _forget_scripts(store.client)
+
+
+async def test_c10_scripts_of_one_round_trip_run_in_order_also_where_the_server_forgot_them(easel: Easel) -> None:
+    client, keys = easel.store.client, CanvasKeys(easel.id)
+    for data in (b"one", b"two", b"three"):
+        call: Call = ("put_blobs", [keys.meta, keys.blobs, keys.blob_ages], [b"0", blob_name(data), data])
+        broken: Call = ("put_blobs", [keys.job("none"), keys.blobs, keys.blob_ages], [b"0", blob_name(data), data])
+        assert await client.scripts([broken, call, call]) == [[b"no_canvas"], [b"ok"], [b"ok"]]
+        assert await client.call("HGET", keys.blobs, blob_name(data)) == data
+        await _forget_scripts(client)
+
+
+async def test_what_one_script_of_a_round_trip_breaks_on_is_raised(easel: Easel) -> None:
+    client, keys = easel.store.client, CanvasKeys(easel.id)
+    put: Call = ("put_blobs", [keys.meta, keys.blobs, keys.blob_ages], [b"0", blob_name(b"x"), b"x"])
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await client.scripts([put, ("heartbeat", [keys.layers], [1, 1000])])
+
+
+async def _forget_scripts(client: Client) -> None:
+    if client.is_cluster:
+        for node in client.redis.get_primaries():
+            await node.execute_command("SCRIPT", "FLUSH")
+    else:
+        await client.call("SCRIPT", "FLUSH")
 
 
 async def test_an_address_where_nobody_listens_is_unavailable() -> None:

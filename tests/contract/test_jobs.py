@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from nanobana.keyspace import claims
+from nanobana.keyspace.blobs import CHUNK
 from nanobana.keyspace.keys import CanvasKeys, FamilyKeys, canvas_index, shard_of
 from nanobana.protocol.errors import BadInput, NotFound, TooMany
 from nanobana.protocol.geometry import Box
@@ -64,6 +65,19 @@ async def test_j2_only_the_current_attempt_may_hand_in(easel: Easel) -> None:
     assert await stage(easel.store, await result_of(easel, job, 1)) is None
     assert await stage(easel.store, await result_of(easel, job, 2)) is not None
     assert await states(easel) == [(job, "queued"), (job, "staged")]
+
+
+async def test_j2_a_result_is_stored_and_its_lease_extended_in_one_trip_which_says_how_to_go_on(easel: Easel) -> None:
+    client, job = easel.store.client, await queued(easel)
+    attempt = (await taken(easel, job, lease_ms=50)).attempt
+    names, order = await claims.put_result(client, easel.id, job, attempt, [b"patch"], 60_000)
+    assert order == "go" and await easel.store.get_blob(easel.id, names[0]) == b"patch"
+    held = await claims.claim(client, easel.id, job, "w2", 60_000)
+    assert isinstance(held, claims.Leased) and held.left_ms > 50
+    assert (await claims.put_result(client, easel.id, job, attempt + 1, [b"other"], 60_000))[1] == "stale"
+    large = bytes(CHUNK + 1)
+    names, order = await claims.put_result(client, easel.id, job, attempt, [large], 60_000)
+    assert order == "go" and await easel.store.get_blob(easel.id, names[0]) == large
 
 
 async def test_j2_a_leased_job_is_not_given_to_another_worker(easel: Easel) -> None:

@@ -1,6 +1,6 @@
 """Painting: the server composites, races are provoked, disjoint masks all survive (C5, C11)."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -41,12 +41,12 @@ class _Server(Store):
         self._crossroads = crossroads
         self._met = False
 
-    async def commit(self, canvas: str, commit: Commit) -> Committed:
+    async def commit(self, canvas: str, commit: Commit, *, blobs: Mapping[str, bytes] | None = None) -> Committed:
         if not self._met:
             self._met = True
             await self._crossroads.meet()
         try:
-            return await super().commit(canvas, commit)
+            return await super().commit(canvas, commit, blobs=blobs)
         except Moved:
             self._crossroads.refused += 1
             raise

@@ -1,6 +1,6 @@
 """A server whose ops others overtake."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, Committed
@@ -13,8 +13,8 @@ class Late(Store):
         super().__init__(store.client, store.pool)
         self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
 
-    async def commit(self, canvas: str, commit: Commit) -> Committed:
+    async def commit(self, canvas: str, commit: Commit, *, blobs: Mapping[str, bytes] | None = None) -> Committed:
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             await meanwhile()
-        return await super().commit(canvas, commit)
+        return await super().commit(canvas, commit, blobs=blobs)

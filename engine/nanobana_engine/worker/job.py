@@ -134,7 +134,7 @@ class JobRun:
             await self._made_ready(source)
         read_s = time.perf_counter() - self._began
         self._previews.begin(source.plan)
-        outcome = Outcome(self._tools.client, self._spec.canvas, source, self._tools.threads)
+        outcome = Outcome(self._tools.client, self.lease, source, self._tools.threads)
         tasks.start_soon(outcome.run)
         end = await (self._erased(source) if self._spec.edit.mode == "erase" else self._filled(source, outcome))
         if isinstance(end, EditFailed):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
-from nanobana.keyspace.claims import Order, heartbeat
+from nanobana.keyspace.claims import Order, heartbeat, put_result
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import Unavailable
@@ -30,6 +30,8 @@ class Lease:
         self._lease_ms = lease_ms
         self._beat_s = beat_s
         self._look = anyio.Event()
+        self._held: Order | None = None
+        """What the store said when the lease was extended for the result."""
 
     def look_now(self) -> None:
         """Something happened that may concern this job: ask the store without waiting for the next beat."""
@@ -69,7 +71,19 @@ class Lease:
 
     async def extend(self) -> Order:
         """Hold on while the result is on its way."""
-        return await heartbeat(self._client, self.canvas, self.job, self.attempt, HANDED_IN_MS)
+        if self._held is None:
+            self._held = await heartbeat(self._client, self.canvas, self.job, self.attempt, HANDED_IN_MS)
+        return self._held
+
+    async def put(self, blobs: Sequence[bytes]) -> list[str]:
+        """Store the last bytes of the result, which is then on its way; `extend` knows the order already.
+
+        Raises:
+            StorageFull, NotFound: what the store refused.
+        """
+        put = put_result(self._client, self.canvas, self.job, self.attempt, blobs, HANDED_IN_MS)
+        names, self._held = await put
+        return names
 
     async def give_back(self) -> None:
         """End the lease now, so that another worker can claim at once."""

@@ -20,6 +20,7 @@ from nanobana.raster.pixels import Rgba
 from nanobana_engine.engine import EditFinished, Source
 from nanobana_engine.engine.parts import Part
 from nanobana_engine.planner.resample import resize
+from nanobana_engine.worker.lease import Lease
 from nanobana_engine.worker.patience import patiently
 
 WEBP_SIDE = 16383
@@ -33,9 +34,9 @@ class Outcome:
     Parts wait in a queue as long as the store is away; it holds at most the parts of one result, 8 bits a channel.
     """
 
-    def __init__(self, client: Client, canvas: str, source: Source, threads: CapacityLimiter) -> None:
+    def __init__(self, client: Client, lease: Lease, source: Source, threads: CapacityLimiter) -> None:
         self._client = client
-        self._canvas = canvas
+        self._lease = lease
         self._source = source
         self._threads = threads
         self._send, self._receive = anyio.create_memory_object_stream[Part](max_buffer_size=float("inf"))
@@ -85,7 +86,7 @@ class Outcome:
             is_small = len(blobs[0]) <= PATCH_INLINE
             if is_small:
                 tell(blob_name(blobs[0]), blobs[0])
-            names = await self._put(blobs)
+            names = await self._put_last(blobs)
             if not is_small:
                 tell(names[0], blobs[0])
             return [Variation(blob=name, seed=source.seed(index)) for index, name in enumerate(names)]
@@ -98,7 +99,7 @@ class Outcome:
             await self._store(part)
         smalls = await to_thread.run_sync(_all_encoded, self._small, limiter=self._threads)
         self.patch_s = time.perf_counter() - began
-        names = await self._put(smalls)
+        names = await self._put_last(smalls)
         tell(names[0], smalls[0])
         return [
             Variation(blob=name, seed=source.seed(index), parts=self._parts(index)) for index, name in enumerate(names)
@@ -139,7 +140,10 @@ class Outcome:
         return [ResultPart(box, name) for (index, box), name in self._names.items() if index == variation]
 
     async def _put(self, blobs: Sequence[bytes]) -> list[str]:
-        return await patiently(lambda: put_blobs(self._client, self._canvas, blobs))
+        return await patiently(lambda: put_blobs(self._client, self._lease.canvas, blobs))
+
+    async def _put_last(self, blobs: Sequence[bytes]) -> list[str]:
+        return await patiently(lambda: self._lease.put(blobs))
 
 
 def _patch(end: EditFinished, variation: int) -> bytes:

@@ -1,7 +1,7 @@
 """Results: any server takes one and stages it, or refuses it as late or duplicate, then acknowledges (J2, J3)."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -23,6 +23,8 @@ from nanobana_server.store.types import Commit, Committed, JobWrite, job_client
 
 TAKE_OVER_MS = 10_000
 PER_READ = 16
+ACKNOWLEDGED_AFTER_S = 0.01
+"""Behind the change of the canvas: everybody's reading of it does not wait until this is on the disk."""
 COUNTED = 1000
 """Results counted anew after the clock jumped back; servers hold a few."""
 
@@ -127,8 +129,7 @@ async def _drain(store: Store, server: str, after: str, block_ms: int, staged: C
             "XREADGROUP", "GROUP", RESULT_GROUP, server, "COUNT", PER_READ, "BLOCK", block_ms, "STREAMS", RESULTS, after
         )
         entries = list(_of_stream(reply))
-        for entry, fields in entries:
-            await _handle(store, entry, fields, staged)
+        await _handle_all(store, entries, staged)
         if after == ">" or not entries:
             return
 
@@ -136,8 +137,19 @@ async def _drain(store: Store, server: str, after: str, block_ms: int, staged: C
 async def _take_over(store: Store, server: str, after_ms: int, staged: Callable[[Cost], None]) -> None:
     await store.client.run("count_anew", [RESULTS_CLOCK, RESULTS], [RESULT_GROUP, COUNTED])
     reply = await store.client.call("XAUTOCLAIM", RESULTS, RESULT_GROUP, server, after_ms, "0-0", "COUNT", PER_READ)
-    for entry, fields in entries_of(reply[1]):
+    await _handle_all(store, list(entries_of(reply[1])), staged)
+
+
+async def _handle_all(
+    store: Store, entries: Sequence[tuple[str, dict[bytes, bytes]]], staged: Callable[[Cost], None]
+) -> None:
+    """Handle some, then acknowledge them; what was handled and not acknowledged comes again, and is refused then."""
+    for entry, fields in entries:
         await _handle(store, entry, fields, staged)
+    if entries:
+        await anyio.sleep(ACKNOWLEDGED_AFTER_S)
+        done = [entry for entry, _ in entries]
+        await store.client.pipeline([("XACK", RESULTS, RESULT_GROUP, *done), ("XDEL", RESULTS, *done)])
 
 
 async def _handle(store: Store, entry: str, fields: dict[bytes, bytes], staged: Callable[[Cost], None]) -> None:
@@ -166,8 +178,6 @@ async def _handle(store: Store, entry: str, fields: dict[bytes, bytes], staged: 
             seq=done.seq if done is not None else None,
             error_code=result.error_code,
         )
-    await store.client.call("XACK", RESULTS, RESULT_GROUP, entry)
-    await store.client.call("XDEL", RESULTS, entry)
 
 
 async def _ensure_group(store: Store) -> None:

@@ -12,7 +12,7 @@ from nanobana.protocol.geometry import Box
 from nanobana.protocol.jobs import JobSpec
 from nanobana.protocol.messages import Edit
 from nanobana.protocol.parameters import EditParams
-from nanobana.raster.codec import encode_png
+from nanobana.raster.codec import blob_name, encode_png
 from nanobana.raster.decode import decode_mask
 from nanobana_server.jobs import live
 from nanobana_server.jobs.queue import announce, send
@@ -56,7 +56,8 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
             view.paintable(message.edit.layer)
         elif message.edit.layer is not None:
             view.layer(message.edit.layer)
-        params = live.drafted(await _prepared(store, canvas, view, routed))
+        prepared, mask = await _prepared(store, canvas, view, routed)
+        params = live.drafted(prepared)
         spec, job = _job(canvas, author, message, params)
         others = [other for other in await open_jobs(store, canvas) if other.user == author.user]
         if sum(not live.is_same(other, job) for other in others) >= MAX_OPEN:
@@ -75,7 +76,7 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
                 instead=True,
             ),
         )
-        done = await store.commit(canvas, commit)
+        done = await store.commit(canvas, commit, blobs=mask)
         if done.first_time:
             sent.append(spec)
         return done
@@ -90,27 +91,27 @@ async def submit(store: Store, canvas: str, author: Author, message: Edit) -> Co
     return done
 
 
-async def _prepared(store: Store, canvas: str, view: View, params: EditParams) -> EditParams:
-    """The edit with its mask as a stored blob inside the canvas, and its seed drawn."""
+async def _prepared(store: Store, canvas: str, view: View, params: EditParams) -> tuple[EditParams, dict[str, bytes]]:
+    """The edit with its mask as a blob inside the canvas, and its seed drawn; and that blob, which is to be stored."""
     inside = params.box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
     if inside.is_empty:
         raise BadInput("This region lies outside the canvas.", code="outside")
     if (params.mask_png is None) == (params.mask_blob is None):
         raise BadInput("An edit has its mask either inline or as a blob.", code="bad_mask")
     data = params.mask_png if params.mask_png is not None else await store.get_blob(canvas, params.mask_blob or "")
-    checked = await store.pool.run(_mask, data, params.box, inside)
-    name = (await store.put_blobs(canvas, [checked]))[0]
+    name, checked = await store.pool.run(_mask, data, params.box, inside)
     seed = params.seed if params.seed is not None else secrets.randbelow(2**32)
-    return msgspec.structs.replace(params, box=inside, mask_png=None, mask_blob=name, seed=seed)
+    return msgspec.structs.replace(params, box=inside, mask_png=None, mask_blob=name, seed=seed), {name: checked}
 
 
-def _mask(data: bytes, box: Box, inside: Box) -> bytes:
-    """Checked bytes of a mask, cut to the canvas."""
+def _mask(data: bytes, box: Box, inside: Box) -> tuple[str, bytes]:
+    """Name and checked bytes of a mask, cut to the canvas."""
     mask = decode_mask(data, box)
     cut = mask[inside.y0 - box.y0 : inside.y1 - box.y0, inside.x0 - box.x0 : inside.x1 - box.x0]
     if not (cut >= FAINT).any():
         raise BadInput("The mask is empty: paint over what should change.", code="empty_mask")
-    return data if inside == box else encode_png(cut)
+    kept = data if inside == box else encode_png(cut)
+    return blob_name(kept), kept
 
 
 def _job(canvas: str, author: Author, message: Edit, params: EditParams) -> tuple[JobSpec, Job]:

@@ -1,8 +1,10 @@
 """Commit: one op by one atomic script, and what its refusals mean (C3, C5, C6)."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from nanobana.keyspace.blobs import full
+from nanobana.keyspace.blobs import full, put_blobs_and
+from nanobana.keyspace.client import Call
 from nanobana.keyspace.snapshot import tile_ref
 from nanobana.protocol.errors import Conflict, NotFound
 from nanobana.protocol.replica import names_of
@@ -23,8 +25,11 @@ from nanobana_server.store.types import (
 class Commits(Stirred):
     """The part of the store that changes canvases."""
 
-    async def commit(self, canvas: str, commit: Commit) -> Committed:
+    async def commit(self, canvas: str, commit: Commit, *, blobs: Mapping[str, bytes] | None = None) -> Committed:
         """Write an op, whole or not at all; blobs that it names must have been put before.
+
+        Args:
+            blobs: by their names; they are put right before, in the same round trip where they are small.
 
         Returns:
             The seq; for an op ID that was committed before, its first answer (C6).
@@ -39,7 +44,8 @@ class Commits(Stirred):
         """
         await self.stir(canvas)
         keys, args = commit_request(canvas, commit)
-        reply = await self.client.run("commit", keys, args)
+        call: Call = ("commit", keys, args)
+        reply = await (put_blobs_and(self.client, canvas, blobs, call) if blobs else self.client.run(*call))
         outcome = reply[0].decode()
         if outcome == "ok":
             return Committed(seq=int(reply[1]), changes=reply[2:])

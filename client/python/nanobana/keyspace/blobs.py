@@ -1,12 +1,12 @@
 """Immutable bytes in a canvas's slot: put in chunks, got in chunks, by server and engine alike (C3)."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 
-from nanobana.keyspace.client import Client, Word
+from nanobana.keyspace.client import Call, Client, Word
 from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import NanobanaError, NotFound, StorageFull
 from nanobana.raster.codec import blob_name
@@ -43,7 +43,7 @@ async def put_blobs(
         NotFound: ``no_canvas``.
     """
     names = [blob_name(data) for data in blobs] if names is None else list(names)
-    flag = b"1" if over_budget else b"0"
+    flag = _flag(over_budget=over_budget)
     keys = CanvasKeys(canvas)
     small = [pair for pair in zip(names, blobs, strict=True) if len(pair[1]) <= CHUNK]
     large = [pair for pair in zip(names, blobs, strict=True) if len(pair[1]) > CHUNK]
@@ -53,9 +53,39 @@ async def put_blobs(
     return names
 
 
+async def put_blobs_and(client: Client, canvas: str, blobs: Mapping[str, bytes], call: Call) -> Any:
+    """`put_blobs`, and a script of the same slot right behind it, in the same round trip where the blobs are one write.
+
+    Args:
+        blobs: by their `blob_name`s.
+
+    Returns:
+        What the script replied.
+
+    Raises:
+        StorageFull, NotFound: as `put_blobs`; the script may have run all the same.
+    """
+    if not blobs or sum(map(len, blobs.values())) > CHUNK:
+        await put_blobs(client, canvas, list(blobs.values()), names=list(blobs))
+        return await client.run(*call)
+    keys = CanvasKeys(canvas)
+    (words,) = _chunked(list(blobs.items()), _flag(over_budget=False))
+    put, reply = await client.scripts([_put_call(keys, words), call])
+    _checked(keys, put)
+    return reply
+
+
+def _flag(*, over_budget: bool) -> bytes:
+    return b"1" if over_budget else b"0"
+
+
+def _put_call(keys: CanvasKeys, words: list[Word]) -> Call:
+    return "put_blobs", [keys.meta, keys.blobs, keys.blob_ages], words
+
+
 async def _put_together(client: Client, keys: CanvasKeys, words: list[Word]) -> None:
     """Several small blobs in one write."""
-    _checked(keys, await client.run("put_blobs", [keys.meta, keys.blobs, keys.blob_ages], words))
+    _checked(keys, await client.run(*_put_call(keys, words)))
 
 
 async def _put_in_pieces(client: Client, keys: CanvasKeys, flag: bytes, name: str, data: bytes) -> None:

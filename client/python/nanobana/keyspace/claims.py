@@ -1,12 +1,15 @@
 """An engine's side of the job record: claim with a fence, heartbeat, presence, and handing in a result (J2, J4)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from nanobana.keyspace.client import Client, Word
+from nanobana.keyspace.blobs import put_blobs_and
+from nanobana.keyspace.client import Call, Client, Word
 from nanobana.keyspace.keys import RESULTS, CanvasKeys, FamilyKeys
 from nanobana.protocol.jobs import EngineBeat, JobResult, JobSpec
+from nanobana.raster.codec import blob_name
 
 Order = Literal["go", "cancelled", "superseded", "stale"]
 
@@ -44,7 +47,27 @@ async def claim(client: Client, canvas: str, job: str, worker: str, lease_ms: in
 
 async def heartbeat(client: Client, canvas: str, job: str, attempt: int, lease_ms: int) -> Order:
     """Extend the lease of this attempt only; anything but "go" means stop working on it. `lease_ms` 0 gives it back."""
-    reply: bytes = await client.run("heartbeat", [CanvasKeys(canvas).job(job)], [attempt, lease_ms])
+    return _order(await client.run(*_heartbeat(canvas, job, attempt, lease_ms)))
+
+
+async def put_result(
+    client: Client, canvas: str, job: str, attempt: int, blobs: Sequence[bytes], lease_ms: int
+) -> tuple[list[str], Order]:
+    """Store the bytes of a result, and extend the lease while it is on its way; names of the blobs, and the order.
+
+    Raises:
+        StorageFull, NotFound: as `put_blobs`.
+    """
+    names = [blob_name(data) for data in blobs]
+    named = dict(zip(names, blobs, strict=True))
+    return names, _order(await put_blobs_and(client, canvas, named, _heartbeat(canvas, job, attempt, lease_ms)))
+
+
+def _heartbeat(canvas: str, job: str, attempt: int, lease_ms: int) -> Call:
+    return "heartbeat", [CanvasKeys(canvas).job(job)], [attempt, lease_ms]
+
+
+def _order(reply: bytes) -> Order:
     order = reply.decode()
     if order == "go":
         return "go"

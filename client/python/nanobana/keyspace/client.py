@@ -20,6 +20,9 @@ from nanobana.protocol.errors import NanobanaError, StorageFull, Unavailable
 Word: TypeAlias = str | bytes | int | float
 """What a Redis command may be made of."""
 
+Call: TypeAlias = tuple[str, Sequence[str], Sequence[Word]]
+"""A script by name, its KEYS and its ARGV."""
+
 CLUSTER = "redis+cluster"
 """URL scheme of a cluster: any one of its nodes."""
 
@@ -93,6 +96,21 @@ class Client:
                 return await self.redis.evalsha(lua.digest, len(keys), *keys, *args)
             except exceptions.NoScriptError:
                 return await self.redis.eval(lua.text, len(keys), *keys, *args)
+
+    async def scripts(self, calls: Sequence[Call]) -> list[Any]:
+        """Several scripts in one round trip, one after the other; replies in order. One slot on a cluster.
+
+        A store that syncs its log before it answers (C10) does so once for all of them.
+        """
+        async with self._turn(calls[0][1] if calls else ()):
+            pipe = self.redis.pipeline() if self.is_cluster else self.redis.pipeline(transaction=False)
+            for name, keys, args in calls:
+                pipe.execute_command("EVALSHA", script(name).digest, len(keys), *keys, *args)
+            replies: list[Any] = await pipe.execute(raise_on_error=False)
+            failed = [reply for reply in replies if isinstance(reply, Exception)]
+            if failed and not any(isinstance(error, exceptions.NoScriptError) for error in failed):
+                raise failed[0]
+        return [await self.run(*call) for call in calls] if failed else replies
 
     async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several commands in one round trip, not atomic; replies in order. One slot on a cluster."""
