@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from blockbuster import BlockBuster
 
+from nanobana_server.room.pace import Pace
 from nanobana_server.store import Store, open_store
 from support.live_server import Links, LiveServer, live_server
 from support.valkey import PrivateValkey, private_valkey
@@ -39,6 +40,13 @@ def valkey() -> Iterator[PrivateValkey]:
 @pytest.fixture(scope="module")
 async def server(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[LiveServer]:
     async with live_server(valkey.url) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+async def told(anyio_backend: object, valkey: PrivateValkey) -> AsyncIterator[LiveServer]:
+    """A server whose rooms look at nothing of their own accord: what reaches them was told them."""
+    async with live_server(valkey.url, pace=Pace(poll=3600)) as live:
         yield live
 
 

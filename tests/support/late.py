@@ -1,9 +1,25 @@
-"""A server whose ops others overtake."""
+"""A server whose ops and looks others overtake."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 from nanobana_server.store import Store
 from nanobana_server.store.types import Commit, Committed
+from nanobana_server.store.verdicts import Verdict
+
+
+class Overtaken(Store):
+    """Something happens after it read what was decided about people, and before it has the answer; once."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.client, store.pool)
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def verdicts(self, canvas: str) -> list[Verdict]:
+        found = await super().verdicts(canvas)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return found
 
 
 class Late(Store):

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from weakref import WeakValueDictionary
 
 import anyio
 import msgspec
@@ -63,7 +64,7 @@ class StandingWatch:
         self._server = server
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
-        self._waiting: dict[str, anyio.Event] = {}
+        self._waiting: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
         self._forgotten = 0
 
     async def of(self, canvas: str) -> Standing:
@@ -104,12 +105,6 @@ class StandingWatch:
         if event is not None:
             event.set()
 
-    async def changed(self, canvas: str, timeout: float) -> None:
-        """Return when `forget` is called for the canvas, or after `timeout` seconds."""
-        event = self._waiting.setdefault(canvas, anyio.Event())
-        try:
-            with anyio.move_on_after(timeout):
-                await event.wait()
-        finally:
-            if self._waiting.get(canvas) is event:
-                del self._waiting[canvas]
+    def news(self, canvas: str) -> anyio.Event:
+        """Set when `forget` is called for the canvas; taken before `of` is asked, it tells of what that came before."""
+        return self._waiting.setdefault(canvas, anyio.Event())

@@ -187,22 +187,27 @@ class Rooms:
     async def _watch_standing(self, room: Room) -> None:
         """Within a second, end the sessions of those who may be here no more, and give others their new role (R7)."""
         while True:
-            await self._standing.changed(room.canvas, room.pace.poll)
+            news = self._standing.news(room.canvas)
             try:
-                standing = await self._standing.of(room.canvas) if room.readers else None
-                if standing is None or not standing.links:  # of a canvas that was deleted the follower says so
-                    continue
-                for reader in room.readers:
-                    try:
-                        role = standing.role_of(reader.access)
-                    except NotAllowed as refused:
-                        reader.end(CLOSES[refused.code], problem_of(refused))
-                        continue
-                    if role != reader.member.role:
-                        reader.become(role)
-                        await self._store.put_member(room.canvas, reader.member)
-            except NanobanaError:
+                await self._apply_standing(room)
+            except NanobanaError as error:
+                _log.debug("standing not read", canvas=room.canvas, code=error.code)
+            with anyio.move_on_after(room.pace.poll):
+                await news.wait()
+
+    async def _apply_standing(self, room: Room) -> None:
+        standing = await self._standing.of(room.canvas) if room.readers else None
+        if standing is None or not standing.links:  # of a canvas that was deleted the follower says so
+            return
+        for reader in room.readers:
+            try:
+                role = standing.role_of(reader.access)
+            except NotAllowed as refused:
+                reader.end(CLOSES[refused.code], problem_of(refused))
                 continue
+            if role != reader.member.role:
+                reader.become(role)
+                await self._store.put_member(room.canvas, reader.member)
 
 
 def _first(group: BaseExceptionGroup[NanobanaError]) -> NanobanaError:
