@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from statistics import median
 
 import anyio.to_thread
 import pytest
@@ -78,22 +79,28 @@ async def stall(server: LiveServer, store: Store, links: Links) -> None:
             await anyio.sleep(0.01)
 
 
+async def wait_for(ben: RawMember, store: Store, links: Links, step: int) -> float:
+    """Seconds until somebody sees a step that is shown now."""
+    began = time.perf_counter()
+    await publish(store, links, f"job{step % 3}", step)
+    while (await ben.until(m.Preview)).step != step:
+        pass
+    return time.perf_counter() - began
+
+
 async def test_r4_a_paused_reader_costs_little_and_the_others_nothing(
     server: LiveServer, canvas: Links, store: Store
 ) -> None:
+    async with member(canvas.view) as (ben, _):
+        alone = median([await wait_for(ben, store, canvas, step) for step in range(1, 21)])
     async with sleeper(canvas) as asleep, member(canvas.view) as (ben, _):
         waits: list[float] = []
         most = 0
         for step in range(1, ROUNDS + 1):
-            began = time.perf_counter()
-            await publish(store, canvas, f"job{step % 3}", step)
-            while (await ben.until(m.Preview)).step != step:
-                pass
-            waits.append(time.perf_counter() - began)
+            waits.append(await wait_for(ben, store, canvas, step))
             most = max(most, held_for(server, asleep))
-        waits.sort()
         assert most <= 2 * 2**20 / 4
-        assert waits[len(waits) // 2] < 0.05
+        assert median(waits) < 3 * alone + 0.05
         assert any(reader.lags for room in server.rooms.open for reader in room.readers)
         asleep.socket.transport.resume_reading()
         await asleep.until(m.Preview, lambda preview: preview.step == ROUNDS)
