@@ -2,7 +2,9 @@
 import type { Lifted } from './lift'
 import type { Affine } from './placement'
 import type { Point } from '../protocol/geometry'
+import { onDevice, type Context } from './placing'
 import { cornersOf } from './strokes'
+import type { View } from './view'
 
 export interface Hold {
   lifted: Lifted
@@ -62,4 +64,21 @@ export class Holds {
 export function outlineOf({ lifted, matrix }: Hold): Point[] {
   const [a, b, c, d, e, f] = matrix
   return cornersOf(lifted.box).map(({ x, y }) => ({ x: a * x + c * y + e, y: b * x + d * y + f }))
+}
+
+/** Held pixels where they are held; where they were there is nothing. */
+export function drawHold(ctx: Context, view: View, { lifted: { box, image, hole }, matrix }: Hold): void {
+  const { scale, x, y, dpr } = view
+  const size = [box[0], box[1], box[2] - box[0], box[3] - box[1]] as const
+  ctx.save()
+  ctx.imageSmoothingQuality = 'high'
+  if (hole !== null) {
+    ctx.globalCompositeOperation = 'destination-out'
+    ctx.drawImage(hole, ...onDevice(view, box))
+    ctx.globalCompositeOperation = 'source-over'
+  }
+  ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
+  ctx.transform(...matrix)
+  ctx.drawImage(image, ...size)
+  ctx.restore()
 }

@@ -5,10 +5,11 @@ import { outline, toPath, type Brush, type Sample } from './brush'
 import { Emitter } from './emitter'
 import { cornersOf, MASK_TOOLS, straight, strokeMessage, type ToolName } from './strokes'
 import type { Modifiers } from './input'
+import type { LiveStroke } from './live-stroke'
 import type { Mask } from './mask'
-import type { Overlay } from './overlay'
 import { maskImage } from './mask-image'
-import type { LiveStroke, Picture } from './picture'
+import type { Overlay } from './overlay'
+import type { Picture } from './picture'
 import { capsule, polygon, rectangle, type Coverage } from './raster'
 
 export interface ToolState {

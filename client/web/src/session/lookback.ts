@@ -2,7 +2,7 @@
 import type { Manifest } from '../protocol/types'
 import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
-import type { Picture } from '../core/picture'
+import type { Slots } from '../core/slots'
 import { request } from '../net/api'
 
 export class LookBack extends Emitter<{ change: null }> {
@@ -12,7 +12,7 @@ export class LookBack extends Emitter<{ change: null }> {
 
   constructor(
     private readonly base: string,
-    private readonly picture: Picture,
+    private readonly slots: Slots,
   ) {
     super()
   }
@@ -35,7 +35,7 @@ export class LookBack extends Emitter<{ change: null }> {
 
   #show(seq: number | null, document: Document | null): void {
     this.seq = seq
-    this.picture.lookAt(document, seq === null ? this.base : `${this.base}/past/${seq}`)
+    this.slots.lookAt(document, seq === null ? this.base : `${this.base}/past/${seq}`)
     this.emit('change', null)
   }
 }

@@ -9,12 +9,12 @@ import type { Session } from './session'
 import { whyNot } from './why'
 
 export function moverOf(session: Session): Mover {
-  const { document, tiles, picture, mask } = session
+  const { document, tiles, slots, picture, mask } = session
   return new Mover(picture.holds, session.view, {
     layer: () => session.activeLayer,
     whyNot: () => whyNot(session, 'move'),
     masked: () => !mask.isEmpty,
-    lift: (layer, masked) => lift(document, tiles, (...at) => picture.address(...at), layer, masked ? mask : null),
+    lift: (layer, masked) => lift(document, tiles, (...at) => slots.address(...at), layer, masked ? mask : null),
     fix: (lifted, matrix) => fix(session, lifted, matrix),
   })
 }
@@ -41,13 +41,13 @@ function fix(session: Session, { layer, hole }: Lifted, matrix: Affine): string 
 }
 
 export function holdingOf(session: Session): Holding {
-  const { document, tiles, picture, presence, overlay } = session
+  const { document, tiles, slots, picture, presence, overlay } = session
   return new Holding(picture.holds, {
     colorOf: (member) => presence.members.get(member)?.color ?? '#888888',
     userOf: (member) => presence.members.get(member)?.user,
     lift: async (layer, member, masked) => {
       const mask = masked ? overlay.maskOf(member) : null
-      return masked && mask === null ? null : lift(document, tiles, (...at) => picture.address(...at), layer, mask)
+      return masked && mask === null ? null : lift(document, tiles, (...at) => slots.address(...at), layer, mask)
     },
     redraw: () => redraw(session),
   })

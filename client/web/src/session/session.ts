@@ -11,6 +11,7 @@ import { Picture } from '../core/picture'
 import { decodeGray, encodePng, warm } from '../core/png'
 import { Provisionals } from '../core/provisional'
 import { Results } from '../core/results'
+import { Slots } from '../core/slots'
 import { TileStore } from '../core/tiles'
 import { Tools } from '../core/tools'
 import { View } from '../core/view'
@@ -62,6 +63,7 @@ export class Session extends Emitter<Events> {
   readonly overlay = new Overlay(this.view, this.mask)
   readonly presence = new Presence(this.overlay)
   readonly tiles: TileStore
+  readonly slots: Slots
   readonly results: Results
   readonly picture: Picture
   readonly tools: Tools
@@ -101,7 +103,8 @@ export class Session extends Emitter<Events> {
     this.tiles = new TileStore({ budgetBytes: (phone ? 96 : 320) * 2 ** 20 })
     const base = `/api/canvases/${id}`
     this.results = new Results(this.document, this.tiles, (name) => `${base}/blobs/${name}`)
-    this.picture = new Picture(this.document, this.tiles, this.provisionals, this.results, this.view, base)
+    this.slots = new Slots(this.document, this.tiles, this.view, base)
+    this.picture = new Picture(this.slots, this.provisionals, this.results, this.view)
     this.tools = new Tools(this.mask, this.overlay, this.picture, {
       bounds: () => this.bounds(),
       activeLayer: () => this.activeLayer,
@@ -132,7 +135,7 @@ export class Session extends Emitter<Events> {
     this.painting = new Painting(this.provisionals, this.sender)
     this.imports = new Imports(id, () => outbox.nextId())
     this.showing = new Showing(this.connection, this.tools, this.mask, this.copier, () => this.live.wish()?.model ?? null)
-    this.lookback = new LookBack(base, this.picture)
+    this.lookback = new LookBack(base, this.slots)
     this.steps = new Steps({
       undoMask: () => this.mask.undo(),
       redoMask: () => this.mask.redo(),

@@ -67,7 +67,7 @@ export function install(state: CanvasState): void {
       return session.connection.state.kind
     },
     get pill() {
-      return state.pill
+      return state.pill.kind
     },
     get unsaved() {
       return session.sender.unsaved

@@ -80,7 +80,7 @@ export function shortcuts(state: CanvasState, commands: Commands): Shortcut[] {
     { keys: ['$mod+-'], shown: ['Ctrl', '−'], what: 'Zoom out', group: 'View', run: () => view.zoomAt(view.centre(), 0.8) },
     { keys: ['/'], shown: ['/'], what: 'Say something at the cursor', group: 'Together', run: () => state.chat() },
     { keys: ['Shift+C'], shown: ['Shift', 'C'], what: 'Show or hide the others’ cursors', group: 'Together', run: () => state.toggleCursors() },
-    { keys: ['c'], shown: ['C'], what: 'Pin a comment', group: 'Together', run: () => state.comment() },
+    { keys: ['c'], shown: ['C'], what: 'Pin a comment', group: 'Together', run: () => state.comments.pin() },
     { keys: ['$mod+z'], shown: ['Ctrl', 'Z'], what: 'Undo my last change', group: 'Edit', run: () => session.undo() },
     { keys: ['$mod+Shift+Z', '$mod+y'], shown: ['Ctrl', 'Shift', 'Z'], what: 'Redo', group: 'Edit', run: () => session.redo() },
     { keys: ['$mod+Shift+E'], shown: ['Ctrl', 'Shift', 'E'], what: 'Export as PNG', group: 'Edit', run: commands.exportPng },
@@ -189,7 +189,7 @@ function discardOrClear(state: CanvasState): void {
   if (session.mover.changed) return session.mover.reset()
   if (session.mover.back !== null) return session.tools.set({ tool: session.mover.back })
   if (state.followed !== null) return session.following.toggle(null)
-  if (state.commenting || state.draft !== null || state.openThread !== null) return state.showThread(null)
+  if (state.comments.isOpen) return state.comments.show(null)
   if (state.lookingBack !== null) return state.lookBack(null)
   if (state.looking !== null) return session.lookback.leave()
   if (session.live.isOn && !session.mask.isEmpty) return session.live.discard()
