@@ -83,7 +83,7 @@ export class Input {
     if (event.pointerType === 'pen') this.#penSeen = true
     if (event.pointerType === 'touch') {
       this.#fingers.set(event.pointerId, { start: at, now: at })
-      this.#gesture ??= { began: performance.now(), most: 0, moved: false }
+      this.#gesture ??= { began: event.timeStamp, most: 0, moved: false }
       this.#gesture.most = Math.max(this.#gesture.most, this.#fingers.size)
       if (this.#fingers.size > 1 || this.#penSeen || this.target.pans) {
         if (this.#drawing !== null) this.target.abort()
@@ -142,14 +142,15 @@ export class Input {
       if (cancelled) this.target.abort()
       else this.target.up(modifiers(event))
     }
-    if (this.#fingers.delete(event.pointerId) && this.#fingers.size === 0) this.#endGesture()
+    if (this.#fingers.delete(event.pointerId) && this.#fingers.size === 0) this.#endGesture(event.timeStamp)
   }
 
-  #endGesture(): void {
+  /** Times are those of the fingers: a page that was busy meanwhile has not made a tap longer. */
+  #endGesture(ended: number): void {
     const gesture = this.#gesture
     this.#gesture = null
     if (gesture !== null && gesture.most > 1 && gesture.moved && this.target.pinches) this.target.pinched()
-    if (gesture === null || gesture.moved || performance.now() - gesture.began > TAP_MS) return
+    if (gesture === null || gesture.moved || ended - gesture.began > TAP_MS) return
     if (gesture.most === 2) this.target.undo()
     if (gesture.most === 3) this.target.redo()
   }

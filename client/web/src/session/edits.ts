@@ -46,14 +46,14 @@ export class Edits {
     private readonly me: () => { user: string; role: string } | null,
   ) {}
 
-  /** Queues an edit of the mask; the answer is its job ID, or null where there is no mask. */
+  /** Queues an edit of the mask, which is gone at once; the answer is its job ID, or null where there is no mask. */
   async generate(wish: Wish): Promise<string | null> {
     const copy = this.copier.copy()
     if (copy === null) return null
-    const id = await this.#submit(copy, wish)
-    this.mask.clear()
+    const sent = this.#submit(copy, wish)
+    this.mask.clear() // not once it is sent: what somebody paints until then is another mask
     this.mask.forgetHistory()
-    return id
+    return sent
   }
 
   /**
