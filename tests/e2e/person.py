@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import BrowserContext, CDPSession, Locator, Page
+from playwright.sync_api import APIResponse, BrowserContext, CDPSession, Locator, Page
 
 Point = tuple[float, float]
 
-PATIENCE_MS = 20_000
-ENGINE_MS = 90_000
+PATIENCE_MS = 60_000
+"""For any state of the page: a machine may be many times slower than ours, and what hangs still fails."""
+
+CUT_OFF = 3
+"""Times that a request goes again which met a connection that the server had just closed because it was idle."""
+
+ENGINE_MS = 180_000
+"""For a result, behind whatever edits of earlier tests the engine has in hand."""
 
 
 class Person:
@@ -35,8 +43,8 @@ class Person:
         context.add_init_script(f"localStorage.getItem('{key}') ?? localStorage.setItem('{key}', '{me}')")
         if not is_new:
             context.add_init_script("localStorage.setItem('nanobana.coached', 'true')")
+        context.set_default_timeout(PATIENCE_MS)
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self._cdp: CDPSession | None = None
 
@@ -49,15 +57,23 @@ class Person:
 
     def start_with_sample(self) -> Person:
         self.start().tap("sample-picture")
-        return self.wait("nb.layers.length === 1 && nb.complete && nb.unsaved === 0 && nb.connection === 'live'")
+        return self.brought(1)
 
     def open(self, link: str) -> Person:
         self.page.goto(link)
         return self.wait("nb.complete && nb.connection === 'live'")
 
+    def brought(self, layers: int) -> Person:
+        """Until pictures that were to come in are layers, so many in all, and the page is done with them."""
+        return self.wait(
+            f"nb.layers.length === {layers} && nb.importing === 0 && nb.unsaved === 0 && nb.complete"
+            " && nb.connection === 'live'"
+        )
+
     def new_canvas(self, width: int, height: int) -> dict[str, str]:
         """An empty canvas of that size; its links by role, as scripts make one."""
-        made = self.context.request.post(f"{self.origin}/api/canvases", data={"width": width, "height": height}).json()
+        wanted = {"width": width, "height": height}
+        made = self.context.request.post(f"{self.origin}/api/canvases", data=wanted, max_retries=CUT_OFF).json()
         return {role: f"{self.origin}/c/{made['canvas']}#{secret}" for role, secret in made["links"].items()}
 
     def link(self, role: str) -> str:
@@ -81,15 +97,20 @@ class Person:
         """A value of the page's debug handle: ``nb("position")``."""
         return self.page.evaluate(f"() => window.nanobana.{expression}")
 
-    def wait(self, condition: str, timeout_ms: float = PATIENCE_MS) -> Person:
+    def wait(self, condition: str, timeout_ms: float = PATIENCE_MS, *, every_ms: float | None = None) -> Person:
         """Until a condition over ``nb`` (the debug handle) holds.
+
+        Args:
+            every_ms: how often to look; None for each frame, where looking costs the page nothing.
 
         Raises:
             AssertionError: it did not in time; the message says how things stood.
         """
         try:
             self.page.wait_for_function(
-                f"() => {{ const nb = window.nanobana; return Boolean(nb && ({condition})) }}", timeout=timeout_ms
+                f"() => {{ const nb = window.nanobana; return Boolean(nb && ({condition})) }}",
+                timeout=timeout_ms,
+                polling=every_ms or "raf",
             )
         except Exception as error:
             if "Timeout" not in str(error):
@@ -107,16 +128,20 @@ class Person:
         """Tile names by ``layer/tx/ty``, each checked against the bytes that its name gets (C2, C11)."""
         names: dict[str, str] = self.nb("tileNames")
         for name in set(names.values()):
-            answer = self.context.request.get(f"{self.api}/blobs/{name}")
+            answer = self.fetch(f"blobs/{name}")
             assert answer.ok, f"{answer.status} for {name}"
             assert hashlib.blake2b(answer.body(), digest_size=16).hexdigest() == name
         return names
 
     def picture(self) -> Image.Image:
         """The export of the visible canvas, RGBA."""
-        answer = self.context.request.get(f"{self.api}/export.png")
+        answer = self.fetch("export.png")
         assert answer.ok, answer.text()
         return Image.open(io.BytesIO(answer.body())).convert("RGBA")
+
+    def fetch(self, what: str) -> APIResponse:
+        """Something of the canvas's own, as the page would get it."""
+        return self.context.request.get(f"{self.api}/{what}", max_retries=CUT_OFF)
 
     @property
     def api(self) -> str:
@@ -131,11 +156,27 @@ class Person:
         self.page.keyboard.press(keys)
         return self
 
+    @contextmanager
+    def durably(self) -> Iterator[None]:
+        """What is done inside is in the log at the end, and on this person's screen as everybody gets it.
+
+        What others do meanwhile does not count for it: their changes move the position too.
+        """
+        before = self.nb("durable")
+        yield
+        self.wait(
+            f"nb.durable > {before} && nb.unsaved === 0 && nb.position[1] >= nb.durable"
+            " && nb.pending === 0 && nb.complete"
+        )
+
     def press_durably(self, keys: str) -> Person:
-        """Press, and wait until what it did is in the log and on the screen."""
-        before = self.seq
-        self.press(keys)
-        return self.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.complete")
+        with self.durably():
+            self.press(keys)
+        return self
+
+    def caught_up(self, *others: Person) -> Person:
+        """Until this page shows what the others' pages have."""
+        return self.wait(f"nb.position[1] >= {max(other.seq for other in others)} && nb.complete")
 
     def at(self, point: Point) -> tuple[float, float]:
         """Page coordinates of a canvas point."""
@@ -161,9 +202,9 @@ class Person:
 
     def paint(self, *points: Point) -> Person:
         """A paint stroke, durable and drawn from tiles at the end."""
-        before = self.seq
-        self.press("p").drag(*points)
-        return self.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.pending === 0")
+        with self.durably():
+            self.press("p").drag(*points)
+        return self
 
     def mask_box(self, box: tuple[int, int, int, int]) -> Person:
         """A rectangle mask."""
@@ -173,8 +214,17 @@ class Person:
 
     def touches(self, kind: str, *points: Point) -> None:
         """A raw touch event at page coordinates: touchStart, touchMove or touchEnd."""
+        self._touch(kind, points, time.time())
+
+    def tap_with(self, *points: Point) -> None:
+        """So many fingers tap at once, for 50 ms by their own clock, however long the messages about it take."""
+        ended = time.time()
+        self._touch("touchStart", points, ended - 0.05)
+        self._touch("touchEnd", (), ended)
+
+    def _touch(self, kind: str, points: Sequence[Point], at: float) -> None:
         fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
-        self._devtools().send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        self._devtools().send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers, "timestamp": at})
 
     def pen(self, *points: tuple[float, float, float]) -> None:
         """A pen stroke through canvas points with pressure."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from e2e.conftest import Invite
 
@@ -59,9 +59,14 @@ def test_a_12_megapixel_jpeg_with_exif_rotation_comes_in_upright_as_a_layer(invi
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "big.jpg", quality=85, exif=exif.tobytes())
     ana = invite("Ana").start()
-    ana.page.get_by_test_id("file-input").set_input_files(tmp_path / "big.jpg")
+    held: list[Route] = []
+    ana.page.route("**/images?*", lambda route: held.append(route))
+    with ana.page.expect_request("**/images?*"):
+        ana.page.get_by_test_id("file-input").set_input_files(tmp_path / "big.jpg")
     ana.see("import-progress")
-    ana.wait("nb.complete", 60_000)
+    held.pop().continue_()
+    ana.brought(1)
+    assert not ana.shows("import-progress")
     canvas = ana.nb("canvas")
     assert (canvas["width"], canvas["height"]) == (3000, 4000)
     assert [layer["name"] for layer in ana.nb("layers")] == ["big.jpg"]
@@ -77,7 +82,7 @@ def test_a_blank_canvas_is_a_white_sheet_of_the_chosen_size(invite: Invite) -> N
     ana = invite("Ana").start()
     ana.tap("blank-canvas")
     ana.tap("size-1024x1024")
-    ana.wait("nb.complete && nb.layers.length === 1")
+    ana.brought(1)
     assert ana.picture().getcolors() == [(1024 * 1024, (255, 255, 255, 255))]
 
 
@@ -94,7 +99,7 @@ def test_a_second_picture_becomes_a_layer_of_its_own(invite: Invite, tmp_path: P
     Image.new("RGB", (100, 60), (0, 255, 0)).save(tmp_path / "green.png")
     ana = invite("Ana").start_with_sample()
     ana.page.get_by_test_id("layer-image-input").set_input_files(tmp_path / "green.png")
-    ana.wait("nb.layers.length === 2 && nb.complete")
+    ana.brought(2)
     middle = (ana.nb("canvas.width") // 2, ana.nb("canvas.height") // 2)
     assert ana.picture().getpixel(middle) == (0, 255, 0, 255)
 

@@ -8,6 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import expect
 
 from e2e.conftest import Invite
 from e2e.person import ENGINE_MS, Person, same_canvas
@@ -49,15 +50,13 @@ def test_behaviour_15_a_result_is_staged_walked_compared_and_discarded_or_accept
         assert not same(first, before)
         assert ana.tiles() == tiles, "staged is not burnt in"
         ana.press("ArrowRight")
-        assert ana.see("variation-count").inner_text() == "2/2"
+        expect(ana.see("variation-count")).to_have_text("2/2")
         ana.page.keyboard.down("\\")
         assert same(spot(ana), before)
         ana.page.keyboard.up("\\")
         ana.press("ArrowLeft")
         assert same(spot(ana), first)
-        seq = ana.seq
-        ana.press(decision)
-        ana.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete && nb.pending === 0")
+        ana.press_durably(decision)
         assert (ana.tiles() == tiles) == (decision == "Escape")
     assert same(spot(ana), first)
 
@@ -82,11 +81,11 @@ def test_e9_what_an_edit_recomputed_is_told_to_who_asks_on_the_bar_and_in_the_hi
         for part in ("staged-bar", "accept", "recomputed-answer"):
             ana.page.wait_for_function(WITHIN, arg=part)
     ana.page.set_viewport_size({"width": 1100, "height": 760})
-    ana.tap("accept")
-    ana.wait("nb.pending === 0 && nb.complete")
-    ben.tap("tab-history")
+    with ana.durably():
+        ana.tap("accept")
+    ben.caught_up(ana).tap("tab-history")
     ben.tap("recomputed-ask")
-    assert ben.see("recomputed-answer").inner_text() == told
+    expect(ben.see("recomputed-answer")).to_have_text(told)
 
 
 def test_behaviour_30_undo_takes_back_only_my_own_and_undoing_and_redoing_it_all_changes_nothing(
@@ -98,10 +97,10 @@ def test_behaviour_30_undo_takes_back_only_my_own_and_undoing_and_redoing_it_all
     for y in (60, 120):
         ana.paint((60, y), (200, y))
         looks.append(ana.tiles())
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     ben.paint((130, 30), (130, 160))
     everything = ben.tiles()
-    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+    ana.caught_up(ben)
 
     for _ in range(2):
         ana.press_durably("Control+z")
@@ -111,8 +110,8 @@ def test_behaviour_30_undo_takes_back_only_my_own_and_undoing_and_redoing_it_all
     for _ in range(2):
         ana.press_durably("Control+Shift+z")
     assert ana.tiles() == everything
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     ben.press_durably("Control+z")
     assert ben.tiles() == looks[2]
-    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+    ana.caught_up(ben)
     assert same_canvas(ana, ben)

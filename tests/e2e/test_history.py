@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import expect
+
 from e2e.conftest import Invite
 
 
@@ -13,26 +15,24 @@ def test_behaviour_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_co
     ana.tap("tab-past")
     ana.tap("version-new")
     ana.see("version-name").fill("As it came")
-    ana.tap("version-keep")
+    with ana.durably():
+        ana.tap("version-keep")
 
     ben.tap("tab-history")
     ben.tap("tab-past")
-    assert "As it came" in ben.see("version").inner_text()
-    seq = ana.seq
-    ana.press("p").drag((120, 120), (400, 300), (500, 120))
-    ana.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete")
-    painted = ana.tiles()
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
-    assert "Ana" in ben.see("moment").inner_text()
+    expect(ben.see("version")).to_contain_text("As it came")
+    painted = ana.paint((120, 120), (400, 300), (500, 120)).tiles()
+    ben.caught_up(ana)
+    expect(ben.see("moment")).to_contain_text("Ana")
 
     ben.tap("look-version")
     ben.see("looking-bar")
     ben.wait("nb.looking !== null && nb.complete")
     assert not ben.shows("mask-bar")
     ben.press("r").drag((100, 100), (300, 300))
-    seq = ben.seq
-    ben.tap("restore-region")
-    ben.wait(f"nb.looking === null && nb.position[1] > {seq} && nb.complete")
+    with ben.durably():
+        ben.tap("restore-region")
+    assert ben.nb("looking") is None
     partly = ben.tiles()
     assert partly not in (before, painted)
     ben.press_durably("Control+z")
@@ -40,12 +40,11 @@ def test_behaviour_32_a_named_version_is_looked_at_and_a_region_and_all_of_it_co
 
     ben.tap("look-version")
     ben.see("looking-bar")
-    seq = ben.seq
-    ben.tap("restore-all")
-    ben.wait(f"nb.looking === null && nb.position[1] > {seq} && nb.complete")
+    with ben.durably():
+        ben.tap("restore-all")
+    assert ben.nb("looking") is None
     assert ben.tiles() == before
-    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
-    assert ana.tiles() == before
+    assert ana.caught_up(ben).tiles() == before
     ben.press_durably("Control+z")
     assert ben.tiles() == painted
 
@@ -59,10 +58,8 @@ def test_behaviour_32_a_moment_in_the_list_is_looked_at_while_others_go_on(invit
     ana.tap("look-moment")
     ana.see("looking-bar")
     looked = ana.nb("looking")
-    seq = ben.seq
-    ben.press("p").drag((120, 120), (400, 300))
-    ben.wait(f"nb.position[1] > {seq} && nb.unsaved === 0 && nb.complete")
-    ana.wait(f"nb.position[1] >= {ben.seq}")
+    ben.paint((120, 120), (400, 300))
+    ana.caught_up(ben)
     assert ana.nb("looking") == looked
     ana.press("p").drag((200, 200), (300, 300))
     assert ana.nb("unsaved") == 0, "an earlier moment cannot be painted on"

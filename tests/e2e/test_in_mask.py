@@ -21,18 +21,17 @@ def test_behaviour_3_paint_and_eraser_stay_inside_my_mask_and_others_paint_as_ev
     ana.tap("in-mask")
     assert ana.see("in-mask").get_attribute("aria-pressed") == "true"
     stroke(ana, 160)
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     after = ana.picture()
     assert after.getpixel((250, 160)) == (228, 87, 46, 255)
     for x, y in ((199, 160), (300, 160), (150, 160), (400, 160)):
         assert after.getpixel((x, y)) == before.getpixel((x, y))
     stroke(ben, 190)
-    ana.wait(f"nb.position[1] >= {ben.seq} && nb.complete")
+    ana.caught_up(ben)
     assert same_canvas(ana, ben)
     assert ana.picture().getpixel((150, 190)) == (228, 87, 46, 255)
-    was = ana.seq
-    ana.press("e").drag((120, 160), (420, 160))
-    ana.wait(f"nb.position[1] > {was} && nb.unsaved === 0 && nb.pending === 0")
+    with ana.durably():
+        ana.press("e").drag((120, 160), (420, 160))
     erased = ana.picture()
     assert erased.getchannel("A").getpixel((250, 160)) == 0
     assert erased.getpixel((301, 160)) == before.getpixel((301, 160))

@@ -12,9 +12,10 @@ from e2e.person import ENGINE_MS, Person, same_canvas
 from support.product import Product, running_product
 
 INK = (228, 87, 46, 255)
-BACK_MS = 40_000
+BACK_MS = 120_000
+"""For a part that is started again, and the page that tries again less and less often."""
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -28,16 +28,14 @@ def far_from_export(person: Person, box: tuple[int, int, int, int]) -> int:
 
 
 def add_layer(person: Person) -> str:
-    before = person.seq
-    person.tap("layer-add")
-    person.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
+    with person.durably():
+        person.tap("layer-add")
     return str(person.nb("layers")[-1]["id"])
 
 
 def choose(person: Person, testid: str, value: str) -> None:
-    before = person.seq
-    person.see(testid).select_option(value)
-    person.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.complete")
+    with person.durably():
+        person.see(testid).select_option(value)
 
 
 def test_c1_a_blended_layer_shows_as_it_is_exported(invite: Invite) -> None:
@@ -47,7 +45,7 @@ def test_c1_a_blended_layer_shows_as_it_is_exported(invite: Invite) -> None:
     ana.paint((200, 150), (330, 260))
     for blend in ("multiply", "screen", "overlay"):
         choose(ana, "layer-blend", blend)
-        ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+        ben.caught_up(ana)
         assert ben.nb("layers")[-1]["blend"] == blend
         assert max(far_from_export(person, (180, 130, 350, 280)) for person in (ana, ben)) <= NEAR
     assert same_canvas(ana, ben)
@@ -56,24 +54,21 @@ def test_c1_a_blended_layer_shows_as_it_is_exported(invite: Invite) -> None:
 def test_c1_a_locked_layer_is_left_alone_and_the_page_says_why(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))
-    before = ana.seq
-    ana.tap("layer-lock")
-    ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
-    ben.wait(f"nb.position[1] >= {ana.seq}")
+    step(ana, "layer-lock")
+    ben.caught_up(ana)
     ben.press("p").drag((200, 150), (330, 260))
     ben.page.get_by_text("is locked: unlock it or choose another layer").wait_for()
     assert ben.page.get_by_test_id("layer-delete").is_disabled()
     assert ben.seq == ana.seq
-    ben.tap("layer-lock")
-    ben.wait(f"nb.position[1] > {ana.seq - 1} && nb.layers[0].locked === false")
+    step(ben, "layer-lock")
+    assert ben.nb("layers")[0]["locked"] is False
     ben.paint((200, 150), (330, 260))
 
 
 def step(person: Person, testid: str) -> None:
     """A click on a button of the layers panel, durable and drawn."""
-    before = person.seq
-    person.tap(testid)
-    person.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.complete")
+    with person.durably():
+        person.tap(testid)
 
 
 def names(person: Person) -> list[str]:
@@ -99,11 +94,11 @@ def test_c9_layers_are_grouped_copied_merged_and_deleted_and_every_step_is_undon
     ana.page.get_by_test_id("layer-name").filter(has_text="Group").click()
     step(ana, "layer-delete")
     assert names(ana) == [sample]
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     assert same_canvas(ana, ben)
     for look in reversed(looks):
         ana.press_durably("Control+z")
         assert ana.picture().tobytes() == look.tobytes()
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     assert names(ben) == [sample, "Layer 2"] and same_canvas(ana, ben)
     assert far_from_export(ben, (180, 130, 350, 280)) <= NEAR

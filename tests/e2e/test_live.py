@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import expect
+
 from e2e.conftest import Invite
 from e2e.person import ENGINE_MS, Person, same_canvas
 
@@ -10,10 +12,18 @@ STAGED = f"{OPEN}.filter(j => j.state === 'staged')"
 
 
 def newest(person: Person) -> str:
-    """The staged live result that is drawn on this page and stands alone."""
-    drawn = f"{OPEN}.length === 1 && {STAGED}.length === 1 && nb.marks[{STAGED}[0].id]?.staged !== undefined"
-    person.wait(drawn, ENGINE_MS)
-    return str(person.nb("jobs.findLast(j => j.live !== '' && j.state === 'staged').id"))
+    """Of all that this person has drawn by now: the result, once it is staged and drawn on their page."""
+    mine = f"{STAGED}.filter(j => j.user === nb.you.user)"
+    person.wait(f"nb.liveRests && {mine}.length === 1 && nb.marks[{mine}[0].id]?.staged !== undefined", ENGINE_MS)
+    user = person.nb("you.user")
+    found = [job["id"] for job in person.nb("jobs") if job["live"] and job["state"] == "staged" and job["user"] == user]
+    return str(found[-1])
+
+
+def stand(person: Person, *results: str) -> None:
+    """Until these live results are drawn on this page, and nothing else of any live session is open."""
+    drawn = " && ".join(f"{STAGED}.some(j => j.id === '{job}') && nb.marks['{job}']?.staged" for job in results)
+    person.wait(f"{OPEN}.length === {len(results)} && {drawn}", ENGINE_MS)
 
 
 def live(person: Person, box: tuple[int, int, int, int], prompt: str = "") -> str:
@@ -30,13 +40,14 @@ def test_e7_a_live_result_follows_the_strokes_in_two_browsers_until_it_is_accept
     ben = invite("Ben", ana.link("edit"))
     before = ana.picture()
     first = live(ana, (270, 130, 350, 210), "a banana")
-    assert ben.see("job-label").inner_text() == "Ana is live"
+    expect(ben.see("job-label")).to_have_text("Ana is live")
     assert not ana.shows("staged-bar"), "the decision is in the mask's bar"
 
     ana.press("b").drag((310, 170), (360, 230), (390, 260))
-    ana.wait(f"{STAGED}.some(j => j.id !== '{first}') && {OPEN}.length === 1", ENGINE_MS)
     second = newest(ana)
-    assert newest(ben) == second
+    assert second != first
+    for person in (ana, ben):
+        stand(person, second)
     assert ana.nb("maskBox") is not None, "the mask stays, to be painted on"
     seeds = {each["seed"] for each in ana.nb("jobs") if each["live"]}
     assert len(seeds) == 1, "what does not change looks the same"
@@ -45,7 +56,7 @@ def test_e7_a_live_result_follows_the_strokes_in_two_browsers_until_it_is_accept
     ana.press("Enter")
     for person in (ana, ben):
         person.wait(f"{OPEN}.length === 0 && nb.unsaved === 0 && nb.complete && nb.pending === 0")
-    ben.wait(f"nb.position[1] >= {ana.seq}")
+    ben.caught_up(ana)
     assert same_canvas(ana, ben)
     assert ana.nb("maskBox") is None
     assert ana.picture().tobytes() != before.tobytes()
@@ -65,13 +76,13 @@ def test_e7_two_live_users_on_one_spot_keep_their_own_results(invite: Invite) ->
         person.mask_box(box)
         person.see("prompt").fill("a banana")
         person.tap("live")
-    mine = f"{STAGED}.some(j => j.user === nb.you.user && nb.marks[j.id]?.staged !== undefined)"
-    for person in (ana, ben):
-        person.wait(f"{STAGED}.length === 2 && {mine}", ENGINE_MS)
+    firsts = [newest(person) for person in (ana, ben)]
     for person, at in ((ana, (210, 230)), (ben, (330, 150))):
         person.press("b").drag((250, 190), at)
+    seconds = [newest(person) for person in (ana, ben)]
+    assert not set(firsts) & set(seconds)
     for person in (ana, ben):
-        person.wait(f"{OPEN}.length === 2 && {STAGED}.length === 2", ENGINE_MS)
+        stand(person, *seconds)
 
     # Live off: the last result stays, to be decided like any other
     ana.press("Shift+L")
@@ -81,5 +92,5 @@ def test_e7_two_live_users_on_one_spot_keep_their_own_results(invite: Invite) ->
     ben.press("Enter")
     for person in (ana, ben):
         person.wait(f"{OPEN}.length === 0 && nb.unsaved === 0 && nb.complete && nb.pending === 0")
-    ana.wait(f"nb.position[1] >= {ben.seq}")
+    ana.caught_up(ben)
     assert same_canvas(ana, ben)

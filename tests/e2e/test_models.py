@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from e2e.conftest import Invite
 from nanobana.keyspace.claims import beat
 from nanobana.keyspace.client import Client
 from nanobana.keyspace.keys import FamilyKeys
+from nanobana.protocol.errors import Unavailable
 from nanobana.protocol.parameters import ModelFacts
 from support.desk import engine
 from support.server_process import ServerProcess
@@ -46,10 +48,13 @@ class Served:
 
     async def _go_on(self) -> None:
         client = Client(self._url)
-        while not self._over.is_set():
-            await beat(client, FamilyKeys(), engine("w1", *self._models))
-            await anyio.sleep(0.2)
-        await client.aclose()
+        try:
+            while not self._over.is_set():
+                with suppress(Unavailable):  # a machine so busy that the store is slow to answer
+                    await beat(client, FamilyKeys(), engine("w1", *self._models))
+                await anyio.sleep(0.2)
+        finally:
+            await client.aclose()
 
 
 @pytest.fixture
@@ -74,9 +79,8 @@ def test_j1_the_page_offers_the_models_that_are_served_and_remembers_the_choice(
     served.says(NANO, SDXL)
     ana.tap("model-picker")
     option = ana.page.locator("[data-testid=model-option][data-model=sdxl]")
-    told = option.inner_text()
     for part in ("photographs", "about 4 s", "loads first", "OpenRAIL++"):
-        assert part in told
+        expect(option).to_contain_text(part)
     option.click()
     ana.tap("generate")
     ana.wait("nb.jobs.length === 1 && nb.unsaved === 0")
@@ -84,7 +88,7 @@ def test_j1_the_page_offers_the_models_that_are_served_and_remembers_the_choice(
     ana.page.reload()
     ana.wait("nb.complete && nb.connection === 'live'")
     ana.mask_box((240, 120, 340, 220))
-    assert "sdxl" in ana.see("model-picker").inner_text()
+    expect(ana.see("model-picker")).to_contain_text("sdxl")
     served.says(NANO)
     ana.page.get_by_test_id("model-picker").wait_for(state="detached")
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from e2e.conftest import Invite
 from e2e.person import Person, same_canvas
-from e2e.test_layers import add_layer
+from e2e.test_layers import add_layer, step
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 LANDED = "nb.unsaved === 0 && nb.landing === 0 && nb.complete"
@@ -21,14 +21,12 @@ def inked(invite: Invite) -> tuple[Person, Person]:
     ben = invite("Ben", ana.link("edit"))
     add_layer(ana)
     ana.paint((200, 150), (330, 260))
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     return ana, ben
 
 
 def put_down(person: Person, keys: str = "Enter") -> None:
-    before = person.seq
-    person.press(keys)
-    person.wait(f"nb.position[1] > {before} && {LANDED}")
+    person.press_durably(keys).wait(LANDED)
 
 
 def fill(person: Person, field: str, value: float) -> None:
@@ -87,7 +85,7 @@ def test_behaviour_11_a_picture_is_placed_with_its_frame_and_fixed_with_enter(in
     ana.page.get_by_test_id("layer-image-input").set_input_files(
         {"name": "green.png", "mimeType": "image/png", "buffer": out.getvalue()}
     )
-    ana.wait("nb.layers.length === 2 && nb.moving !== null")
+    ana.brought(2).wait("nb.moving !== null")
     left, top = ana.nb("moving.x"), ana.nb("moving.y")
     ana.drag((left + 90, top + 60), (left + 180, top + 120))
     assert ana.nb("moving") == {"x": left, "y": top, "w": 180, "h": 120, "angle": 0}
@@ -101,32 +99,29 @@ def test_behaviour_11_a_picture_is_placed_with_its_frame_and_fixed_with_enter(in
 def test_behaviour_3_and_39_two_fingers_scale_what_is_held_on_a_phone(invite: Invite) -> None:
     ana = invite("Ana", **PHONE).start()
     ana.page.get_by_test_id("sample-picture").tap()
-    ana.wait("nb.complete && nb.unsaved === 0 && nb.connection === 'live'")
+    ana.brought(1)
     scale = ana.nb("view.scale")
     ana.page.get_by_test_id("tool-move").tap()
     ana.wait("nb.moving !== null")
     width = ana.nb("moving.w")
     ana.touches("touchStart", (130, 300), (230, 300))
-    for step in range(1, 6):
-        ana.touches("touchMove", (130 + 5 * step, 300), (230 - 5 * step, 300))
+    for by in range(5, 30, 5):
+        ana.touches("touchMove", (130 + by, 300), (230 - by, 300))
     ana.touches("touchEnd")
-    ana.wait("nb.moved")
+    ana.wait(f"nb.moved && Math.abs(nb.moving.w - {width / 2}) <= 2")
     assert ana.nb("view.scale") == scale
-    assert abs(ana.nb("moving.w") - width / 2) <= 2
     for testid in ("move-x", "move-angle", "move-flip-y", "move-cancel", "move-apply", "tool-move", "redo"):
         box = ana.see(testid).bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 360
         assert min(box["width"], box["height"]) >= 24
-    before = ana.seq
-    ana.page.get_by_test_id("move-apply").tap()
-    ana.wait(f"nb.position[1] > {before} && {LANDED}")
+    with ana.durably():
+        ana.page.get_by_test_id("move-apply").tap()
+    ana.wait(LANDED)
 
 
 def test_behaviour_3_a_locked_layer_is_not_lifted(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
-    before = ana.seq
-    ana.tap("layer-lock")
-    ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
+    step(ana, "layer-lock")
     ana.press("v")
     ana.page.get_by_text("is locked: unlock it or choose another layer").wait_for()
     assert ana.nb("moving") is None

@@ -15,9 +15,7 @@ def made(person: Person, onto: str) -> None:
     person.tap(f"onto-{onto}")
     person.tap("erase")
     person.see("staged-bar", ENGINE_MS)
-    before = person.seq
-    person.press("Enter")
-    person.wait(f"nb.position[1] > {before} && nb.unsaved === 0 && nb.pending === 0 && nb.complete")
+    person.press_durably("Enter")
 
 
 def test_behaviour_15_and_30_a_result_on_a_new_layer_comes_and_goes_in_one_step(invite: Invite) -> None:
@@ -26,7 +24,7 @@ def test_behaviour_15_and_30_a_result_on_a_new_layer_comes_and_goes_in_one_step(
     before = ana.tiles()
     made(ana, "new")
     assert [layer["name"] for layer in ana.nb("layers")][1:] == ["Erased"]
-    ben.wait(f"nb.position[1] >= {ana.seq} && nb.complete")
+    ben.caught_up(ana)
     assert same_canvas(ana, ben)
     after = ana.tiles()
     ana.press_durably("Control+z")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from e2e.conftest import Invite
 from e2e.person import ENGINE_MS, Person, same_canvas
@@ -23,12 +23,11 @@ def test_layers_are_dragged_into_another_order_for_everybody(invite: Invite) -> 
     ana = invite("Ana").start_with_sample()
     ben = invite("Ben", ana.link("edit"))
     for _ in range(2):
-        before = ana.seq
-        ana.page.get_by_role("button", name="Layer", exact=True).click()
-        ana.wait(f"nb.position[1] > {before} && nb.unsaved === 0")
+        with ana.durably():
+            ana.page.get_by_role("button", name="Layer", exact=True).click()
     names = [layer["id"] for layer in ana.nb("layers")]
     rows = ana.page.get_by_test_id("layer")
-    assert rows.count() == 3
+    expect(rows).to_have_count(3)
     wanted = [names[2], *names[:2]]
     rows.nth(0).drag_to(rows.nth(2))
     for person in (ana, ben):
@@ -54,8 +53,7 @@ def test_a_picture_dropped_on_the_mask_is_followed(invite: Invite) -> None:
     ana.page.get_by_role("button", name="Take the reference picture away").wait_for()
     ana.tap("generate")
     ana.see("staged-bar", ENGINE_MS)
-    before = ana.seq
-    ana.press("Enter").wait(f"nb.position[1] > {before} && nb.unsaved === 0")
+    ana.press_durably("Enter")
     middle = ana.picture().crop((245, 165, 255, 175)).resize((1, 1)).tobytes()
     assert middle[1] > 1.5 * max(middle[0], middle[2])
 
@@ -63,8 +61,8 @@ def test_a_picture_dropped_on_the_mask_is_followed(invite: Invite) -> None:
 def test_c12_the_page_shows_what_canvas_and_store_have_used(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
     ana.tap("menu")
-    assert "of 2.00 GB" in ana.see("storage").inner_text()
-    assert " of " in ana.see("store-storage").inner_text()
+    expect(ana.see("storage")).to_contain_text("of 2.00 GB")
+    expect(ana.see("store-storage")).to_contain_text(" of ")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from playwright.sync_api import FilePayload
 
 from e2e.conftest import Invite
 from e2e.person import Person
+from e2e.test_layers import add_layer
 
 PASTE = """async (base64) => {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))
@@ -45,12 +46,12 @@ def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_i
     picture = base64.b64encode(out.getvalue()).decode()
     for count, how in enumerate((PASTED, DROPPED), start=2):
         ana.page.evaluate(PASTE % how, picture)
-        ana.wait(f"nb.layers.length === {count}")
+        ana.brought(count)
     ana.page.get_by_test_id("layer-image-input").set_input_files(
         {"name": "green.png", "mimeType": "image/png", "buffer": out.getvalue()}
     )
-    ana.wait("nb.layers.length === 4 && nb.complete")
-    ben.wait("nb.layers.length === 4 && nb.complete")
+    ana.brought(4).wait("nb.moving !== null")
+    ben.caught_up(ana)
     assert ben.picture().getpixel((320, 213)) == (20, 200, 40, 255)
     ana.mask_box((300, 200, 420, 280)).press("Control+c")
     ana.page.get_by_text("Copied as a picture").wait_for()
@@ -64,28 +65,27 @@ def test_behaviour_11_pictures_are_pasted_dropped_and_picked_and_the_selection_i
 
 def test_behaviour_11_an_open_raster_file_opens_as_a_canvas_and_comes_in_as_a_group(invite: Invite) -> None:
     ana = invite("Ana").start_with_sample()
-    ana.tap("layer-add")
-    ana.wait("nb.layers.length === 2 && nb.unsaved === 0")
+    add_layer(ana)
     ana.paint((200, 200), (500, 420))
     layers, picture = ana.nb("layers"), ana.picture()
-    exported = ana.context.request.get(f"{ana.api}/export.ora").body()
+    exported = ana.fetch("export.ora").body()
     file: FilePayload = {"name": "Sea.ora", "mimeType": "application/octet-stream", "buffer": exported}
 
     ben = invite("Ben").start()
     ben.page.get_by_test_id("file-input").set_input_files(file)
-    ben.wait("nb.layers.length === 2 && nb.complete && nb.canvas.title === 'Sea'")
+    ben.brought(2).wait("nb.canvas.title === 'Sea'")
     assert [layer["name"] for layer in ben.nb("layers")] == [layer["name"] for layer in layers]
     assert ben.picture().tobytes() == picture.tobytes()
 
     cem = invite("Cem", ben.link("edit"))
     ben.page.get_by_test_id("layer-image-input").set_input_files(file)
-    for person in (ben, cem):
-        person.wait("nb.layers.length === 5 && nb.complete")
+    ben.brought(5)
+    cem.caught_up(ben)
     *inside, group = ben.nb("layers")[2:]
     assert (group["name"], group["group"], {layer["parent"] for layer in inside}) == ("Sea.ora", True, {group["id"]})
     assert ben.picture().tobytes() == picture.tobytes()
     ben.press_durably("Control+z")
-    cem.wait("nb.layers.length === 2 && nb.complete")
+    assert len(cem.caught_up(ben).nb("layers")) == 2
 
     bad: FilePayload = {"name": "Bad.ora", "mimeType": "application/octet-stream", "buffer": b"no zip at all"}
     ben.page.get_by_test_id("layer-image-input").set_input_files(bad)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from playwright.sync_api import expect
+
 from e2e.conftest import Invite
 
 
@@ -16,7 +18,7 @@ def test_behaviour_26_a_cursor_has_a_name_and_a_colour_a_key_hides_all_and_it_hi
     ben.open(ana.link("view"))
     ana.point((200, 200))
     cursor = ben.see("cursor")
-    assert cursor.get_attribute("data-name") == "Ana"
+    expect(cursor).to_have_attribute("data-name", "Ana")
     assert ana.nb("you")["color"] in (cursor.get_attribute("style") or "")
     ben.press("Shift+C")
     cursor.wait_for(state="detached")
@@ -38,10 +40,10 @@ def test_behaviour_27_a_click_on_an_avatar_follows_that_person_until_one_moves(i
     assert frame.get_attribute("data-name") == "Ana"
     assert ana.nb("you")["color"] in (frame.get_attribute("style") or "")
     ana.point((300, 150))
+    y = ana.nb("view.y")
     ana.page.mouse.wheel(0, 180)
+    ana.wait(f"nb.view.y !== {y}")
     ana.press("Control+2")
-    seen = "nb.view.scale > 1"
-    ben.wait(seen)
     x0, y0, x1, y1 = ana.nb("seen")
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     ben.wait(f"Math.abs((nb.seen[0]+nb.seen[2])/2 - {x}) < 2 && Math.abs((nb.seen[1]+nb.seen[3])/2 - {y}) < 2")
@@ -52,7 +54,7 @@ def test_behaviour_27_a_click_on_an_avatar_follows_that_person_until_one_moves(i
     assert ben.nb("following") is None
     ana.press("Control+0")
     ana.paint((60, 60), (90, 60))
-    ben.wait(f"nb.position[1] >= {ana.seq}")
+    ben.caught_up(ana)
     assert ben.nb("view")["scale"] == before["scale"]
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +74,20 @@ class Product:
         """The running child whose command line holds these words."""
         assert self.process is not None
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if words in " ".join(child.cmdline()):
-                return child
+            with suppress(psutil.NoSuchProcess):  # it ended while we looked
+                if words in " ".join(child.cmdline()):
+                    return child
         raise AssertionError(f"no part with {words!r}")
+
+    @contextmanager
+    def still(self, words: str) -> Iterator[None]:
+        """A part does nothing meanwhile: what it would end stays as it is until somebody has looked."""
+        part = self.part(words)
+        part.suspend()
+        try:
+            yield
+        finally:
+            part.resume()
 
     def end(self) -> None:
         """Stop it whatever its state; its parts go with it."""

@@ -34,7 +34,8 @@ test('R2 unanswered ops go again after a reconnect, in order, under the same IDs
   await sender.push(undo(sender))
   await sender.push(undo(sender))
   line.live = false
-  sender.acked(sent[0]!.op)
+  sender.acked(sent[0]!.op, 7)
+  expect(sender.durable).toBe(7)
   await sender.push(undo(sender))
   expect(sent).toHaveLength(2)
   line.live = true

@@ -32,6 +32,8 @@ export interface Line {
 }
 
 export class Sender extends Emitter<Events> {
+  /** The newest seq of a change of mine that is in the log; what the log says of it may still be on its way. */
+  durable = 0
   readonly #sent = new Set<string>()
   /** Turned away for the moment; they go again when the server said. */
   readonly #waiting = new Set<string>()
@@ -80,15 +82,13 @@ export class Sender extends Emitter<Events> {
     void this.flush()
   }
 
-  acked(op: OpId): Pending | undefined {
-    const item = this.outbox.settle(op)
-    this.#sent.delete(opKey(op))
-    this.emit('unsaved', this.unsaved)
-    return item
+  acked(op: OpId, seq: number): void {
+    this.durable = Math.max(this.durable, seq)
+    this.#settled(op)
   }
 
   rejected(op: OpId, code: string, message: string, retryMs: number | null): void {
-    const item = this.acked(op)
+    const item = this.#settled(op)
     if (item === undefined) return
     if (retryMs === null) {
       this.emit('refused', { op: item.op, code, message })
@@ -104,6 +104,13 @@ export class Sender extends Emitter<Events> {
       this.outbox.settle(waiting.op)
       void this.push(this.#renamed(waiting)) // IDs rise on the wire
     }, retryMs)
+  }
+
+  #settled(op: OpId): Pending | undefined {
+    const item = this.outbox.settle(op)
+    this.#sent.delete(opKey(op))
+    this.emit('unsaved', this.unsaved)
+    return item
   }
 
   async flush(): Promise<void> {

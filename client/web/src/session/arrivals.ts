@@ -24,7 +24,7 @@ export function receive(session: Session, message: ServerMessage): void {
       compare(session, message)
       break
     case 'ack':
-      sender.acked(message.op)
+      sender.acked(message.op, message.seq)
       break
     case 'reject':
       sender.rejected(message.op, message.code, message.message, message.retry_ms ?? null)

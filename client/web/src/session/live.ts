@@ -56,6 +56,11 @@ export class Live extends Emitter<{ change: null }> {
     return this.#under !== null
   }
 
+  /** Nothing is under way, and nothing will be before something changes. */
+  get rests(): boolean {
+    return !this.busy && !this.#due
+  }
+
   /** Turning it off leaves what is staged, and what is under way comes to its end. */
   toggle(on = !this.isOn): void {
     const began = this.#session !== ''

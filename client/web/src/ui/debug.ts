@@ -7,6 +7,8 @@ export interface Debug {
   readonly connection: string
   readonly pill: string
   readonly unsaved: number
+  /** Seq of the newest change of mine that is durable. */
+  readonly durable: number
   readonly tileNames: Record<string, string>
   readonly layers: unknown
   readonly canvas: unknown
@@ -42,6 +44,10 @@ export interface Debug {
   readonly lastStagedDrawn: { job: string; at: number } | null
   /** Strokes and results that are still drawn from this page's own pixels. */
   readonly pending: number
+  /** Pictures that are being brought in. */
+  readonly importing: number
+  /** No live edit is under way or due. */
+  readonly liveRests: boolean
   /** Ops that lie in IndexedDB. */
   readonly kept: number
   readonly frames: number
@@ -71,6 +77,9 @@ export function install(state: CanvasState): void {
     },
     get unsaved() {
       return session.sender.unsaved
+    },
+    get durable() {
+      return session.sender.durable
     },
     get tileNames() {
       return doc.tileNames()
@@ -151,6 +160,12 @@ export function install(state: CanvasState): void {
     },
     get pending() {
       return session.provisionals.size
+    },
+    get importing() {
+      return session.imports.list().length
+    },
+    get liveRests() {
+      return session.live.rests
     },
     get kept() {
       return session.outbox.kept
