@@ -19,6 +19,7 @@ from nanobana_engine.planner.resample import reading, resize
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
+Corners = npt.NDArray[np.intp]
 
 LOOK = 512 * 640
 """Pixels of the picture on which pieces are compared, at the most."""
@@ -111,15 +112,47 @@ def borrow(
         scale: the scale at which the fill was made: what the picture has beyond it is what is missing.
         check: called between pieces of work; may raise, to give up.
     """
-    rows, columns = hole.shape
-    across, down = size[0] / columns, size[1] / rows
-    side = (int(np.ceil(SIDE * down)), int(np.ceil(SIDE * across)))
-    wanted, known = _pieces(hole, min(MOST, BANK_BYTES // (3 * side[0] * side[1])))
+    wanted, known = _pieces(size, hole)
     if not len(wanted) or len(known) < DIMENSIONS:
         return None
-    chosen, apart = _most_alike(fill, wanted, known, check)
-    shares = np.exp(-((apart / ALIKE) ** 2)).astype(np.float32)
-    return Detail(read, size, (columns, rows), scale, wanted, known[chosen], shares)
+    return _resembling(read, size, fill, hole, scale, wanted, _Bank(fill, known), check)
+
+
+class Lender:
+    """A picture that is held whole, ready to lend its detail to a fill: what needs no fill is done before there is one.
+
+    Args:
+        pixels, hole: the picture at full scale, [h, w, 3] and [h, w].
+        small, small_hole: both at the scale of the fill; what stands in the hole says nothing.
+    """
+
+    def __init__(self, pixels: Bytes, hole: Bools, small: Bytes, small_hole: Bools) -> None:
+        self._pixels = pixels
+        self._small_hole = small_hole
+        self._size = (hole.shape[1], hole.shape[0])
+        self._wanted, known = _pieces(self._size, small_hole)
+        self._bank: _Bank | None = None
+        if len(self._wanted) and len(known) >= DIMENSIONS:
+            self._bank = _Bank(small, known)
+            coarse = resize(resize(pixels, (small_hole.shape[1], small_hole.shape[0])), self._size)
+            self._beyond = _less(pixels, coarse)
+
+    def lend(self, fill: Bytes, large: Bytes, box: Box) -> Bytes:
+        """A part of the enlarged fill with detail.
+
+        Args:
+            fill: all of it at its own scale, [h, w, 3]; outside the hole the small picture.
+            large: the part, enlarged, [h, w, 3].
+            box: which part, in pixels of the picture.
+        """
+        if self._bank is None:
+            return large
+        hole, scale = self._small_hole, self._small_hole.shape[1] / self._size[0]
+        detail = _resembling(reading(self._pixels), self._size, fill, hole, scale, self._wanted, self._bank)
+        detail.whole = self._beyond
+        lent = detail.over(box) * np.float32(255.0)
+        added: Bytes = np.rint(np.clip(large + lent, 0.0, 255.0)).astype(np.uint8)
+        return added
 
 
 def with_detail(large: Bytes, small: Bytes, small_hole: Bools, pixels: Bytes, hole: Bools) -> Bytes:
@@ -133,15 +166,24 @@ def with_detail(large: Bytes, small: Bytes, small_hole: Bools, pixels: Bytes, ho
     Returns:
         [h, w, 3]; changed inside the hole only.
     """
-    height, width = hole.shape
-    detail = borrow(reading(pixels), (width, height), small, small_hole, small_hole.shape[1] / width)
-    if detail is None:
-        return large
-    coarse = resize(resize(pixels, (small_hole.shape[1], small_hole.shape[0])), (width, height))
-    detail.whole = _less(pixels, coarse)
-    lent = detail.over(Box(0, 0, width, height)) * np.float32(255.0)
-    added = np.rint(np.clip(large + lent, 0.0, 255.0)).astype(np.uint8)
-    return np.where(hole[..., None], added, large)
+    whole = Box(0, 0, hole.shape[1], hole.shape[0])
+    return np.where(hole[..., None], Lender(pixels, hole, small, small_hole).lend(small, large, whole), large)
+
+
+def _resembling(
+    read: Callable[[Box], Bytes],
+    size: tuple[int, int],
+    fill: Bytes,
+    hole: Bools,
+    scale: float,
+    wanted: Corners,
+    bank: _Bank,
+    check: Callable[[], None] = lambda: None,
+) -> Detail:
+    """What the known pieces that the fill's wanted pieces resemble can lend."""
+    chosen, apart = bank.most_alike(fill, wanted, check)
+    shares = np.exp(-((apart / ALIKE) ** 2)).astype(np.float32)
+    return Detail(read, size, (hole.shape[1], hole.shape[0]), scale, wanted, bank.corners[chosen], shares)
 
 
 def _less(fine: Bytes, coarse: Bytes) -> npt.NDArray[np.int8]:
@@ -150,11 +192,13 @@ def _less(fine: Bytes, coarse: Bytes) -> npt.NDArray[np.int8]:
     return beyond
 
 
-def _pieces(hole: Bools, most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _pieces(size: tuple[int, int], hole: Bools) -> tuple[Corners, Corners]:
     """Corners (y, x) of the pieces that touch the hole, and of a thinned set of those that do not."""
     height, width = hole.shape
     if height < SIDE or width < SIDE:
         return np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
+    piece = int(np.ceil(SIDE * size[1] / height)) * int(np.ceil(SIDE * size[0] / width))
+    most = min(MOST, BANK_BYTES // (3 * piece))
     sums = np.pad(hole, ((1, 0), (1, 0))).astype(np.int32).cumsum(0).cumsum(1)
     touched = (sums[SIDE:, SIDE:] - sums[:-SIDE, SIDE:] - sums[SIDE:, :-SIDE] + sums[:-SIDE, :-SIDE]) > 0
     wanted = np.argwhere(touched[::STRIDE, ::STRIDE]) * STRIDE
@@ -163,30 +207,39 @@ def _pieces(hole: Bools, most: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[n
     return wanted, known[:: max(1, -(-len(known) // max(1, most)))]
 
 
-def _most_alike(
-    picture: Bytes, wanted: npt.NDArray[np.intp], known: npt.NDArray[np.intp], check: Callable[[], None]
-) -> tuple[npt.NDArray[np.intp], Floats]:
-    """For each wanted piece the index of the known one that looks most like it, and how far apart they are a pixel."""
+class _Bank:
+    """Known pieces of a picture, by their principal components.
+
+    Args:
+        corners: at least DIMENSIONS.
+    """
+
+    def __init__(self, picture: Bytes, corners: Corners) -> None:
+        self.corners = corners
+        there = _features(picture, corners)
+        self._mean = there.mean(axis=0)
+        _, axes = np.linalg.eigh((there - self._mean).T @ (there - self._mean))
+        self._axes = axes[:, -DIMENSIONS:].astype(np.float32)
+        self._there = (there - self._mean) @ self._axes
+        self._squares = (self._there**2).sum(axis=1)
+
+    def most_alike(self, picture: Bytes, wanted: Corners, check: Callable[[], None]) -> tuple[Corners, Floats]:
+        """For each wanted piece the index of the known one that looks most like it, and how unlike they are a pixel."""
+        found, apart = np.empty(len(wanted), np.intp), np.empty(len(wanted), np.float32)
+        for start in range(0, len(wanted), AT_ONCE):
+            check()
+            here = _features(picture, wanted[start : start + AT_ONCE]) - self._mean
+            part = here @ self._axes
+            nearest = (self._squares - 2.0 * part @ self._there.T).argmin(axis=1)
+            found[start : start + AT_ONCE] = nearest
+            # what the components do not see of a piece is unlike anything known, too
+            unseen = (here**2).sum(axis=1) - (part**2).sum(axis=1)
+            squared = ((part - self._there[nearest]) ** 2).sum(axis=1) + np.maximum(unseen, 0.0)
+            apart[start : start + AT_ONCE] = np.sqrt(squared / here.shape[1])
+        return found, apart
+
+
+def _features(picture: Bytes, corners: Corners) -> Floats:
+    """[n, SIDE * SIDE * 3]: the pieces at the corners."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE), axis=(0, 1))
-
-    def features(corners: npt.NDArray[np.intp]) -> Floats:
-        return windows[corners[:, 0], corners[:, 1]].reshape(len(corners), -1).astype(np.float32)
-
-    there = features(known)
-    mean = there.mean(axis=0)
-    _, axes = np.linalg.eigh((there - mean).T @ (there - mean))
-    axes = axes[:, -DIMENSIONS:].astype(np.float32)
-    there = (there - mean) @ axes
-    squares = (there**2).sum(axis=1)
-    found, apart = np.empty(len(wanted), np.intp), np.empty(len(wanted), np.float32)
-    for start in range(0, len(wanted), AT_ONCE):
-        check()
-        here = features(wanted[start : start + AT_ONCE]) - mean
-        part = here @ axes
-        nearest = (squares - 2.0 * part @ there.T).argmin(axis=1)
-        found[start : start + AT_ONCE] = nearest
-        # what the components do not see of a piece is unlike anything known, too
-        unseen = (here**2).sum(axis=1) - (part**2).sum(axis=1)
-        squared = ((part - there[nearest]) ** 2).sum(axis=1) + np.maximum(unseen, 0.0)
-        apart[start : start + AT_ONCE] = np.sqrt(squared / here.shape[1])
-    return found, apart
+    return windows[corners[:, 0], corners[:, 1]].reshape(len(corners), -1).astype(np.float32)

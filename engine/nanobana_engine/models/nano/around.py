@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nanobana.protocol.geometry import Box
 from nanobana_engine.models.nano import prefill
 from nanobana_engine.models.nano.arrays import Bools, Floats
 from nanobana_engine.models.nano.codec import NATIVE
 from nanobana_engine.models.nano.masks import bounding_box
 from nanobana_engine.models.nano.shifts import refine_shift
-from nanobana_engine.planner.detail import with_detail
+from nanobana_engine.planner.detail import Lender
 
 FRAME_MULTIPLE = 16
 """The network halves its 4-pixel patches twice: a frame's sides are multiples of this."""
@@ -138,15 +139,21 @@ def look_around(pixels: Floats, mask: Floats, goes_on: Callable[[], bool] = alwa
     found = prefill.surroundings(small, small_hole)
     if not goes_on():
         return None
-    with ThreadPoolExecutor(1, "patchmatch") as beside:
-        matching = beside.submit(_matched, image, hole) if found.shows_seams else None
-        smooth, copies = _at_full_size(image, hole, found, 2 if matching is None else 1)
-        matched = None if matching is None else matching.result()
+    matched: Floats | None = None
+    if not found.shows_seams:
+        smooth, copies = _at_full_size(image, hole, found, 2)
+    else:
+        matching = _Matching(image, hole)
+        with ThreadPoolExecutor(1, "patchmatch") as beside:
+            filling = beside.submit(matching.filled)
+            smooth, copies = _at_full_size(image, hole, found, 1)
+            matching.get_ready()
+            filled = filling.result()
+        matched = None if filled is None else matching.enlarged(filled)
     if not goes_on():
         return None
     small_guesses, costs = (found.smooth, *found.copies), found.costs
     if matched is not None:
-        matched = _enlarged(matched, image, hole)
         guesses = _preferring(matched, smooth, copies[0], shrunk(found.doubt[..., None], hole.shape))
         small_matched = np.where(small_hole[..., None], shrunk(matched, size), small)
         small_guesses = _preferring(small_matched, found.smooth, found.copies[0], found.doubt[..., None])
@@ -200,24 +207,39 @@ def _at_full_size(image: Floats, hole: Bools, found: prefill.Surroundings, count
     return smooth, prefill.copies_by(image, hole, smooth, [*exact, *scaled[2:]], count)
 
 
-def _matched(image: Floats, hole: Bools) -> Floats | None:
-    """PatchMatch's fill, of a smaller image where the region is larger than the frame; None where there is none."""
-    height, width = hole.shape
-    side = max(height, width) if height * width <= NATIVE**2 else PATCHMATCH_SIDE
-    scale = min(1.0, side / float(np.sqrt(height * width)))
-    size = (round(height * scale), round(width * scale))
-    small_hole = covering(hole, size)
-    return prefill.patchmatch(_emptied(image, hole, size, small_hole), small_hole, 0)
+class _Matching:
+    """PatchMatch's fill of an image's hole, made on a smaller image where the region is larger than the frame."""
 
+    def __init__(self, image: Floats, hole: Bools) -> None:
+        height, width = hole.shape
+        side = max(height, width) if height * width <= NATIVE**2 else PATCHMATCH_SIDE
+        scale = min(1.0, side / float(np.sqrt(height * width)))
+        size = (round(height * scale), round(width * scale))
+        self._image, self._hole = image, hole
+        self._small_hole = covering(hole, size)
+        self._small = _emptied(image, hole, size, self._small_hole)
+        self._lender: Lender | None = None
 
-def _enlarged(matched: Floats, image: Floats, hole: Bools) -> Floats:
-    """A fill of a smaller image in the hole of the image itself, with the detail of what it resembles there."""
-    if matched.shape == image.shape:
-        return matched
-    small_hole = covering(hole, matched.shape[:2])
-    large = shrunk(matched, hole.shape)
-    filled = with_detail(_bytes(large), _bytes(matched), small_hole, _bytes(image), hole)
-    return np.where(hole[..., None], filled.astype(np.float32) / np.float32(255), image)
+    def filled(self) -> Floats | None:
+        """The fill at its own size; None where there is none."""
+        return prefill.patchmatch(self._small, self._small_hole, 0)
+
+    def get_ready(self) -> None:
+        """Do what `enlarged` needs of the image, and not of the fill: both can be made at the same time."""
+        if self._small.shape != self._image.shape:
+            self._lender = Lender(_bytes(self._image), self._hole, _bytes(self._small), self._small_hole)
+
+    def enlarged(self, filled: Floats) -> Floats:
+        """The fill in the hole of the image itself, with the detail of what it resembles there."""
+        if self._lender is None:
+            return filled
+        left, top, right, bottom = bounding_box(self._hole)
+        part = (slice(top, bottom), slice(left, right))
+        large = _bytes(shrunk(filled, self._hole.shape)[part])
+        detailed = self._lender.lend(_bytes(filled), large, Box(left, top, right, bottom)).astype(np.float32)
+        whole = self._image.copy()
+        whole[part] = np.where(self._hole[part][..., None], detailed / np.float32(255), whole[part])
+        return whole
 
 
 def _bytes(picture: Floats) -> npt.NDArray[np.uint8]:
