@@ -9,10 +9,12 @@ resident: `…_loaded_mb` once it is loaded, `…_loading_peak_mb` the most unti
 `…_booked_mb` is what the engine's book has of it: the weights, and what is remembered.
 
 `diffusers`: `StableDiffusionInpaintPipeline.from_pretrained`, its parts called; `stored`: the engine's adapter;
-`aside`: the same with the text encoder put aside after encoding; `int8`, `int8_aside`: with weights in eight bits.
+`aside`: the same with the text encoder put aside after encoding; `int8`, `int8_aside`: with weights in eight bits;
+`torchao`: with linear layers that multiply in eight bits, where torchao is installed.
 `again_s`: seconds for a text encoder to come back. `call_s`: CPU seconds of the network's call, one thread.
 
-`int8_error`: of the network's answer, root mean square over that of the answer in float32, at random weights;
+`int8_error`, `torchao_error`: of the network's answer, root mean square over that of the answer in float32, at random
+weights;
 `nano_error_levels`: of whole edits by nano, whose weights are trained, with its networks in eight bits: the mean
 difference in levels of 255 on the pixels that the edit changed, of those that differ at all the share `nano_moved`.
 """
@@ -44,10 +46,14 @@ from nanobana_engine.models.base import Item
 from nanobana_engine.models.guests import guests_of
 from nanobana_engine.models.int8 import shrink
 from nanobana_engine.models.needs import weight_bytes
+from nanobana_engine.models.preset import Weights
+from nanobana_engine.models.quantized import is_installed
 from nanobana_engine.models.registry import Library, load
+from nanobana_engine.models.sizes import TORCHAO
 from support.edits import Watched, mask_in, photo, source_of
 
-WAYS = ("diffusers", "stored", "aside", "int8", "int8_aside")
+WAYS = ("diffusers", "stored", "aside", "int8", "int8_aside", *(["torchao"] if is_installed() else []))
+WEIGHTS: dict[str, Weights] = {"int8": "int8", "int8_aside": "int8", "torchao": TORCHAO}
 WORDS = "a red apple in snow"
 MB = 1e6
 
@@ -64,12 +70,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nb-memory-") as there:
         subprocess.run([sys.executable, "-c", MAKE, there], check=True, cwd=Path(__file__).parent)
         found = {way: in_a_process(way, Path(there)) for way in WAYS}
-        answers = {way: np.load(Path(there, f"{way}.npy")) for way in ("stored", "int8")}
+        answers = {way: np.load(Path(there, f"{way}.npy")) for way in ("stored", "int8", "torchao") if way in WAYS}
     figures = {
         f"{way}_{name}": value for way, each in found.items() for name, value in each.items() if name != "base_mb"
     }
-    off = answers["int8"] - answers["stored"]
-    figures["int8_error"] = round(float(np.sqrt((off**2).mean() / (answers["stored"] ** 2).mean())), 5)
+    stored = answers.pop("stored")
+    for way, answer in answers.items():
+        figures[f"{way}_error"] = round(float(np.linalg.norm(answer - stored) / np.linalg.norm(stored)), 5)
     report(base_mb=found["stored"]["base_mb"], **figures, **nano_error())
 
 
@@ -116,7 +123,7 @@ def measured(way: str, folder: Path) -> dict[str, float]:
 
 
 def ours(folder: Path, way: str) -> Any:
-    adapter: Any = Library(weights="int8" if way.startswith("int8") else "stored").load(str(folder), "cpu")
+    adapter: Any = Library(weights=WEIGHTS.get(way, "stored")).load(str(folder), "cpu")
     memory = Memory()
     adapter.remember_in(memory)
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from nanobana_engine.models.preset import Preset, Worn
+from nanobana_engine.models.wrapped import stored_bytes
 
 __all__ = [
     "Component",
@@ -140,15 +141,7 @@ class Component:
     @property
     def bytes(self) -> int:
         """Of its weights as they are now."""
-        return sum(_stored(tensor) for tensor in (*self.module.parameters(), *self.module.buffers()))
-
-
-def _stored(tensor: torch.Tensor) -> int:
-    """Bytes of a tensor; a quantized one states those of the numbers it stands for, and is made of smaller ones."""
-    if type(tensor.data) is not torch.Tensor and hasattr(tensor, "__tensor_flatten__"):
-        inner, _ = tensor.__tensor_flatten__()
-        return sum(_stored(getattr(tensor, name)) for name in inner)
-    return tensor.numel() * tensor.element_size()
+        return sum(stored_bytes(tensor) for tensor in (*self.module.parameters(), *self.module.buffers()))
 
 
 @runtime_checkable

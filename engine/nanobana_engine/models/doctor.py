@@ -19,7 +19,9 @@ from nanobana_engine.memory import Memory
 from nanobana_engine.memory.machine import free_bytes, in_words, machine_bytes, parse_bytes
 from nanobana_engine.models.places import models_folder
 from nanobana_engine.models.preset import Weights
+from nanobana_engine.models.quantized import INSTALL, is_installed, tried_on
 from nanobana_engine.models.registry import Library
+from nanobana_engine.models.sizes import TORCHAO
 from nanobana_engine.runner.device import SETTING, Gpu, device_bytes, device_of, gpus
 
 LITTLE_BYTES = 2 << 30
@@ -64,12 +66,13 @@ def look(environ: Mapping[str, str] | None = None, there: Sequence[Gpu] | None =
     """
     env = os.environ if environ is None else environ
     there = gpus() if there is None else there
-    rest = [_models(env), _pictures(), _quantization(env), _packages()]
+    rest = [_models(env), _pictures(), _packages()]
     try:
         device = device_of(env.get(SETTING), there)
     except NanobanaError as error:
         return [Finding(what="device", state="fail", text=str(error), advice=f"correct or unset {SETTING}"), *rest]
-    return [_device(device, there), *_memory(env, device_bytes(device, there)), _attention(device), *rest]
+    book = _memory(env, device_bytes(device, there))
+    return [_device(device, there), *book, _attention(device), _quantization(env, device), *rest]
 
 
 def _device(device: torch.device, there: Sequence[Gpu]) -> Finding:
@@ -164,12 +167,22 @@ def _attends(kernel: SDPBackend, device: torch.device) -> bool:
     return True
 
 
-def _quantization(env: Mapping[str, str]) -> Finding:
+def _quantization(env: Mapping[str, str], device: torch.device) -> Finding:
     said = env.get(WEIGHTS)
     if said and said not in get_args(Weights):
         text = f"{WEIGHTS} is {said!r}; it takes {' or '.join(get_args(Weights))}"
         return Finding(what="quantization", state="fail", text=text)
     text = "int8 is built in" + (", and used" if said == "int8" else f" ({WEIGHTS}=int8)")
+    if said == TORCHAO:
+        try:
+            tried_on(device)
+        except NanobanaError as error:
+            return Finding(what="quantization", state="fail", text=str(error))
+        text += f"; {TORCHAO} is used, and runs on {device}"
+    elif is_installed():
+        text += f"; {TORCHAO} is installed ({WEIGHTS}={TORCHAO})"
+    else:
+        text += f"; {TORCHAO}, quicker and less exact, needs {INSTALL}"
     here = [name for name, module in QUANTIZERS.items() if _is_there(module)]
     return Finding(
         what="quantization", text=text + (f"; for folders that need them: {', '.join(here)}" if here else "")

@@ -91,6 +91,11 @@ def types_in(folder: Path, variant: str | None = None) -> dict[str, str]:
     return {part: next(iter(types)) for part, types in found.items() if len(types) == 1}
 
 
+def is_quantized(folder: Path, part: str) -> bool:
+    """Whether a part's author did that: its config says how."""
+    return bool(_json(folder / part / "config.json").get("quantization_config"))
+
+
 def _shapes(path: Path) -> list[tuple[int, ...]]:
     return [tuple(entry["shape"]) for entry in _entries(path)]
 

@@ -21,12 +21,14 @@ from nanobana_engine.memory.heap import give_back
 from nanobana_engine.memory.ledger import Key
 from nanobana_engine.memory.lodging import Lodging
 from nanobana_engine.models.base import Component
-from nanobana_engine.models.folder import variant_of
+from nanobana_engine.models.folder import is_quantized, variant_of
 from nanobana_engine.models.int8 import shrink
 from nanobana_engine.models.loading import BUILDING, dtype_of, dtypes_of
 from nanobana_engine.models.order import in_order
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.sizes import ENCODER, is_large
+from nanobana_engine.models.quantized import config_of
+from nanobana_engine.models.sizes import ENCODER, TORCHAO, is_large
+from nanobana_engine.models.wrapped import empty, put, stored_bytes
 
 Load = Callable[[], nn.Module]
 
@@ -45,7 +47,7 @@ class NetworkGuest(ModelHook):
         self._again = again
         self._weights = dict(module.named_parameters())
         """By the names that the files know; what LoRAs add later is not among them and stays."""
-        self.bytes = sum(weight.nbytes for weight in self._weights.values())
+        self.bytes = sum(map(stored_bytes, self._weights.values()))
         self._kept = None if again else {name: weight.data for name, weight in self._weights.items()}
         self.is_in = again is not None
         self.stays = False
@@ -62,7 +64,7 @@ class NetworkGuest(ModelHook):
     @property
     def host_bytes(self) -> int:
         """Of the copy that waits on the host."""
-        return sum(weight.nbytes for weight in (self._kept or {}).values())
+        return sum(map(stored_bytes, (self._kept or {}).values()))
 
     def stay(self) -> None:
         """It comes for good: no copy is kept elsewhere."""
@@ -90,7 +92,7 @@ class NetworkGuest(ModelHook):
             assert there is not None
             try:
                 for name, weight in self._weights.items():
-                    weight.data = there[name].data.to(self.execution_device)
+                    put(weight, there[name].data.to(self.execution_device))
             except BaseException:
                 self.go()
                 raise
@@ -100,7 +102,10 @@ class NetworkGuest(ModelHook):
         self.is_in = False
         with torch.inference_mode(False):
             for name, weight in self._weights.items():
-                weight.data = weight.data.new_empty(0) if self._kept is None else self._kept[name]
+                if self._kept is None:
+                    empty(weight)
+                else:
+                    put(weight, self._kept[name])
         if self._kept is None:
             give_back()
 
@@ -167,6 +172,9 @@ def _again(pipeline: Any, name: str, part: nn.Module, preset: Preset) -> Load | 
 
 def _loaded(kind: Any, folder: Path, name: str, preset: Preset) -> nn.Module:
     dtypes = dtypes_of(folder, preset, "cpu")
+    more: dict[str, Any] = {}
+    if preset.weights == TORCHAO and not is_quantized(folder, name):
+        more["quantization_config"] = config_of(name, "cpu")
     with BUILDING:
         loaded: nn.Module = kind.from_pretrained(
             str(folder / name),
@@ -174,6 +182,7 @@ def _loaded(kind: Any, folder: Path, name: str, preset: Preset) -> nn.Module:
             variant=variant_of(folder, preset.variant),
             use_safetensors=True,
             local_files_only=True,
+            **more,
         )
     _kept_as(loaded, name, preset, "cpu")
     return loaded

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nanobana.protocol.errors import NotFound
 from nanobana_engine.models.folder import types_in, variant_of
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.sizes import is_large
+from nanobana_engine.models.quantized import check_taken, config_of_all
+from nanobana_engine.models.sizes import TORCHAO, is_large
 
 BUILDING = threading.RLock()
 """Held by whoever has a library build networks. While diffusers and transformers do, they put functions of their own
@@ -51,9 +53,13 @@ def load_pipeline(pipeline: Any, folder: Path, preset: Preset, device: torch.dev
 
     Raises:
         NotFound: ``incomplete_model``: a file is damaged, or its tensors have other shapes than its config says.
+        BadInput: ``weights_unsupported``: a network of it cannot be kept as the preset wants.
     """
+    quantize = preset.weights == TORCHAO
+    if quantize:
+        parts["quantization_config"] = config_of_all(folder, device)
     try:
-        return pipeline.from_pretrained(
+        made = pipeline.from_pretrained(
             str(folder),
             dtype=dtypes_of(folder, preset, device),
             variant=variant_of(folder, preset.variant),
@@ -66,3 +72,6 @@ def load_pipeline(pipeline: Any, folder: Path, preset: Preset, device: torch.dev
             f"The model in {folder} cannot be loaded: a file is missing or damaged. Download it again. ({error})",
             code="incomplete_model",
         ) from error
+    if quantize:
+        check_taken({name: part for name, part in made.components.items() if isinstance(part, nn.Module)}, folder)
+    return made

@@ -104,7 +104,8 @@ class Loras:
         self.check(path)
         self._count += 1
         name = f"lora_{self._count}"
-        with BUILDING, _explained(path):
+        # layers in eight bits are read as peft wraps them, and what is made under inference mode cannot be
+        with BUILDING, _explained(path), torch.inference_mode(False):
             self._pipeline.load_lora_weights(str(path), adapter_name=name)
         self._loaded[path] = name
         return name

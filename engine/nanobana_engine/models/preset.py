@@ -15,7 +15,7 @@ SEE_CARD = "see the model card"
 Tensors: TypeAlias = Literal["float32", "bfloat16", "float16"]
 ReusePart: TypeAlias = Literal["halo", "keys", "norms", "prompts", "writes", "packs"]
 """As in `nanobana_engine.sparse.call.Parts`."""
-Weights: TypeAlias = Literal["stored", "int8"]
+Weights: TypeAlias = Literal["stored", "int8", "torchao-int8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,8 @@ class Preset:
     dtype: Tensors = "bfloat16"
     """Of the weights on a GPU; on a CPU everything is float32."""
     weights: Weights = "stored"
-    """How the networks' weights are kept; ``int8``: in eight bits, each row with a scale (the VAE's stay)."""
+    """How the networks' weights are kept; ``int8``: in eight bits, each row with a scale (the VAE's stay);
+    ``torchao-int8``: so in linear layers only, which multiply in eight bits too."""
     licence: str = SEE_CARD
     vram_gb: float = 0.0
     """Gigabytes of GPU memory that it runs well in, its text encoder included; 0: needs no GPU."""

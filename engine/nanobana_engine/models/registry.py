@@ -14,7 +14,7 @@ from nanobana_engine.models.catalogue import Catalogue
 from nanobana_engine.models.folder import INDEX, check, components_of, pipeline_of, read_index, shapes_in
 from nanobana_engine.models.hub import Hub, Tell, patterns_of
 from nanobana_engine.models.preset import Family, Preset, Weights
-from nanobana_engine.models.sizes import Sizes, sizes_of
+from nanobana_engine.models.sizes import TORCHAO, Sizes, sizes_of
 
 if TYPE_CHECKING:
     from nanobana_engine.models.base import ModelAdapter
@@ -86,11 +86,18 @@ class Library:
 
         Raises:
             NotFound: ``unknown_model``; ``incomplete_model``, what is missing.
-            BadInput: ``wrong_component``.
+            BadInput: ``wrong_component``; ``no_quantizer``, ``weights_unsupported`` where weights are to be torchao's.
             NanobanaError: as `Hub.fetch`.
         """
         chosen = self.choose(model)
         preset = self._kept_as(chosen.preset)
+        import torch
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if preset.weights == TORCHAO and preset.name not in BUILT_IN:
+            from nanobana_engine.models.quantized import tried_on
+
+            tried_on(device)
         folder = self._fetched(chosen, tell)
         check(folder, chosen.family, preset.variant)
         more: dict[str, Any] = {}
@@ -98,9 +105,6 @@ class Library:
             more["few_step"] = self.hub.file(preset.few_step.repo, preset.few_step.file, tell)
         if preset.tiny_vae:
             more["tiny_vae"] = self._tiny_vae(preset.tiny_vae, tell)
-        import torch
-
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         from nanobana_engine.models.loading import BUILDING
 
         with BUILDING:

@@ -45,6 +45,7 @@ def _is_ours(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and (bias is None or bias.dtype == torch.float32)
+        and not hasattr(weight, "__tensor_flatten__")  # a quantized one, which multiplies in its own way
         and weight.is_contiguous()
         and x.numel() > 0
     )

@@ -108,7 +108,8 @@ def _weights(env: Mapping[str, str]) -> Weights | None:
     said = env.get("NANOBANA_WEIGHTS")
     if said in get_args(Weights) or not said:
         return cast("Weights", said or None)
-    raise BadInput(f"NANOBANA_WEIGHTS is {said!r}; it takes int8 or stored.", code="bad_setting")
+    *others, last = get_args(Weights)
+    raise BadInput(f"NANOBANA_WEIGHTS is {said!r}; it takes {', '.join(others)} or {last}.", code="bad_setting")
 
 
 def _bytes(env: Mapping[str, str], setting: str) -> int | None:
