@@ -8,7 +8,7 @@ import pytest
 
 from support.chaos import Outcome, chaos, told
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(300)]
 
 SEEDS = [pytest.param(1, id="a first one")]
 """A seed that once failed stays here under a name that says what it found."""
@@ -34,7 +34,7 @@ async def test_e8_engines_die_under_people_who_cancel_and_supersede_and_nothing_
     found = await chaos(tmp_path, seed=seed, edits=120, people=6, engines=2, kills=2, every_s=0.6)
     nothing_is_left(found)
     assert found.edits >= 120
-    assert found.again > 0
+    assert found.struck > 0
     assert found.states.get("superseded", 0) > 5
     assert found.states.get("cancelled", 0) > 5
 

@@ -31,7 +31,7 @@ HOURS = 3600
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(240),
     pytest.mark.skipif(compiler() is None, reason="needs a C compiler, for a clock that jumps"),
 ]
 

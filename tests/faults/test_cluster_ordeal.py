@@ -21,7 +21,7 @@ from support.ordeal import edits_end
 from support.restless import SIDE, Restless, have_done
 from support.valkey import PrivateValkey
 
-pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

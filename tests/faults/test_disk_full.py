@@ -16,7 +16,7 @@ from nanobana_server.store import Store, open_store, ops
 from support.strokes import Easel
 from support.valkey import PrivateValkey, private_valkey
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 ROOM = 400_000
 """Bytes that the store's files may grow to."""

@@ -38,7 +38,7 @@ from support.edits import photo
 from support.engine_process import PYTHONPATH, READY, EngineProcess, running_engine
 from support.valkey import PrivateValkey, private_valkey
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(240)]
 
 SIZE = 320
 BOX = Box(100, 100, 200, 180)

@@ -9,7 +9,7 @@ import pytest
 from support.fleet import Fleet, running_fleet
 from support.ordeal import ordeal
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

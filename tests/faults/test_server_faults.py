@@ -23,7 +23,7 @@ from support.members import RawMember, member
 from support.server_process import ServerProcess, server_process
 from support.valkey import PrivateValkey, private_valkey
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 RED = np.full((16, 16, 4), (255, 0, 0, 255), np.uint8)
 

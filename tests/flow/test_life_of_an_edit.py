@@ -21,7 +21,7 @@ from nanobana.sdk import Live, create_canvas, join, join_blocking
 from nanobana_server.allinone.store import socket_path
 from support.product import Product
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 PAINTED = 255
 NANOBANA = (sys.executable, "-m", "nanobana.cli")

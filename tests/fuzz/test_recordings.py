@@ -14,7 +14,7 @@ from support.restless import SIDE, Restless
 from support.valkey import private_valkey
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_c11_whatever_people_do_replays_to_the_same_canvas(tmp_path: Path) -> None:
     path = tmp_path / "lively.flight"
     with private_valkey(fsync="no") as here, private_valkey(fsync="no") as elsewhere:

@@ -129,7 +129,7 @@ async def check(store: Store, canvas: str, start: Manifest, people: list[Restles
     await truth.check_blobs(store, canvas, manifest)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_c11_whatever_people_and_networks_do_everybody_ends_with_the_same_canvas(
     servers: list[LiveServer], way_to_store: Faulty, store: Store, seed: int

@@ -235,7 +235,7 @@ def run(machine: type[Together], histories: int, steps: int) -> None:
     run_state_machine_as_test(machine, settings=told)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_c9_everybody_takes_back_their_own_and_nothing_else(machine: type[Together]) -> None:
     run(machine, histories=16, steps=25)
 

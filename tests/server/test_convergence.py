@@ -90,7 +90,7 @@ async def write(links: Links, seed: int, done: list[int]) -> None:
             who.seen.clear()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_r5_every_reader_ends_with_what_the_store_has(tight: LiveServer, seed: int) -> None:
     links = await tight.new_canvas()

@@ -21,7 +21,7 @@ from nanobana.sdk.link import Link
 from nanobana_server.store import Store
 from support.bombs import jpeg
 from support.live_server import Links, LiveServer, live_server
-from support.members import RawMember, member, ticket_of
+from support.members import PATIENCE_S, RawMember, member, ticket_of
 from support.valkey import PrivateValkey
 
 PROMPT = "a very private lighthouse"
@@ -162,7 +162,7 @@ async def test_e10_engines_are_told_of_a_canvas_that_is_opened_and_of_its_newest
 async def _first_of(channel: Any, kind: bytes) -> bytes:
     """The first hint of a kind."""
     tag = b"type" + bytes([0xA0 + len(kind)]) + kind
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_S):
         while True:
             message = await channel.get_message(timeout=1.0)
             if message and message["type"] == "smessage" and tag in message["data"]:

@@ -9,7 +9,7 @@ from support.cluster import cluster_url, private_cluster
 from support.live_server import live_server
 from support.members import member
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

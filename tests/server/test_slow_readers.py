@@ -17,7 +17,7 @@ from nanobana_server.room import relay
 from nanobana_server.room.pace import Pace
 from nanobana_server.store import Store, open_store
 from support.live_server import Links, LiveServer, live_server
-from support.members import RawMember, member, ticket_of
+from support.members import PATIENCE_S, RawMember, member, ticket_of
 from support.valkey import PrivateValkey
 
 JPEG = bytes(48_000)
@@ -71,7 +71,7 @@ async def publish(store: Store, links: Links, job: str, step: int, jpeg: bytes =
 async def stall(server: LiveServer, store: Store, links: Links) -> None:
     """Show things until a socket of this canvas has not drained."""
     room = next(room for room in server.rooms.open if room.canvas == links.edit.canvas)
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_S):
         step = 0
         while not any(reader.lags for reader in room.readers):
             step += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +33,7 @@ from support.valkey import private_valkey
 
 SIDE = 320
 STEP_S = 0.01
-ENDS_S = 60.0
+ENDS_S = 150.0
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Outcome:
 
     edits: int = 0
     kills: int = 0
+    struck: int = 0
+    """Edits that an engine had in hand when it was killed."""
     again: int = 0
     """Edits that a second engine took over, or a third."""
     states: dict[str, int] = field(default_factory=dict)
@@ -70,9 +74,18 @@ class Herd:
         for engine in self.engines:
             await to_thread.run_sync(engine.wait_ready)
 
-    async def kill(self, which: int) -> None:
-        await to_thread.run_sync(self.engines[which].kill)
+    async def kill(self, which: int, is_over: Callable[[], bool]) -> int:
+        """In the midst of an edit, unless there will be none: how many it had in hand when it was stopped."""
+        engine = self.engines[which]
+        while True:
+            engine.process.send_signal(signal.SIGSTOP)
+            if (in_hand := _in_hand(engine)) or is_over():
+                break
+            engine.process.send_signal(signal.SIGCONT)
+            await anyio.sleep(0.005)
+        await to_thread.run_sync(engine.kill)
         self.engines[which] = self._engine()
+        return in_hand
 
     def end(self) -> list[str]:
         """Drain them all; suspicious lines of every log."""
@@ -82,6 +95,14 @@ class Herd:
         texts = [log.read_text("utf-8", "replace") for log in self._folder.glob("engine-*.log")]
         marks = ("integrity:", "Traceback", "could not be worked on", "stumbled")
         return [line for text in texts for line in text.splitlines() if any(mark in line for mark in marks)]
+
+
+def _in_hand(engine: EngineProcess) -> int:
+    """Edits that an engine has claimed and not ended, by its log."""
+    events = [
+        json.loads(line)["event"] for line in engine.text().splitlines() if line.startswith("{") and line[-1] == "}"
+    ]
+    return events.count("job claimed") - events.count("job handed in") - events.count("job stopped")
 
 
 async def chaos(
@@ -107,13 +128,19 @@ async def chaos(
                 for name in ("a", "b"):
                     serving.start_soon(jobs.run_results, store, name)
                 serving.start_soon(jobs.run_sweeper, store, 0.2)
-                async with anyio.create_task_group() as acting:
+                acting = set(range(people))
+
+                async def act(n: int) -> None:
+                    share = edits // people + (n < edits % people)
+                    await _person(store, f"user{n}", random.Random(f"{seed}/{n}"), share)
+                    acting.discard(n)
+
+                async with anyio.create_task_group() as tasks:
                     for n in range(people):
-                        share = edits // people + (n < edits % people)
-                        acting.start_soon(_person, store, f"user{n}", random.Random(f"{seed}/{n}"), share)
+                        tasks.start_soon(act, n)
                     for _ in range(kills):
                         await anyio.sleep(dice.uniform(0.5, 1.5) * every_s)
-                        await herd.kill(dice.randrange(engines))
+                        found.struck += await herd.kill(dice.randrange(engines), lambda: not acting)
                         found.kills += 1
                 await _ended(store)
                 serving.cancel_scope.cancel()

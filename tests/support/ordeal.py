@@ -20,7 +20,7 @@ from support import truth
 from support.fleet import Fleet
 from support.restless import SIDE, Restless
 
-EDITS_END_S = 60.0
+EDITS_END_S = 120.0
 PULSE_S = 0.02
 MASK = np.full((48, 48), 255, np.uint8)
 

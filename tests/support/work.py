@@ -57,7 +57,7 @@ async def staged(easel: Easel, user: str = "ana", box: Box = BOX, layer: str | N
 
 
 async def all_acknowledged(store: Store) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         while await store.client.call("XLEN", RESULTS):  # noqa: ASYNC110 - the stream rings no bell
             await anyio.sleep(0.01)
 
