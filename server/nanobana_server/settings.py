@@ -26,9 +26,9 @@ class Settings(BaseSettings):
     public_https: bool = False
     """The page is reached over HTTPS by way of a proxy: cookies are marked Secure."""
     room_members: Annotated[int, Field(ge=1)] = 64
-    """Most sockets on one canvas."""
+    """Most sockets on one canvas of people who do more than watch."""
     room_watchers: Annotated[int, Field(ge=0)] = 64
-    """So many viewers may watch a room that is full otherwise."""
+    """So many sockets more, for viewers."""
     budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
     """Of each new canvas, history included (C12)."""
     cellar: str | None = None
