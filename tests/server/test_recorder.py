@@ -20,6 +20,7 @@ from nanobana.raster.codec import encode_png
 from nanobana_server.recorder.flight import Frame, Writer, frames
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store, open_store
+from nanobana_server.store.ops import import_image
 from support.flights import recorded, replayed
 from support.live_server import Links, LiveServer
 from support.members import RawMember, member
@@ -195,3 +196,27 @@ async def test_c11_everything_that_is_done_to_layers_replays_to_the_same_canvas(
         await recorded(store, canvas.edit.canvas, path, work)
     report = await replayed(elsewhere, path)
     assert (report.ops, report.changes, report.refused, report.difference, report.is_whole) == (14, 0, 0, "", True)
+
+
+async def test_c9_pictures_that_come_in_over_http_are_taken_back_in_a_replay(
+    store: Store, canvas: Links, elsewhere: PrivateValkey, tmp_path: Path
+) -> None:
+    path = tmp_path / "pictures.flight"
+    png = encode_png(np.full((300, 300, 4), (0, 90, 0, 255), np.uint8))
+    async with member(canvas.edit) as (ana, welcome):
+
+        async def bring(layer: str) -> None:
+            await import_image(store, canvas.edit.canvas, welcome.you.user, ana.op(), png, layer=layer, name=layer)
+
+        async def work() -> None:
+            await bring("photo")
+            await bring("other")
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.Transform(op=ana.op(), layer="photo", matrix=(2.0, 0.0, 0.0, 2.0, 40.0, 0.0)))
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.Redo(op=ana.op()))
+
+        await recorded(store, canvas.edit.canvas, path, work)
+    report = await replayed(elsewhere, path)
+    assert (report.ops, report.changes, report.difference, report.is_whole) == (5, 2, "", True)

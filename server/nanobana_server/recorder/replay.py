@@ -11,11 +11,13 @@ from nanobana.protocol import messages as m
 from nanobana.protocol.canvas import Change, OpId, Thread
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.replica import Replica
+from nanobana.raster.coverage import WHOLE
 from nanobana_server.recorder.flight import Begin, Blob, End, Entry, frames
 from nanobana_server.room.ops import author_of, done
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store
 from nanobana_server.store.contents import put_values
+from nanobana_server.store.ops.imports import undo_of
 from nanobana_server.store.types import Author, Commit, JobWrite, ThreadWrite, TileWrite
 
 _change = msgspec.msgpack.Decoder(Change)
@@ -130,13 +132,16 @@ class Replaying:
         return replica.digest()
 
     async def _as_it_was(self, then: Change) -> Commit:
-        """The same names on the same tiles; who may undo it is not known."""
+        """The same names on the same tiles. What came in can be taken back; of other changes nobody knows who may."""
         places = [(tile.layer, tile.tx, tile.ty) for tile in then.tiles]
         view = await self._store.look(self._begin.canvas, places)
         tiles = [
-            TileWrite(key=place, before=view.names[place], after=tile.name)
+            TileWrite(key=place, before=view.names[place], after=tile.name, coverage=WHOLE)
             for place, tile in zip(places, then.tiles, strict=True)
         ]
+        undo = None
+        if then.kind == "import" and then.layers is not None:
+            undo = undo_of(then.user, view, then.layers, tiles, then.canvas)
         states = ("", "queued", "running", "staged")
         return Commit(
             op=then.op,
@@ -147,6 +152,7 @@ class Replaying:
             canvas=then.canvas,
             job=None if then.job is None else JobWrite(job=then.job, expect=states),
             thread=None if then.thread is None else await self._thread(then.thread),
+            undo=undo,
             undoes=then.undoes,
             restores=then.restores,
             version=then.version,

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import msgspec
 
-from nanobana.protocol.canvas import Layer, OpId
+from nanobana.protocol.canvas import CanvasInfo, Layer, OpId
 from nanobana.protocol.errors import BadInput, Conflict
 from nanobana.protocol.geometry import MAX_MIP, MAX_SIDE, Box, mip_key
 from nanobana.protocol.stack import MAX_LAYERS
@@ -116,14 +116,6 @@ def arrival(
     index = top_visible(view)
     layers = [*view.layers[:index], *new, *view.layers[index:]]
     sized = msgspec.structs.replace(view.canvas, width=width, height=height) if has_no_size(view) else None
-    record = Record(
-        user=user,
-        kind="import",
-        tiles=fields_of(writes),
-        layers=[LayersUndo(what="add", after=layer, index_after=index + at) for at, layer in enumerate(new)],
-        canvas_before=view.canvas if sized is not None else None,
-        canvas_after=sized,
-    )
     return Commit(
         op=op,
         user=user,
@@ -132,8 +124,34 @@ def arrival(
         layers=layers,
         layers_version=view.layers_version,
         canvas=sized,
-        undo=UndoWrite(record=record),
+        undo=undo_of(user, view, layers, writes, sized),
     )
+
+
+def undo_of(
+    user: str, view: View, layers: Sequence[Layer], writes: Sequence[TileWrite], sized: CanvasInfo | None
+) -> UndoWrite:
+    """How what came in is taken back.
+
+    Args:
+        view: before it came.
+        layers: the list with it.
+        sized: the canvas, where it got its size by it.
+    """
+    known = {layer.id for layer in view.layers}
+    record = Record(
+        user=user,
+        kind="import",
+        tiles=fields_of(writes),
+        layers=[
+            LayersUndo(what="add", after=layer, index_after=index)
+            for index, layer in enumerate(layers)
+            if layer.id not in known
+        ],
+        canvas_before=view.canvas if sized is not None else None,
+        canvas_after=sized,
+    )
+    return UndoWrite(record=record)
 
 
 def has_no_size(view: View) -> bool:
