@@ -15,7 +15,8 @@ CLEAR = (0, 0, 0, 0)
 async def take_back(easel: Easel, person: str, *, since_seq: int = 1) -> Committed:
     """As the owner ana, everything since a change."""
     since_ms = next(change.time_ms for change in await easel.log() if change.seq == since_seq)
-    return await ops.undo_person(easel.store, easel.id, "ana", easel.op("ana"), person, since_ms)
+    first = await easel.store.first_since(easel.id, since_ms)
+    return await ops.undo_person(easel.store, easel.id, "ana", easel.op("ana"), person, first)
 
 
 async def test_c9_an_owner_takes_back_a_persons_work_in_one_op_and_others_pixels_over_it_stay(easel: Easel) -> None:
@@ -66,9 +67,9 @@ async def test_c9_what_was_taken_back_is_not_the_persons_to_redo_and_what_is_old
 async def test_c6_taking_back_that_is_sent_again_takes_back_once(store: Store, easel: Easel) -> None:
     await easel.paint("ben", Box(0, 0, 20, 20), RED)
     op = easel.op("ana")
-    first = await ops.undo_person(store, easel.id, "ana", op, "ben", 0)
+    first = await ops.undo_person(store, easel.id, "ana", op, "ben", 1)
     await easel.paint("ben", Box(40, 0, 60, 20), BLUE)
-    again = await ops.undo_person(store, easel.id, "ana", op, "ben", 0)
+    again = await ops.undo_person(store, easel.id, "ana", op, "ben", 1)
     assert (again.seq, again.first_time) == (first.seq, False)
     assert await easel.pixel(50, 10) == BLUE
     await easel.undo("ben")
@@ -77,8 +78,8 @@ async def test_c6_taking_back_that_is_sent_again_takes_back_once(store: Store, e
 
 async def test_c9_an_owner_with_nothing_to_take_back_is_told_so(store: Store, easel: Easel) -> None:
     with pytest.raises(NotFound) as nothing:
-        await ops.undo_person(store, easel.id, "ana", easel.op("ana"), "ben", 0)
+        await ops.undo_person(store, easel.id, "ana", easel.op("ana"), "ben", 1)
     assert nothing.value.code == "nothing_to_undo"
     with pytest.raises(NotAllowed) as own:
-        await ops.undo_person(store, easel.id, "ana", easel.op("ana"), "ana", 0)
+        await ops.undo_person(store, easel.id, "ana", easel.op("ana"), "ana", 1)
     assert own.value.code == "not_yourself"

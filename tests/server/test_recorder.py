@@ -12,14 +12,15 @@ from anyio import to_thread
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
-from nanobana.protocol.canvas import Thread
+from nanobana.protocol.canvas import Change, Thread
 from nanobana.protocol.errors import BadInput
 from nanobana.protocol.geometry import Box
 from nanobana.protocol.trace import name_of
 from nanobana.raster.codec import encode_png
-from nanobana_server.recorder.flight import Frame, Writer, frames
+from nanobana_server.recorder.flight import Begin, Entry, Frame, Writer, frames
 from nanobana_server.room.tape import Asked
 from nanobana_server.store import Store, open_store
+from nanobana_server.store.contents import Value
 from nanobana_server.store.ops import import_image
 from support.flights import recorded, replayed
 from support.live_server import Links, LiveServer
@@ -77,7 +78,7 @@ async def test_c11_a_recording_replays_to_the_same_canvas_with_what_was_undone_b
     assert report.seq == (await store.position(canvas.edit.canvas)).seq
 
 
-async def forged(flight: Path, changed: Callable[[Frame], Frame]) -> Path:
+async def forged(flight: Path, changed: Callable[[Frame], Frame | list[Frame]]) -> Path:
     """The same recording, with other frames."""
 
     def forge() -> Path:
@@ -85,7 +86,9 @@ async def forged(flight: Path, changed: Callable[[Frame], Frame]) -> Path:
         with path.open("xb") as file:
             writer = Writer(file)
             for frame in frames(flight):
-                writer.add(changed(frame))
+                found = changed(frame)
+                for each in found if isinstance(found, list) else [found]:
+                    writer.add(each)
         return path
 
     return await to_thread.run_sync(forge)
@@ -120,6 +123,65 @@ async def test_c11_what_was_asked_again_by_a_later_connection_is_still_whose_it_
 
     report = await replayed(elsewhere, await forged(flight, changed))
     assert (report.ops, report.difference, report.is_whole) == (6, "", True)
+
+
+async def test_c6_an_op_replays_as_it_was_asked_the_first_time(flight: Path, elsewhere: PrivateValkey) -> None:
+    def again(frame: Frame) -> list[Frame]:
+        if not isinstance(frame, Asked):
+            return [frame]
+        message = codec.read_client(codec.join([frame.message]))[0]
+        assert isinstance(message, m.Op)
+        other = codec.encode(m.LayerDelete(op=message.op, layer="sky"))
+        return [frame, msgspec.structs.replace(frame, message=other, again=True)]
+
+    report = await replayed(elsewhere, await forged(flight, again))
+    assert (report.ops, report.difference) == (6, "")
+
+
+A_DAY_MS = 86_400_000
+
+
+def older(change: bytes) -> bytes:
+    then = msgspec.msgpack.decode(change, type=Change)
+    return msgspec.msgpack.encode(msgspec.structs.replace(then, time_ms=then.time_ms - A_DAY_MS))
+
+
+def log_older(log: Value) -> Value:
+    """Each of its entries is an ID, a field and a change."""
+    return Value(log.key, log.kind, log.ttl_ms, [older(w) if n % 3 == 2 else w for n, w in enumerate(log.words)])
+
+
+def a_day_older(frame: Frame) -> Frame:
+    """The same recording, made a day before, of people who have no role any more."""
+    match frame:
+        case Begin(values=values):
+            return msgspec.structs.replace(frame, values=[log_older(v) if v.key == "log" else v for v in values])
+        case Entry(change=change):
+            return Entry(change=older(change))
+        case Asked(member=member):
+            return msgspec.structs.replace(frame, member=msgspec.structs.replace(member, role="viewer"))
+        case _:
+            return frame
+
+
+async def test_c11_what_an_owner_decided_about_the_last_minutes_is_the_same_a_day_later(
+    store: Store, canvas: Links, elsewhere: PrivateValkey, tmp_path: Path
+) -> None:
+    path = tmp_path / "owner.flight"
+    async with member(canvas.owner) as (ana, _), member(canvas.edit) as (ben, joined):
+        await ana.do(m.LayerAdd(op=ana.op(), layer="sky", name="sky"))
+        await ben.do(stroke(ben, 90))
+        said = ben.op()
+
+        async def work() -> None:
+            await ben.do(stroke(ben, 120))
+            await ben.do(m.CommentAdd(op=said, thread="t", text="more red?", x=5.0, y=5.0))
+            await ana.do(m.CommentDelete(op=ana.op(), thread="t", comment=name_of(said)))
+            await ana.do(m.UndoPerson(op=ana.op(), user=joined.you.user, minutes=1))
+
+        await recorded(store, canvas.edit.canvas, path, work)
+    report = await replayed(elsewhere, await forged(path, a_day_older))
+    assert (report.ops, report.difference, report.is_whole) == (4, "", True)
 
 
 async def test_a_recorder_that_was_killed_leaves_what_it_saw(

@@ -56,7 +56,8 @@ async def replay(store: Store, path: Path) -> Report:
         if isinstance(frame, Asked):
             refused += frame.seq is None
             if frame.seq is not None:
-                asked[_op_of(frame).op] = frame
+                op = _op_of(frame).op
+                asked[op] = asked[op] if frame.again and op in asked else frame
     replaying: Replaying | None = None
     for frame in frames(path):
         match frame:
@@ -84,6 +85,8 @@ class Replaying:
         self._begin = begin
         self._asked = asked
         self._keys = CanvasKeys(begin.canvas)
+        self._times: list[tuple[int, int]] = []
+        """(seq, milliseconds) of the changes so far, as they were recorded."""
         self.report = Report(canvas=begin.canvas, refused=refused)
 
     async def begin(self) -> None:
@@ -101,8 +104,7 @@ class Replaying:
             asked = self._asked.get(then.op)
             try:
                 if asked is not None:
-                    author = _signed(author_of(asked.member), then)
-                    await done(self._store, canvas, author, _seeded(_op_of(asked), then))
+                    await self._again(asked, then)
                     report.ops += 1
                 else:
                     await self._store.commit(canvas, await self._as_it_was(then))
@@ -115,6 +117,19 @@ class Replaying:
         if now is None or _compared(now) != _compared(then):
             report.difference = f"seq {then.seq}, {then.kind}: {_told(then, now)}"
         report.seq = then.seq
+        self._times.append((then.seq, then.time_ms))
+
+    async def _again(self, asked: Asked, then: Change) -> None:
+        op, since = _seeded(_op_of(asked), then), None
+        if isinstance(op, m.UndoPerson):
+            since = await self._first_since(then.time_ms - op.minutes * 60_000)
+        await done(self._store, self._begin.canvas, _signed(author_of(asked.member), then), op, since=since)
+
+    async def _first_since(self, since_ms: int) -> int:
+        """As `Store.first_since`, by the clock that there was."""
+        if not self._times or self._times[0][1] >= since_ms:
+            return await self._store.first_since(self._begin.canvas, since_ms)
+        return next((seq for seq, ms in self._times if ms >= since_ms), self._times[-1][0] + 1)
 
     async def end(self, end: End) -> None:
         self.report.is_whole = True
@@ -171,7 +186,8 @@ def _op_of(asked: Asked) -> m.Op:
 
 
 def _signed(author: Author, then: Change) -> Author:
-    """Who did it, with the name and colour they had then: after a lost connection an op is asked again with others."""
+    """Who did it, as they were then: after a lost connection an op is asked again with another colour, name or role."""
+    author = msgspec.structs.replace(author, is_owner=True)  # it was taken, so they might
     if then.job is not None:
         return msgspec.structs.replace(author, name=then.job.user_name, color=then.job.color)
     if then.version is not None:

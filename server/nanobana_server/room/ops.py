@@ -18,18 +18,15 @@ class Ops:
         self.member = member
         """Replaced when an owner gives them another role."""
 
-    async def do(self, op: m.Op) -> int:
+    async def do(self, op: m.Op) -> Committed:
         """Do it, durably, once (C6).
-
-        Returns:
-            The seq of its change in the log.
 
         Raises:
             NanobanaError: why not; nothing was changed then.
         """
         if isinstance(op, m.Edit):
             await self._budgets.edit(self._canvas, self.member.user, self._link)
-        return (await done(self._store, self._canvas, author_of(self.member), op)).seq
+        return await done(self._store, self._canvas, author_of(self.member), op)
 
 
 def author_of(member: m.Member) -> Author:
@@ -37,8 +34,12 @@ def author_of(member: m.Member) -> Author:
     return Author(user=member.user, name=member.name, color=member.color, is_owner=member.role == "owner")
 
 
-async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed:
-    """Do an op, durably, once; raises as `Ops.do`."""
+async def done(store: Store, canvas: str, author: Author, op: m.Op, *, since: int | None = None) -> Committed:
+    """Do an op, durably, once; raises as `Ops.do`.
+
+    Args:
+        since: seq of the first change of the minutes that an `UndoPerson` means; None: by the store's clock.
+    """
     match op:
         case m.Paint():
             return await ops.paint(store, canvas, author.user, op)
@@ -47,7 +48,7 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
         case m.CanvasSet():
             return await ops.canvas_set(store, canvas, author.user, op)
         case m.Undo() | m.Redo() | m.UndoPerson():
-            return await _turned(store, canvas, author.user, op)
+            return await _turned(store, canvas, author.user, op, since)
         case m.CommentAdd() | m.CommentDelete() | m.ThreadResolve():
             return await ops.comment_op(store, canvas, author, op)
         case m.Restore():
@@ -64,12 +65,15 @@ async def done(store: Store, canvas: str, author: Author, op: m.Op) -> Committed
             return await ops.layer_op(store, canvas, author.user, op)
 
 
-async def _turned(store: Store, canvas: str, user: str, op: m.Undo | m.Redo | m.UndoPerson) -> Committed:
+async def _turned(
+    store: Store, canvas: str, user: str, op: m.Undo | m.Redo | m.UndoPerson, since: int | None
+) -> Committed:
     match op:
         case m.Undo():
             return await ops.undo(store, canvas, user, op.op)
         case m.Redo():
             return await ops.redo(store, canvas, user, op.op)
         case m.UndoPerson():
-            since_ms = await store.now_ms() - op.minutes * 60_000
-            return await ops.undo_person(store, canvas, user, op.op, op.user, since_ms)
+            if since is None:
+                since = await store.first_since(canvas, await store.now_ms() - op.minutes * 60_000)
+            return await ops.undo_person(store, canvas, user, op.op, op.user, since)

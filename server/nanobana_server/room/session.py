@@ -176,27 +176,28 @@ class Session:
         """Whatever is logged meanwhile is of the op's trace; deciding or cancelling an edit is of the edit's."""
         about = op.job if isinstance(op, m.Decide | m.Cancel) else name_of(op.op)
         with structlog.contextvars.bound_contextvars(trace=trace_of(about)):
-            answer = await self._done(op, name_of(op.op), arrived)
-        self._room.tape.note(self.member, op, answer, self._room.position.seq)
+            answer, again = await self._done(op, name_of(op.op), arrived)
+        self._room.tape.note(self.member, op, answer, self._room.position.seq, again=again)
         return answer
 
-    async def _done(self, op: m.Op, name: str, arrived: float) -> m.Ack | m.Reject:
+    async def _done(self, op: m.Op, name: str, arrived: float) -> tuple[m.Ack | m.Reject, bool]:
+        """The answer, and whether it is the first one again (C6)."""
         kind = str(op.__struct_config__.tag)
         try:
-            seq = await self._ops.do(op)
+            done = await self._ops.do(op)
         except NanobanaError as error:
             self._count_refusal(error.code)
             self._log.info("op refused", op=name, kind=kind, code=error.code, ms=_ms_since(arrived))
-            return m.Reject(op=op.op, code=error.code, message=error.message, retry_ms=error.retry_ms)
+            return m.Reject(op=op.op, code=error.code, message=error.message, retry_ms=error.retry_ms), False
         except Exception:  # noqa: BLE001 - logged whole; only this op is refused
             self._log.exception("op failed", op=name, kind=kind)
             self._count_refusal("server_error")
             text = "something broke here; your change was not saved"
-            return m.Reject(op=op.op, code="server_error", message=text)
+            return m.Reject(op=op.op, code="server_error", message=text), False
         took = time.monotonic() - arrived
         self._metrics.saved_seconds.labels(kind).observe(took)
-        self._log.info("op saved", op=name, kind=kind, seq=seq, ms=round(took * 1000, 1))
-        return m.Ack(op=op.op, seq=seq)
+        self._log.info("op saved", op=name, kind=kind, seq=done.seq, ms=round(took * 1000, 1))
+        return m.Ack(op=op.op, seq=done.seq), not done.first_time
 
     def _correct(self, found: m.Diverged) -> None:
         """The member's copy is not what the store has: count it, say so in the log, and send it all anew (R9)."""

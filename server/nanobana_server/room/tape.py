@@ -27,6 +27,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, tag="asked"):
     seq: int | None = None
     code: str = ""
     """Why it was refused; then there is no seq."""
+    again: bool = False
+    """It was done before, maybe asked by another connection, and this is the first answer again (C6)."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, tag="told"):
@@ -54,12 +56,13 @@ class Tape:
         self._asked.append(Told(mark=mark))
         self._filled.set()
 
-    def note(self, member: m.Member, op: m.Op, answer: m.Ack | m.Reject, after: int) -> None:
+    def note(self, member: m.Member, op: m.Op, answer: m.Ack | m.Reject, after: int, *, again: bool) -> None:
         """An op was answered."""
         if self._clock() >= self._until:
             return
         seq, code = (answer.seq, "") if isinstance(answer, m.Ack) else (None, answer.code)
-        self._asked.append(Asked(member=member, message=codec.encode(op), after=after, seq=seq, code=code))
+        asked = Asked(member=member, message=codec.encode(op), after=after, seq=seq, code=code, again=again)
+        self._asked.append(asked)
         self._filled.set()
 
     async def take(self) -> list[Asked | Told]:

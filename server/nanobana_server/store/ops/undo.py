@@ -49,13 +49,13 @@ async def redo(store: Store, canvas: str, user: str, op: OpId) -> Committed:
     return await land(store, canvas, op, lambda: _flip(store, canvas, user, op, "redo"))
 
 
-async def undo_person(store: Store, canvas: str, owner: str, op: OpId, person: str, since_ms: int) -> Committed:
+async def undo_person(store: Store, canvas: str, owner: str, op: OpId, person: str, first: int) -> Committed:
     """Take back what somebody did since, in one op of an owner; what others did over it stays (C9).
 
     It leaves the person's own undo stack and is the owner's to redo. Their edits that are still open are left alone.
 
     Args:
-        since_ms: by the store's clock; reaches as far back as the log does.
+        first: seq of the oldest change that is meant; it reaches as far back as the log does.
 
     Raises:
         NotFound: ``nothing_to_undo``.
@@ -65,7 +65,6 @@ async def undo_person(store: Store, canvas: str, owner: str, op: OpId, person: s
         raise NotAllowed("For your own work there is undo.", code="not_yourself")
     keys = CanvasKeys(canvas)
     group = f"person/{op.client}/{op.n}"
-    first = await store.first_since(canvas, since_ms)
 
     async def attempt() -> Committed:
         if isinstance(seq := await answered(store, canvas, op), int):
