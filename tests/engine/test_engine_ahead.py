@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import numpy as np
@@ -25,6 +28,7 @@ from nanobana_engine.models.shelf import Shelf
 from nanobana_engine.worker import ahead as aheads
 from nanobana_engine.worker.ahead import Ahead, Region
 from nanobana_engine.worker.canvas import CanvasReader
+from nanobana_engine.worker.niceness import NICER
 from nanobana_engine.worker.prepare import Preparer
 from nanobana_server import jobs
 from nanobana_server.store import Store, open_store, ops
@@ -36,6 +40,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
 
 BOX = Box(40, 40, 90, 90)
 ELSEWHERE = Region("c", "0" * 32)
+
+
+def _niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+USUAL, MOST_NICE = _niceness(), 19
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +77,16 @@ class Model:
     dropped: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
     may_end: threading.Event = field(default_factory=threading.Event)
+    slow: str = ""
+    """The user whose masks take it long."""
+    niceness: dict[str, int] = field(default_factory=dict)
+    """By user, of the thread that prepares, above the usual one."""
+
+    def is_brief(self, source: Source) -> bool:
+        return source.user != self.slow
 
     def prepare(self, source: Source, goes_on: GoesOn) -> None:
+        self.niceness[source.user] = _niceness() - USUAL
         self.begun.append(source.user)
         while goes_on() and not self.may_end.wait(0.002):
             pass
@@ -87,7 +106,8 @@ async def idle_engine(store: Store, model: Model, clock: Clock | None = None) ->
     client = Client(store.client.url)
     reader = CanvasReader(client, threads, memory.cache("tiles", 0.4))
     preparer = Preparer(client, reader, threads, preset(), Shelf(), memory.cache("plans", 0.1))
-    ahead = Ahead(client, FamilyKeys(), preparer, model.prepare, model.expected.append, clock or Clock())
+    calls = (model.prepare, model.is_brief, model.expected.append)
+    ahead = Ahead(client, FamilyKeys(), preparer, *calls, clock or Clock())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ahead.run)
         yield ahead
@@ -123,6 +143,17 @@ async def test_e10_an_idle_engine_expects_the_model_of_a_canvas_that_is_opened(s
         with ahead.busy(ELSEWHERE):
             ahead.hear(Opened(canvas="c"))
         assert model.expected == [""] * heard
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a niceness of its own on Linux only")
+async def test_e9_only_what_takes_long_stands_back_for_everybody_else(store: Store) -> None:
+    model = Model(slow="ana")
+    model.may_end.set()
+    async with idle_engine(store, model) as ahead:
+        for user in ("ana", "ben"):
+            ahead.hear(hint(user))
+            await until(partial(model.whole.__contains__, user))
+    assert model.niceness == {"ana": min(NICER, MOST_NICE - USUAL), "ben": 0}
 
 
 async def test_e9_nothing_is_prepared_while_a_job_is_in_hand(store: Store) -> None:

@@ -40,6 +40,8 @@ def anyio_backend() -> str:
 class Gate(PixelAdapter):
     """Every edit costs one picture and shares the step's one call, which is made only when the test lets it."""
 
+    prepares_briefly = True
+
     def __init__(self) -> None:
         super().__init__()
         self.open = threading.Semaphore(0)

@@ -107,6 +107,11 @@ class Engine:
                 if goes_on():
                     runner.adapter.prepare(request, goes_on)
 
+    def prepares_briefly(self, source: Source) -> bool:
+        """Whether `prepare` is over before anybody who types could notice it."""
+        runner = self.residents.runner(source.model or self.residents.default)
+        return runner is not None and isinstance(runner.adapter, PreparesAhead) and runner.adapter.prepares_briefly
+
     def foresee(self, source: Source, goes_on: Callable[[], bool]) -> None:
         """`prepare`, and then what needs the model's thread, as long as that has nothing else to do (E9)."""
         self.prepare(source, goes_on)

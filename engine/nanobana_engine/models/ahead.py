@@ -14,6 +14,11 @@ from nanobana_engine.models.base import Request
 class PreparesAhead(Protocol):
     """An adapter with work that depends on the picture and the mask alone: it is done while the prompt is typed."""
 
+    @property
+    def prepares_briefly(self) -> bool:
+        """It is a fraction of a second: an edit that comes meanwhile waits for it, so nothing else should go first."""
+        ...
+
     def prepare(self, request: Request, goes_on: Callable[[], bool]) -> None:
         """Do it and remember it by its content, so that `condition` finds it for the same pixels and mask only.
 

@@ -64,8 +64,12 @@ class Ahead:
     What is prepared goes into caches by its content, so nothing here can make a result wrong: a hint that is late,
     lost, wrong or malicious costs time. It is dropped as soon as a job of anybody else is in hand.
 
+    What takes long is done in a thread that takes only the processor time that others leave. What is brief is not: who
+    asks meanwhile would wait for it behind everybody else.
+
     Args:
         prepare: does the work, in a thread; returns early once its second argument says so.
+        is_brief: whether it will be over in a fraction of a second.
         expect: has a model brought into memory, "" for the default one, while nothing runs; returns at once.
     """
 
@@ -75,6 +79,7 @@ class Ahead:
         family: FamilyKeys,
         preparer: Preparer,
         prepare: Callable[[Source, GoesOn], None],
+        is_brief: Callable[[Source], bool],
         expect: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,9 +87,11 @@ class Ahead:
         self._channel = family.hints
         self._preparer = preparer
         self._prepare = prepare
+        self._is_brief = is_brief
         self._expect = expect
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "ahead", initializer=stand_back)
+        self._brisk = ThreadPoolExecutor(1, "ahead")
+        self._behind = ThreadPoolExecutor(1, "ahead-behind", initializer=stand_back)
         self._foreseen: OrderedDict[tuple[str, str], _Foreseen] = OrderedDict()
         """By canvas and user, the newest last."""
         self._busy: tuple[Region, ...] = ()
@@ -139,7 +146,8 @@ class Ahead:
                         await self._work_on(newest)
         finally:
             self._is_over = True
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            for thread in (self._brisk, self._behind):
+                thread.shutdown(wait=False, cancel_futures=True)
 
     def _newest(self) -> _Foreseen | None:
         oldest = self._clock() - STALE_S
@@ -157,7 +165,8 @@ class Ahead:
         try:
             source = await self._preparer.foreseen(hint)
             if goes_on():
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare, source, goes_on)
+                thread = self._brisk if self._is_brief(source) else self._behind
+                await asyncio.get_running_loop().run_in_executor(thread, self._prepare, source, goes_on)
         except NanobanaError as error:  # the edit itself will say so, if it comes
             log.debug("nothing to prepare on canvas %s: %s", hint.canvas, error.code)
         except Exception:

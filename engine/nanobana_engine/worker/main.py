@@ -179,7 +179,8 @@ async def _with_models(
         log.info("engine %s: ready with %s after %.1f s", settings.worker, preset.name, time.perf_counter() - began)
         ahead = None
         if settings.ahead:
-            ahead = Ahead(client, FamilyKeys(settings.family), preparer, bridge.engine.foresee, bridge.engine.expect)
+            engine, family = bridge.engine, FamilyKeys(settings.family)
+            ahead = Ahead(client, family, preparer, engine.foresee, engine.prepares_briefly, engine.expect)
         worker = Worker(client, settings, tools, residents.device, ahead)
         worker.integrity.add("memory", memory.check_integrity)
         async with anyio.create_task_group() as tasks:

@@ -53,6 +53,8 @@ class NanoAdapter(FlowSteps):
         keeps_constants: whether the network's first layer computes an edit's constant inputs once (`Denoiser`).
     """
 
+    prepares_briefly = True
+
     def __init__(
         self,
         parts: Parts,

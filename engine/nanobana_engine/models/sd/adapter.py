@@ -49,6 +49,8 @@ class SdAdapter:
     vae_overflows = False
     """In half precision."""
 
+    prepares_briefly = False
+
     def __init__(self, pipeline: Any, preset: Preset, device: torch.device | str = "cpu") -> None:
         self.preset = suited(preset, pipeline.scheduler)
         self.device = torch.device(device)
