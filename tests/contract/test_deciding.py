@@ -17,6 +17,7 @@ from nanobana_server.jobs import sweeper
 from nanobana_server.jobs.results import stage
 from nanobana_server.store import Store, ops
 from nanobana_server.store.types import LayerGone, LayerLocked, WrongState
+from support.late import Late
 from support.strokes import BLUE, GREEN, RED, Easel, author
 from support.work import (
     LEASE_MS,
@@ -52,6 +53,20 @@ async def test_j5_accepting_lays_the_patch_on_the_only_visible_layer_and_is_undo
     assert await easel.look() == before
     await easel.redo("ana")
     assert await easel.look() == accepted
+
+
+async def test_c1_a_result_is_not_laid_on_a_layer_that_was_locked_in_that_very_moment(
+    store: Store, easel: Easel
+) -> None:
+    await easel.paint("ben", Box(0, 0, 300, 300), RED)
+    before = await easel.names()
+    job = await staged(easel)
+    lock = LayerSet(op=easel.op("ben"), layer="base", locked=True)
+    late = Late(store, lambda: ops.layer_op(store, easel.id, "ben", lock))
+    await jobs.decide(late, easel.id, author(), Decide(op=easel.op(), job=job, accept=True))
+    assert {key: name for key, name in (await easel.names()).items() if key[0] == "base"} == before
+    assert len((await easel.manifest()).layers) == 2
+    assert await easel.pixel(50, 50) == GREEN
 
 
 async def test_e5_with_other_layers_in_sight_the_result_becomes_a_layer_on_top(store: Store, easel: Easel) -> None:

@@ -1,6 +1,6 @@
 """Deciding an edit: cancel it while it runs, accept or discard its staged result; the first decision wins (J5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -121,22 +121,33 @@ async def _accept(store: Store, canvas: str, author: Author, message: Decide, ke
         return await carry_out(store, canvas, job, kept.accepting)
     if message.variation >= len(job.results) or job.result_box is None:
         raise BadInput("There is no such variation.", code="bad_variation")
-    view = await store.look(canvas)
-    inside = job.result_box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
-    if inside.is_empty:
-        raise BadInput("The canvas was cropped meanwhile; this region lies outside.", code="outside")
-    wanted = Accepting(
-        op=message.op,
-        user=author.user,
-        variation=message.variation,
-        layer=_target(view, job, new_layer=message.new_layer),
-        inside=inside,
-    )
-    return await carry_out(store, canvas, job, wanted)
+
+    def aim(view: View) -> Layer:
+        return _target(view, job, new_layer=message.new_layer)
+
+    while True:
+        view = await store.look(canvas)
+        inside = job.result_box.intersect(Box(0, 0, view.canvas.width, view.canvas.height))
+        if inside.is_empty:
+            raise BadInput("The canvas was cropped meanwhile; this region lies outside.", code="outside")
+        wanted = Accepting(op=message.op, user=author.user, variation=message.variation, layer=aim(view), inside=inside)
+        try:
+            return await carry_out(store, canvas, job, wanted, aim)
+        except _Elsewhere:
+            continue
 
 
-async def carry_out(store: Store, canvas: str, job: Job, wanted: Accepting) -> Committed:
+class _Elsewhere(Exception):
+    """Layers were changed meanwhile, and it would be laid on another one now."""
+
+
+async def carry_out(
+    store: Store, canvas: str, job: Job, wanted: Accepting, aim: Callable[[View], Layer] | None = None
+) -> Committed:
     """Lay an accepted result; one of several parts is noted first, and finished by whoever comes by (C3, J5).
+
+    Args:
+        aim: what must still give the layer that is wanted, where that was not noted.
 
     Raises:
         WrongState: ``already_decided``: another decision was noted first.
@@ -157,7 +168,18 @@ async def carry_out(store: Store, canvas: str, job: Job, wanted: Accepting) -> C
     piece = await result.cut(part)
     forget = parts[0][0].client if group else None
     return await _lay(
-        store, canvas, wanted, op, write, piece, part, group, forget=forget, also=also, over_budget=len(parts) > 1
+        store,
+        canvas,
+        wanted,
+        op,
+        write,
+        piece,
+        part,
+        group,
+        forget=forget,
+        also=also,
+        over_budget=len(parts) > 1,
+        aim=None if group else aim,
     )
 
 
@@ -174,6 +196,7 @@ async def _lay(
     forget: str | None = None,
     also: tuple[JobWrite, ...] = (),
     over_budget: bool,
+    aim: Callable[[View], Layer] | None = None,
 ) -> Committed:
     """One part of the accepted patch; the first one brings the new layer if there is one."""
     layer = wanted.layer
@@ -181,6 +204,8 @@ async def _lay(
 
     async def attempt() -> Committed:
         view = await store.look(canvas, keys)
+        if aim is not None and aim(view).id != layer.id:
+            raise _Elsewhere
         at = index_of(view.layers, layer.id)
         if at is None and layer.id != _own_layer(write.job):
             raise LayerGone(layer.id)
