@@ -8,7 +8,7 @@ from nanobana.keyspace.keys import CanvasKeys
 from nanobana.protocol.errors import Conflict, NanobanaError, NotAllowed, NotFound
 from nanobana.protocol.messages import Member
 from nanobana_server.store import Store
-from nanobana_server.store.access import Invitation
+from nanobana_server.store.access import Invitation, Stay
 from support.strokes import Easel
 
 
@@ -69,6 +69,29 @@ async def test_a_link_ends_when_its_time_is_over_by_the_stores_clock(store: Stor
     assert await refusal(store, easel.id, late, "ana") == "link_expired"
     assert (await store.admit(easel.id, early, "ana")).role == "editor"
     assert [kept.holds for kept in await store.list_links(easel.id)].count(True) == 1
+
+
+async def test_r7_who_may_stay_is_what_links_and_verdicts_say_and_nobody_once_the_canvas_is_deleted(
+    store: Store, easel: Easel
+) -> None:
+    assert await store.who_may_stay(easel.id) is None
+    now_ms = await store.now_ms()
+    lasting, secret = await store.create_link(easel.id, Invitation(role="owner"))
+    used_up, once = await store.create_link(easel.id, Invitation(role="viewer", max_uses=1))
+    revoked, _ = await store.create_link(easel.id, Invitation(role="editor"))
+    await store.admit(easel.id, secret, "ana")
+    await store.admit(easel.id, once, "ben")
+    await store.revoke_link(easel.id, revoked)
+    await store.decide_about(easel.id, "ana", "ben", "role", "editor")
+    stay = await store.who_may_stay(easel.id)
+    assert stay == Stay(links=frozenset({lasting, used_up}), verdicts=tuple(await store.verdicts(easel.id)))
+    await store.create_link(easel.id, Invitation(role="editor", expires_ms=now_ms - 1))
+    early, _ = await store.create_link(easel.id, Invitation(role="editor", expires_ms=now_ms + 600_000))
+    stay = await store.who_may_stay(easel.id)
+    assert stay is not None and stay.links == {lasting, used_up, early}
+    assert stay.links == {link.id for link in await store.list_links(easel.id) if link.holds}
+    await store.set_aside(easel.id, 600_000)
+    assert await store.who_may_stay(easel.id) == Stay(links=frozenset(), verdicts=())
 
 
 async def test_the_last_link_by_which_an_owner_can_always_come_stays(store: Store, easel: Easel) -> None:

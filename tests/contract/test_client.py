@@ -66,6 +66,14 @@ async def _forget_scripts(client: Client) -> None:
         await client.call("SCRIPT", "FLUSH")
 
 
+async def test_c7_each_reply_to_commands_of_many_slots_comes_in_their_order(store: Store) -> None:
+    places = [f"{{each-{n}}}" for n in range(20)]
+    for n, place in enumerate(places):
+        await store.client.call("SET", place, n)
+    replies = [reply async for reply in store.client.each([("GET", place) for place in places])]
+    assert replies == [str(n).encode() for n in range(20)]
+
+
 async def test_an_address_where_nobody_listens_is_unavailable() -> None:
     for url in ("redis://127.0.0.1:1/0", "unix:///nowhere/valkey.sock", "redis+cluster://127.0.0.1:1"):
         with pytest.raises(Unavailable):

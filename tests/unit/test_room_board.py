@@ -109,6 +109,29 @@ def test_r6_one_member_s_mask_takes_no_more_memory_than_it_may() -> None:
     assert [mask.tile for mask in board.masks() if mask.member == "b"] == [(0, 0)]
 
 
+def test_r4_a_reader_gets_each_stroke_and_coming_since_its_turn_once_and_in_order_however_far_behind() -> None:
+    board = Board()
+    turns = [board.turn]
+    told: list[msgspec.Struct] = []
+    for n in range(40):
+        for k in range(n % 3):
+            told.append(m.Left(id=f"{n}.{k}"))
+            board.event(codec.encode(told[-1]))
+        board.advance()
+        turns.append(board.turn)
+    for n, turn in enumerate(turns):
+        missed = sum(k % 3 for k in range(n, 40))
+        assert after(board, turn) == told[len(told) - missed :]
+    board = Board()
+    for n in range(30):
+        board.stroke(codec.encode(m.Pong(n=n)))
+        if n % 4 == 3:
+            board.advance()
+    assert after(board, 1) == [m.Pong(n=n) for n in range(28)]
+    assert after(board, board.turn - 2) == [m.Pong(n=n) for n in range(20, 28)]
+    assert after(board, board.turn) == []
+
+
 def test_what_was_put_since_the_last_turn_is_not_shown_yet() -> None:
     board = Board()
     board.cursor("a", 1.0, 2.0)

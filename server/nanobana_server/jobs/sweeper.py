@@ -85,8 +85,8 @@ async def run_sweeper(store: Store, every_s: float = EVERY_S) -> None:
 
 async def sweep(store: Store, unserved: Unserved) -> None:
     """Look through the outboxes of all canvases on the index once."""
-    for shard in range(names.SHARDS):
-        for canvas in await store.client.call("SMEMBERS", canvas_index(shard)):
+    async for canvases in store.client.each([("SMEMBERS", canvas_index(shard)) for shard in range(names.SHARDS)]):
+        for canvas in canvases:
             await sweep_canvas(store, canvas.decode(), unserved)
 
 

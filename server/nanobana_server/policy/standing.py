@@ -73,13 +73,13 @@ class StandingWatch:
         if known is not None and self._clock() - known[0] < MAX_AGE_S:
             return known[1]
         asked, forgotten = self._clock(), self._forgotten
-        kept = await self._store.list_links(canvas)
-        if not kept and await self._store.wake(canvas):
-            kept = await self._store.list_links(canvas)
-        if kept and await self._store.deleted_until(canvas) is not None:
-            kept = []
-        verdicts = {verdict.user: verdict for verdict in await self._store.verdicts(canvas)} if kept else {}
-        standing = Standing(frozenset(link.id for link in kept if link.holds), verdicts)
+        stay = await self._store.who_may_stay(canvas)
+        if stay is None and await self._store.wake(canvas):
+            stay = await self._store.who_may_stay(canvas)
+        if stay is None:
+            standing = Standing(frozenset(), {})
+        else:
+            standing = Standing(stay.links, {verdict.user: verdict for verdict in stay.verdicts})
         if forgotten != self._forgotten:  # the answer may be from before the change
             return standing
         self._known[canvas] = (asked, standing)

@@ -7,6 +7,7 @@ what it has not seen, however long it slept.
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from nanobana.protocol import codec
 from nanobana.protocol import messages as m
@@ -142,7 +143,7 @@ class Board:
     def _standing(self, turn: int) -> Iterator[tuple[int, bytes]]:
         """Everything on the board but cursors, with its turn; events first, for others speak of their members."""
         if turn:
-            yield from self._events
+            yield from _since(turn, self._events)
         yield from self._single.values()
         for progress in self._previews.values():
             yield progress.first_turn, progress.first
@@ -150,7 +151,14 @@ class Board:
                 yield progress.turn, progress.latest
         yield from self._masks.standing()
         if turn:
-            yield from self._strokes
+            yield from _since(turn, self._strokes)
+
+
+def _since(turn: int, items: deque[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Those after a turn, in order; sought from the newest back, for most readers miss only the last few."""
+    newer = list(takewhile(lambda item: item[0] > turn, reversed(items)))
+    newer.reverse()
+    return newer
 
 
 def _cut(shown: Sequence[tuple[int, bytes]], max_bytes: int) -> int:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
-from websockets.utils import apply_mask
-
 from nanobana.protocol.messages import MAX_FRAME
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # built without its C part, which takes a tenth of the time
+    from websockets.utils import apply_mask
 
 _BINARY_FINAL = 0x82
 _MASKED = 0x80

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import isfinite
 from typing import Protocol
 
 import anyio
@@ -108,8 +109,9 @@ class Inbox:
             found = codec.read_client(data)
         except BadInput:
             return None
-        if not all(_is_light(message) for message in found):
-            return None
+        for message in found:
+            if not _is_light(message):
+                return None
         for message in found:
             if self._limits.volatile.wait_for() == 0.0:
                 if isinstance(message, m.Cursor):
@@ -192,5 +194,5 @@ class Inbox:
 def _is_light(message: m.ClientMessage) -> bool:
     """A cursor or points of a stroke whose numbers are possible."""
     if isinstance(message, m.Stroke):
-        return len(message.points) % 3 == 0 and are_finite((*message.points, message.size))
+        return len(message.points) % 3 == 0 and are_finite(message.points) and isfinite(message.size)
     return isinstance(message, m.Cursor) and are_finite((message.x, message.y))

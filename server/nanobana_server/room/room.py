@@ -86,7 +86,9 @@ class Room:
         self._heard_at: float | None = None
         self._default = ""
         """Name of the model of edits that name none."""
-        self._stirred = anyio.Event()
+        self._is_stirred = False
+        self._stirred: anyio.Event | None = None
+        """Awaited by the tick in a quiet spell; a lively room needs none."""
         self.outgoing: list[msgspec.Struct] = []
         """Volatile messages that other servers need; taken by the relay."""
         self.relay_wanted = anyio.Event()
@@ -256,13 +258,18 @@ class Room:
 
     def stir(self) -> None:
         """Something new waits to be shown."""
-        self._stirred.set()
+        self._is_stirred = True
+        if self._stirred is not None:
+            self._stirred.set()
 
     async def tick(self) -> None:
         """Show what is new: at once after a quiet spell, then at the room's pace, for ever."""
         while True:
-            await self._stirred.wait()
-            self._stirred = anyio.Event()
+            if not self._is_stirred:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
+                self._stirred = None
+            self._is_stirred = False
             began = self._clock()
             self.show()
             took = self._clock() - began

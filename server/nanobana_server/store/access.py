@@ -14,6 +14,7 @@ from nanobana.protocol.canvas import Role
 from nanobana.protocol.errors import Conflict, NotAllowed, NotFound
 from nanobana_server.store.base import Base
 from nanobana_server.store.pool import Pool
+from nanobana_server.store.verdicts import Verdict, read_verdicts
 
 ROLES: tuple[Role, ...] = ("owner", "editor", "commenter", "viewer")
 TICKET_TTL_S = 60
@@ -40,6 +41,14 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self) -> bool:
         """Who came by it may stay; whether others may come is for `state` to say."""
         return self.state in ("open", "used_up")
+
+
+class Stay(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides who may be on a canvas."""
+
+    links: frozenset[str]
+    """Those that hold; none of a canvas that was deleted."""
+    verdicts: tuple[Verdict, ...]
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,10 +167,26 @@ class Access(Base):
         counts = await self.client.call("HMGET", keys.arrivals, *found)
         now_ms = await self.now_ms()
         links = [
-            _link(link.decode(), data, int(used or 0), now_ms)
+            _link(link.decode(), _kept.decode(data), int(used or 0), now_ms)
             for (link, data), used in zip(found.items(), counts, strict=True)
         ]
         return sorted(links, key=lambda link: (link.created_ms, ROLES.index(link.role), link.id))
+
+    async def who_may_stay(self, canvas: str) -> Stay | None:
+        """What every server asks of each open canvas once a second, in one round trip; None where no link ever was."""
+        keys = CanvasKeys(canvas)
+        found, verdicts, until_ms = await self.client.pipeline(
+            [("HGETALL", keys.links), ("HVALS", keys.verdicts), ("HGET", keys.deleted, "until_ms")]
+        )
+        if not found:
+            return None
+        if until_ms is not None:
+            return Stay(links=frozenset(), verdicts=())
+        kept = {link.decode(): _kept.decode(data) for link, data in found.items()}
+        ends = any(link.expires_ms is not None for link in kept.values())
+        now_ms = await self.now_ms() if ends else 0
+        holding = frozenset(link for link, data in kept.items() if _link(link, data, 0, now_ms).holds)
+        return Stay(links=holding, verdicts=tuple(read_verdicts(verdicts)))
 
     async def links_of(self, canvas: str, user: str) -> list[str]:
         """IDs of the links that hold and by which somebody came."""
@@ -200,8 +225,7 @@ class Access(Base):
         return hashlib.blake2b(f"{canvas}:{secret}".encode(), key=pepper, digest_size=16).hexdigest()
 
 
-def _link(link: str, data: bytes, used: int, now_ms: int) -> Link:
-    kept = _kept.decode(data)
+def _link(link: str, kept: _Kept, used: int, now_ms: int) -> Link:
     state: LinkState = "open"
     if kept.revoked:
         state = "revoked"

@@ -1,5 +1,6 @@
 """What owners decided about people: another role, sent away, banned; all others are what their link says (R7)."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -26,13 +27,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 _verdict = msgspec.msgpack.Decoder(Verdict)
 
 
+def read_verdicts(kept: Iterable[bytes]) -> list[Verdict]:
+    """As they are kept, by user ID."""
+    return sorted((_verdict.decode(data) for data in kept), key=lambda verdict: verdict.user)
+
+
 class Verdicts(Base):
     """The part of the store that knows what was decided about people."""
 
     async def verdicts(self, canvas: str) -> list[Verdict]:
         """Everything that was decided, by user ID."""
-        found = await self.client.call("HVALS", CanvasKeys(canvas).verdicts)
-        return sorted((_verdict.decode(data) for data in found), key=lambda verdict: verdict.user)
+        return read_verdicts(await self.client.call("HVALS", CanvasKeys(canvas).verdicts))
 
     async def decide_about(self, canvas: str, actor: str, user: str, deed: Deed, role: Role | None = None) -> None:
         """Change somebody's role, send them away, ban them or let them come again.

@@ -121,6 +121,15 @@ class Client:
             result: list[Any] = await pipe.execute()
         return result
 
+    async def each(self, commands: Sequence[Sequence[Word]]) -> AsyncIterator[Any]:
+        """The replies to commands of any slots, in order: one round trip where there is one node, else one for each."""
+        if self.is_cluster:
+            for words in commands:
+                yield await self.call(*words)
+        else:
+            for reply in await self.pipeline(commands):
+                yield reply
+
     @asynccontextmanager
     async def _turn(self, words: Sequence[Word]) -> AsyncIterator[None]:
         """One of the connections, and our own errors; `words`: the first of our keys among them says which shard."""
