@@ -102,6 +102,22 @@ async def test_j3_a_result_that_a_server_died_with_is_taken_over_though_the_cloc
     assert [state for one, state in await states(easel) if one == job] == ["queued", "staged"]
 
 
+async def test_j3_a_result_taken_in_an_hour_that_nobody_else_saw_is_taken_over(
+    jumpy: tuple[PrivateValkey, Clock], store: Store
+) -> None:
+    easel = await Easel.new(store)
+    await store.client.call("XGROUP", "CREATE", RESULTS, RESULT_GROUP, "0", "MKSTREAM")
+    job = await _handed_in(easel)
+    await jump(store, jumpy[1], 5)
+    await store.client.call("XREADGROUP", "GROUP", RESULT_GROUP, "dies", "STREAMS", RESULTS, ">")
+    await jump(store, jumpy[1], 0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(jobs.run_results, store, "lives", 100)
+        await all_acknowledged(store)
+        group.cancel_scope.cancel()
+    assert [state for one, state in await states(easel) if one == job] == ["queued", "staged"]
+
+
 async def _handed_in(easel: Easel) -> str:
     job = await queued(easel)
     await claims.hand_in(easel.store.client, await result_of(easel, job, (await taken(easel, job)).attempt))
@@ -126,14 +142,15 @@ async def test_j3_the_turn_of_a_server_that_died_before_the_clock_jumped_back_en
         group.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
 async def test_j2_a_ticket_whose_engine_never_heard_of_it_waits_again_though_the_clock_jumped_back(
-    jumpy: tuple[PrivateValkey, Clock], store: Store
+    jumpy: tuple[PrivateValkey, Clock], store: Store, is_seen: bool
 ) -> None:
     desk = Desk(store)
     await jump(store, jumpy[1], 5)
     await desk.engine("w1", left_ms=20)
     await desk.put("ana/0")
-    assert await desk.take("w1", look=True) == "ana-0"
+    assert await desk.take("w1", look=is_seen) == "ana-0"
     desk.hands["w1"].clear()  # the answer was lost
     await jump(store, jumpy[1], 0)
     await desk.beat("w1")

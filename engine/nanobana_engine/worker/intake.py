@@ -77,7 +77,7 @@ class Intake:
         """
         family = self._family
         if look:
-            await self._client.run("count_anew", [family.clock, *map(family.stream, LANES)], [JOB_GROUP, READ])
+            await self._client.run("count_anew", list(map(family.stream, LANES)), [JOB_GROUP, READ])
         keys = [*map(family.stream, LANES), family.waiting, family.turns, family.desk, family.engine_ages]
         models = self._models()
         args: list[Word] = [JOB_GROUP, self._worker, *self._limits, "look" if look else "", len(models)]

@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from nanobana.keyspace.client import BLOCK_MS
-from nanobana.keyspace.keys import RESULT_GROUP, RESULTS, RESULTS_CLOCK
+from nanobana.keyspace.keys import RESULT_GROUP, RESULTS
 from nanobana.protocol.canvas import Cost, Job, OpId
 from nanobana.protocol.errors import Conflict, NanobanaError, NotFound, Unavailable
 from nanobana.protocol.jobs import JobResult
@@ -26,7 +26,7 @@ PER_READ = 16
 ACKNOWLEDGED_AFTER_S = 0.01
 """Behind the change of the canvas: everybody's reading of it does not wait until this is on the disk."""
 COUNTED = 1000
-"""Results counted anew after the clock jumped back; servers hold a few."""
+"""Results that are looked through for such as were taken before the clock jumped back; servers hold a few."""
 
 BACK_OFF_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
@@ -135,7 +135,7 @@ async def _drain(store: Store, server: str, after: str, block_ms: int, staged: C
 
 
 async def _take_over(store: Store, server: str, after_ms: int, staged: Callable[[Cost], None]) -> None:
-    await store.client.run("count_anew", [RESULTS_CLOCK, RESULTS], [RESULT_GROUP, COUNTED])
+    await store.client.run("count_anew", [RESULTS], [RESULT_GROUP, COUNTED])
     reply = await store.client.call("XAUTOCLAIM", RESULTS, RESULT_GROUP, server, after_ms, "0-0", "COUNT", PER_READ)
     await _handle_all(store, list(entries_of(reply[1])), staged)
 

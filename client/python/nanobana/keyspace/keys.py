@@ -261,11 +261,6 @@ class FamilyKeys:
         return self._key("desk")
 
     @property
-    def clock(self) -> str:
-        """String: the store's clock, ms, when an engine last looked at what is pending; shows if it jumped back."""
-        return self._key("clock")
-
-    @property
     def hints(self) -> str:
         """Sharded channel: msgpack of Hint, for engines that have nothing else to do (E9)."""
         return self._key("hints")
@@ -298,8 +293,6 @@ JOB_GROUP = "engines"
 RESULTS = f"{PREFIX}:{{results:0}}:stream"
 """Stream of JobResult (field ``m``); any server of the group takes it."""
 RESULT_GROUP = "servers"
-RESULTS_CLOCK = f"{PREFIX}:{{results:0}}:clock"
-"""String: the same for results, when a server last looked."""
 
 
 def room_ticket(digest: str) -> str:
