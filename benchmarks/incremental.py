@@ -85,7 +85,7 @@ class Ours:
         parts = {
             "condition": (self.adapter, "condition"),
             "unet": (self.adapter, "denoise"),
-            "vae_encode": (self.adapter, "_encode"),
+            "vae_encode": (self.adapter.coder, "encode"),
             "vae_decode": (self.adapter, "decode_part"),
             "preview": (self.adapter, "preview"),
         }

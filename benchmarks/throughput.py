@@ -277,10 +277,14 @@ def sd15(side: int, steps: int, *, wide: bool) -> dict[str, float]:
     rounds = {"throughput_ratio_sd15_narrow": narrow}
     if wide:
         _, *rounds["throughput_ratio_sd15"] = object_edits(adapter, 1 + USERS, masked, canvas=side)
-    methods = {"unet": "denoise", "vae_encode": "_encode", "vae_decode": "decode_part"}
+    parts = {
+        "unet": (adapter, "denoise"),
+        "vae_encode": (adapter.coder, "encode"),
+        "vae_decode": (adapter, "decode_part"),
+    }
     for name, edits in rounds.items():
         computed = adapter.computed_cells
-        with timed({part: (adapter, method) for part, method in methods.items()}) as spent:
+        with timed(parts) as spent:
             took = team.cpu_s(edits)
         found |= {
             name: theirs / (took / USERS),

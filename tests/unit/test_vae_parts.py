@@ -8,15 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.preset import Preset
 from nanobana_engine.models.sd.adapter import SdAdapter
-from nanobana_engine.models.vae.codec import EXACT, decode_part, decode_whole, encode_part, encode_whole
+from nanobana_engine.models.vae.boxes import Bools, Boxes
+from nanobana_engine.models.vae.codec import (
+    EXACT,
+    decode_part,
+    decode_whole,
+    decoding,
+    encode_part,
+    encode_whole,
+    encoding,
+)
 from nanobana_engine.models.vae.gate import MEAN_LATENTS, Gate, measured
 from nanobana_engine.models.vae.incremental import IncrementalVae
-from nanobana_engine.models.vae.parts import Part, clusters
+from nanobana_engine.models.vae.parts import finer
 from support.edits import edited, mask_in, photo, source_of
 from support.tiny import calm_vae, sd_pipeline, vae
 
@@ -24,11 +34,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 CELLS = (20, 14)
 """Width and height of the latents in these tests."""
 LEVEL = 1.0 / 255.0
+
+
+def _cells(*boxes: Box) -> Bools:
+    """[h, w]"""
+    cells = np.zeros(CELLS[::-1], np.bool_)
+    for box in boxes:
+        cells[box.y0 : box.y1, box.x0 : box.x1] = True
+    return cells
+
+
+def _stroke() -> Bools:
+    """From one corner to the other: in a box of everything."""
+    return _cells(*(Box(n, n * 14 // 20, n + 2, n * 14 // 20 + 2) for n in range(19)))
+
+
 PARTS = [
-    pytest.param(Box(7, 5, 11, 8), id="inside"),
-    pytest.param(Box(0, 0, 3, 3), id="corner"),
-    pytest.param(Box(17, 4, 20, 14), id="edge"),
-    pytest.param(Box(0, 0, *CELLS), id="whole"),
+    pytest.param(_cells(Box(7, 5, 11, 8)), id="inside"),
+    pytest.param(_cells(Box(0, 0, 3, 3)), id="corner"),
+    pytest.param(_cells(Box(17, 4, 20, 14)), id="edge"),
+    pytest.param(_cells(Box(1, 1, 2, 2), Box(13, 8, 19, 9)), id="two places"),
+    pytest.param(_stroke(), id="stroke"),
+    pytest.param(_cells(Box(0, 0, *CELLS)), id="whole"),
 ]
 
 
@@ -74,23 +101,23 @@ def test_E9_a_walk_over_the_whole_is_diffusers_own_pass(kind: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("box", PARTS)
+@pytest.mark.parametrize("part", PARTS)
 @torch.inference_mode()
-def test_E9_a_part_with_the_wholes_statistics_is_that_part_of_the_whole(box: Box, kind: dict[str, Any]) -> None:
+def test_E9_a_part_with_the_wholes_statistics_is_that_part_of_the_whole(part: Bools, kind: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    net, latents, part = vae(**kind), _latents()[None], Part(box, CELLS)
+    net, latents = vae(**kind), _latents()[None]
     _, passed = decode_whole(net, latents)
-    wanted = net.decode(latents).sample[..., 8 * box.y0 : 8 * box.y1, 8 * box.x0 : 8 * box.x1]
-    assert (decode_part(net, latents, part, EXACT, passed) - wanted).abs().max() < 1e-4
+    wanted = net.decode(latents).sample[0][:, torch.from_numpy(finer(part, 8))].t()
+    assert (decode_part(net, latents, part, decoding(net, part, EXACT), passed) - wanted).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("box", PARTS)
+@pytest.mark.parametrize("part", PARTS)
 @torch.inference_mode()
-def test_E9_encoding_a_part_in_which_nothing_changed_changes_nothing(box: Box) -> None:
+def test_E9_encoding_a_part_in_which_nothing_changed_changes_nothing(part: Bools) -> None:
     torch.manual_seed(0)
     net, picture = vae(), _tensor(_picture())
     latents, passed = encode_whole(net, picture)
-    again, kept = encode_part(net, picture, latents, Part(box, CELLS), EXACT, passed)
+    again, kept = encode_part(net, picture, latents, encoding(net, part, EXACT), passed)
     assert (again - latents).abs().max() < 1e-4
     assert kept.entered is not None and passed.entered is not None
     assert (kept.entered - passed.entered).abs().max() < 1e-3 * passed.entered.abs().max()
@@ -125,17 +152,17 @@ def test_E9_statistics_of_another_picture_are_not_used_for_this_one() -> None:
     net = calm_vae()
     coder = IncrementalVae(net, 8)
     coder.decode(_latents(1))
-    shown = coder.decode_part(_latents(2), Box(50, 40, 90, 70), _picture())
+    shown = coder.decode_part(_latents(2), _cells(Box(6, 5, 12, 9)), _picture())
     assert np.abs(shown - _theirs(net, _latents(2))).max() < 1e-4
 
 
 def test_E9_a_decoded_part_lies_over_what_stood_there() -> None:
     net = calm_vae()
-    coder, beneath, latents, box = IncrementalVae(net, 8), _picture(), _latents(), Box(53, 41, 90, 70)
+    coder, beneath, latents, part = IncrementalVae(net, 8), _picture(), _latents(), _cells(Box(6, 5, 12, 9))
     coder.decode(latents)
     latents[:, 6:8, 8:10] += 0.5
-    shown = coder.decode_part(latents, box, beneath)
-    inside = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+    shown = coder.decode_part(latents, part, beneath)
+    inside = finer(part, 8)
     apart = np.abs(shown - _theirs(net, latents))[inside]
     assert apart.mean() < LEVEL and apart.max() < 16 * LEVEL
     shown[inside] = beneath[inside]
@@ -144,8 +171,6 @@ def test_E9_a_decoded_part_lies_over_what_stood_there() -> None:
 
 
 def test_E9_a_network_of_other_blocks_or_with_other_numbers_works_on_whole_pictures() -> None:
-    from diffusers import AutoencoderKL
-
     class Other(AutoencoderKL):  # type: ignore[misc]
         """Might compute anything."""
 
@@ -153,7 +178,7 @@ def test_E9_a_network_of_other_blocks_or_with_other_numbers_works_on_whole_pictu
     net = _shouting()
     coder = IncrementalVae(net, 8)
     assert (coder.gate.encode, coder.gate.decode) == (None, None)
-    assert np.array_equal(coder.decode_part(_latents(), Box(8, 8, 24, 24), _picture()), _theirs(net, _latents()))
+    assert np.array_equal(coder.decode_part(_latents(), _cells(Box(1, 1, 3, 3)), _picture()), _theirs(net, _latents()))
 
 
 def _shouting() -> Any:
@@ -200,20 +225,53 @@ def test_E9_passes_stay_within_their_bytes_and_two_threads_do_not_disturb_each_o
     assert memory.host.used_bytes <= memory.cache_bytes
 
 
-def test_clusters_are_apart_and_cover_all_that_changed() -> None:
-    changed = np.random.default_rng(3).random((40, 60)) < 0.004
-    boxes = clusters(changed, 2)
-    covered = np.zeros_like(changed)
-    for n, box in enumerate(boxes):
-        assert all(box.grow(2).intersect(other).is_empty for other in boxes[n + 1 :])
-        covered[box.y0 : box.y1, box.x0 : box.x1] = True
-    assert (covered | ~changed).all()
-    assert clusters(np.zeros((4, 4), np.bool_), 2) == []
+@pytest.mark.parametrize("side", [1, 3, 8])
+def test_boxes_cover_what_is_wanted_and_each_pixel_has_one_row(side: int) -> None:
+    wanted = np.random.default_rng(side).random((41, 59)) < 0.01
+    at = Boxes.over(wanted, side)
+    ys, xs = at.pixels
+    assert at.covered[wanted].all()
+    rows = at.places[at.covered]
+    assert len(set(rows.tolist())) == at.covered.sum()
+    assert np.array_equal(np.stack([ys[rows], xs[rows]], axis=1), np.argwhere(at.covered))
+    assert np.array_equal(np.sort(rows), np.arange(len(ys)))
+    assert not Boxes.over(np.zeros((4, 4), np.bool_), side).stacks
 
 
-@pytest.mark.parametrize("channels", [4, 9])
-def test_E5_E9_an_edit_in_parts_is_the_edit_on_the_whole_within_the_gates_tolerance(channels: int) -> None:
-    picture, mask = photo(256, 256), mask_in(256, 256, Box(100, 110, 130, 140))
+def test_E9_a_stroke_costs_what_lies_under_it_and_not_its_box() -> None:
+    net = calm_vae()
+    coder, beneath, latents = IncrementalVae(net, 8), np.zeros((512, 512, 3), np.float32), torch.zeros(4, 64, 64)
+    coder.use(Gate(encode=1, decode=4))
+    coder.encode(beneath)
+    coder.decode(latents)
+    stroke = np.zeros((64, 64), np.bool_)
+    for n in range(4, 60):
+        stroke[n, n : n + 2] = True
+    coder.decode_part(latents, stroke, beneath)
+    after = beneath.copy()
+    after[finer(stroke, 8)] = 0.01
+    coder.encode(after)
+    assert coder.decoded.done < 1.25 and coder.encoded.done < 1.25
+
+
+def _painted() -> Any:
+    """[256, 256], 0..255: a diagonal stroke of a brush."""
+    mask = np.zeros((256, 256), np.uint8)
+    for n in range(60, 180):
+        mask[n, n : n + 8] = 255
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("channels", "mask"),
+    [
+        pytest.param(4, mask_in(256, 256, Box(100, 110, 130, 140)), id="4 channels"),
+        pytest.param(9, mask_in(256, 256, Box(100, 110, 130, 140)), id="9 channels"),
+        pytest.param(4, _painted(), id="a stroke"),
+    ],
+)
+def test_E5_E9_an_edit_in_parts_is_the_edit_on_the_whole_within_the_gates_tolerance(channels: int, mask: Any) -> None:
+    picture = photo(256, 256)
     adapter, whole = _adapter(channels), _adapter(channels, encodes_parts=False)
     for request in _requests(adapter, source_of(picture, mask, adapter.preset)):
         adapter.prepare(request, lambda: True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Pixels
+
+Cells: TypeAlias = npt.NDArray[np.bool_]
+"""[h, w]: which cells of a picture's latents."""
 
 
 @dataclass(slots=True)
@@ -44,11 +48,11 @@ class CountsCoding(Protocol):
 class DecodesPart(Protocol):
     """An adapter whose decoder can be asked for a part."""
 
-    def decode_part(self, latents: torch.Tensor, box: Box, beneath: Pixels) -> Pixels:
-        """Clean latents to pixels, inside a box for certain; elsewhere what lies beneath, or the picture all the same.
+    def decode_part(self, latents: torch.Tensor, wanted: Cells, beneath: Pixels) -> Pixels:
+        """Clean latents to pixels where they are wanted; elsewhere what lies beneath, or the picture all the same.
 
         Args:
-            box: in pixels of the picture.
+            wanted: some of the latents' cells at least.
             beneath: [h, w, 3] in 0..1; not to be changed.
         """
         ...

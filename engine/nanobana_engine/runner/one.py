@@ -9,6 +9,7 @@ from types import EllipsisType
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Conditioning, Item, Move, Pixels
@@ -66,6 +67,13 @@ class Pass:
             conditioning=self.conditioning,
             guidance=self.guidance,
         )
+
+    def changing_cells(self) -> npt.NDArray[np.bool_]:
+        """[h, w]: where the result may differ from what stands there, and as far around it as resampling looks."""
+        reach = 2 * -(-MARGIN // self.stride) + 1
+        found = F.max_pool2d((self.depth > 0).float().cpu(), reach, stride=1, padding=reach // 2)[0] > 0
+        cells: npt.NDArray[np.bool_] = found.numpy()
+        return cells
 
     def move(self, step: Callable[[Move], torch.Tensor], clean: torch.Tensor) -> None:
         """The adapter's step to the next level, then the soft mask; only where D > 0 there is anything to choose.

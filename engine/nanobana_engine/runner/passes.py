@@ -221,10 +221,11 @@ class Runner:
             OutOfMemory: it cannot be decoded at this size.
         """
         adapter, began = self.adapter, time.perf_counter()
+        wanted = one.changing_cells()
         with self._meter.timed([one.owner]):
-            if isinstance(adapter, DecodesPart) and not one.changes.is_empty:
+            if isinstance(adapter, DecodesPart) and wanted.any():
                 decodes = adapter.decode_part
-                picture = within_memory(lambda: decodes(one.latents, one.changes, one.beneath))
+                picture = within_memory(lambda: decodes(one.latents, wanted, one.beneath))
             else:
                 picture = within_memory(lambda: adapter.decode(one.latents))
         work = adapter.take_coded().decoded if isinstance(adapter, CountsCoding) else None

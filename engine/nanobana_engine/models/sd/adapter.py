@@ -15,12 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Component, Item, Move, Pixels, Preset, Request
 from nanobana_engine.models.guests import placed
 from nanobana_engine.models.loras import Loras
-from nanobana_engine.models.partly import Coded
+from nanobana_engine.models.partly import Cells, Coded
 from nanobana_engine.models.sd.conditioning import SdConditioning, asked_of, guidance_embedding, seen_of
 from nanobana_engine.models.sd.folder import pipeline_in, tiny_vae_in
 from nanobana_engine.models.sd.latents import Latents
@@ -239,9 +238,9 @@ class SdAdapter:
         """[4, h, w] → [8h, 8w, 3] in 0..1."""
         return self._latents.decode(latents)
 
-    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
-        """The same inside a box, in pixels; elsewhere what lies beneath."""
-        return self._latents.decode_part(latents, box, beneath)
+    def decode_part(self, latents: Tensor, wanted: Cells, beneath: Pixels) -> Pixels:
+        """The same of some cells, [h, w]; elsewhere what lies beneath."""
+        return self._latents.decode_part(latents, wanted, beneath)
 
     def take_coded(self) -> Coded:
         """What its autoencoder did in this thread since this was asked last."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Pixels, Preset
+from nanobana_engine.models.partly import Cells
 from nanobana_engine.models.projection import Projection
 from nanobana_engine.models.recent import Recent, digest
 from nanobana_engine.models.vae.incremental import IncrementalVae
@@ -63,11 +63,11 @@ class Latents:
             return self.tiny.decode(latents)
         return self.coder.decode(self._unscaled(latents))
 
-    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
-        """The same inside a box, in pixels; elsewhere what lies beneath."""
+    def decode_part(self, latents: Tensor, wanted: Cells, beneath: Pixels) -> Pixels:
+        """The same of some cells, [h, w]; elsewhere what lies beneath."""
         if self.tiny is not None and self._preset.tiny_vae_results:
-            return self.tiny.decode_part(latents, box, beneath)
-        return self.coder.decode_part(self._unscaled(latents), box, beneath)
+            return self.tiny.decode_part(latents, wanted, beneath)
+        return self.coder.decode_part(self._unscaled(latents), wanted, beneath)
 
     def preview(self, latents: Tensor) -> npt.NDArray[np.uint8]:
         """A pixel a cell, by a projection of the latents, and no network runs; or the tiny VAE's picture."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.recent import Recent, digest
-from nanobana_engine.models.vae.parts import Bools
+from nanobana_engine.models.vae.boxes import Bools
 from nanobana_engine.models.vae.walk import Passed
 
 Content = npt.NDArray[np.float32]

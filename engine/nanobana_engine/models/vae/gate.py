@@ -16,15 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobana.protocol.geometry import Box
-from nanobana_engine.models.vae.codec import EXACT, decode_part, decode_whole, encode_part, encode_whole, is_known
-from nanobana_engine.models.vae.parts import Part
-from nanobana_engine.models.vae.walk import Unlike
+from nanobana_engine.models.vae.beside import Unlike
+from nanobana_engine.models.vae.boxes import Bools
+from nanobana_engine.models.vae.codec import (
+    EXACT,
+    decode_part,
+    decode_whole,
+    decoding,
+    encode_part,
+    encode_whole,
+    encoding,
+    is_known,
+)
+from nanobana_engine.models.vae.parts import finer
 
 log = logging.getLogger(__name__)
 
-CELLS, CHANGED = 24, Box(9, 9, 15, 15)
-"""Side of the measured picture, and what changes in it, in latent cells."""
+CELLS, CHANGED = 24, slice(9, 15)
+"""Side of the measured picture, and rows and columns of what changes in it, in latent cells."""
 DECODE_HALOS = (2, 4, 8, EXACT)
 ENCODE_HALOS = (1, 2, 3)
 LEVEL = 2.0 / 255.0
@@ -54,8 +63,7 @@ def measured(vae: Any, stride: int) -> Gate:
     first, second = (picture.to(weight) for picture in _pictures(stride))
     latents, changed = (vae.encode(each).latent_dist.mode() for each in (first, second))
     mixed = latents.clone()
-    inner = (..., slice(CHANGED.y0, CHANGED.y1), slice(CHANGED.x0, CHANGED.x1))
-    mixed[inner] = changed[inner]
+    mixed[..., CHANGED, CHANGED] = changed[..., CHANGED, CHANGED]
     gate = Gate(_encodes(vae, first, second, latents, changed), _decodes(vae, latents, mixed, stride))
     log.info("parts of pictures: encoded with a halo of %s cells, decoded with one of %s", gate.encode, gate.decode)
     return gate
@@ -68,7 +76,7 @@ def _encodes(vae: Any, before: Tensor, after: Tensor, latents: Tensor, changed: 
         return None
 
     def part(halo: int) -> Tensor:
-        return encode_part(vae, after, latents, _PART, halo, passed)[0]
+        return encode_part(vae, after, latents, encoding(vae, _changed(), halo), passed)[0]
 
     return _first(ENCODE_HALOS, part, changed, scale, MEAN_LATENTS, WORST_LATENTS)
 
@@ -77,14 +85,13 @@ def _decodes(vae: Any, before: Tensor, after: Tensor, stride: int) -> int | None
     found, passed = decode_whole(vae, before)
     if not _is_near(found, vae.decode(before).sample, float(found.std()), SAME, 10 * SAME):
         return None
-    pixels = _PART.scaled(stride)
-    whole = Part(Box(0, 0, *pixels.size), pixels.size)
-    wanted = vae.decode(after).sample[(..., *pixels.of(whole))]
+    wanted = _changed()
+    whole = vae.decode(after).sample[0][:, torch.from_numpy(finer(wanted, stride))].t()
 
     def part(halo: int) -> Tensor:
-        return decode_part(vae, after, _PART, halo, passed)
+        return decode_part(vae, after, wanted, decoding(vae, wanted, halo), passed)
 
-    return _first(DECODE_HALOS, part, wanted, LEVEL, MEAN_LEVELS, WORST_LEVELS)
+    return _first(DECODE_HALOS, part, whole, LEVEL, MEAN_LEVELS, WORST_LEVELS)
 
 
 def _first(
@@ -113,8 +120,12 @@ def _pictures(stride: int) -> tuple[Tensor, Tensor]:
     picture = np.clip(0.25 * waves + edges + dice.normal(0.0, 0.05, (side, side, 3)), -1.0, 1.0).astype(np.float32)
     first = torch.from_numpy(picture).permute(2, 0, 1)[None]
     second = first.clone()
-    second[(..., *_PART.scaled(stride).of(Part(Box(0, 0, side, side), (side, side))))] = 0.0
+    second[..., torch.from_numpy(finer(_changed(), stride))] = 0.0
     return first, second
 
 
-_PART = Part(CHANGED, (CELLS, CELLS))
+def _changed() -> Bools:
+    """[CELLS, CELLS]"""
+    cells = np.zeros((CELLS, CELLS), np.bool_)
+    cells[CHANGED, CHANGED] = True
+    return cells

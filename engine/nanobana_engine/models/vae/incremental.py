@@ -11,23 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobana.protocol.geometry import Box
 from nanobana_engine.memory import Memory
 from nanobana_engine.models.base import Pixels
 from nanobana_engine.models.order import in_order
 from nanobana_engine.models.partly import Coded, Work
+from nanobana_engine.models.vae.beside import Unlike
+from nanobana_engine.models.vae.boxes import Bools
 from nanobana_engine.models.vae.codec import (
     decode_part,
     decode_share,
     decode_whole,
+    decoding,
     encode_part,
     encode_share,
     encode_whole,
+    encoding,
 )
 from nanobana_engine.models.vae.earlier import Content, Earlier, Pass
 from nanobana_engine.models.vae.gate import Gate, measured
-from nanobana_engine.models.vae.parts import Bools, Part, cells_over, clusters
-from nanobana_engine.models.vae.walk import Unlike
+from nanobana_engine.models.vae.parts import finer
 
 MOST_STALE = 0.25
 """Of a picture's cells, that may have changed since its statistics were taken."""
@@ -114,32 +116,29 @@ class IncrementalVae:
         return _pixels(picture)
 
     @torch.inference_mode()
-    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
-        """The picture where it is wanted, and what lies beneath it elsewhere.
+    def decode_part(self, latents: Tensor, wanted: Bools, beneath: Pixels) -> Pixels:
+        """The picture where it is wanted, and what lies beneath it elsewhere; or all of the picture.
 
         Args:
-            box: in pixels.
+            wanted: [h, w], cells.
             beneath: [H, W, 3] in 0..1.
         """
         halo = self.gate.decode
-        height, width = latents.shape[-2:]
-        part = Part(cells_over(box, self._stride).intersect(Box(0, 0, width, height)), (width, height))
-        work = 1.0 if halo is None else decode_share(self._vae, part, halo)
-        if halo is None or work > MOST_WORK:
+        if halo is None:
             return self.decode(latents)
-        found = self._latents.nearest(_content(latents))
+        levels = decoding(self._vae, wanted, halo)
+        work = decode_share(self._vae, levels)
+        found = self._latents.nearest(_content(latents)) if work <= MOST_WORK else None
         if found is None or found[1].mean() > MOST_STALE:
             return self.decode(latents)
         given = latents[None].to(self._device, self._vae.dtype)
         try:
-            picture = _pixels(decode_part(self._vae, given, part, halo, found[0].passed))
+            pixels = decode_part(self._vae, given, wanted, levels, found[0].passed)
         except Unlike:
             return self.decode(latents)
         self._note(self.decoded, work)
         out = np.array(beneath)
-        inside = part.scaled(self._stride)
-        wanted = box.intersect(inside.box)
-        out[wanted.y0 : wanted.y1, wanted.x0 : wanted.x1] = picture[Part(wanted, inside.size).of(inside)]
+        out[finer(wanted, self._stride)] = _in_range(pixels).cpu().numpy()
         return out
 
     def foresee_decode(self, latents: Tensor, check: Check = lambda: None) -> None:
@@ -155,18 +154,17 @@ class IncrementalVae:
     ) -> Pass | None:
         """What changed since an earlier pass, encoded; None where that is too much to be told of the rest by it."""
         assert earlier.latents is not None
-        size = (changed.shape[1], changed.shape[0])
         stale = earlier.stale | changed
-        parts = [Part(box, size) for box in clusters(changed, 2 * halo)]
-        work = sum(encode_share(part, halo) for part in parts)
+        todo = encoding(self._vae, changed, halo)
+        work = encode_share(self._vae, todo)
         if stale.mean() > MOST_STALE or work > MOST_WORK:
             return None
         latents, passed = earlier.latents, earlier.passed
-        try:
-            for part in parts:
-                latents, passed = encode_part(self._vae, picture, latents, part, halo, passed, check)
-        except Unlike:
-            return None
+        if changed.any():
+            try:
+                latents, passed = encode_part(self._vae, picture, latents, todo, passed, check)
+            except Unlike:
+                return None
         self._note(self.encoded, work)
         return replace(earlier, content=np.array(pixels), passed=passed, stale=stale, latents=latents)
 
@@ -204,5 +202,10 @@ def _on_host(latents: Tensor) -> Tensor:
 
 
 def _pixels(picture: Tensor) -> Pixels:
-    pixels: Pixels = (picture[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
+    pixels: Pixels = _in_range(picture[0]).permute(1, 2, 0).contiguous().cpu().numpy()
     return pixels
+
+
+def _in_range(picture: Tensor) -> Tensor:
+    """-1..1 → 0..1."""
+    return (picture.float() / 2 + 0.5).clamp(0, 1)

@@ -1,63 +1,75 @@
-"""Which part of each level of an autoencoder belongs to a part of its latents. No torch.
+"""Which pixels of each level of an autoencoder are computed for a part of its latents. No torch.
 
 A level is a plane of the network at one resolution; its pixels are counted from its own corner. The coarsest has a
-pixel a latent cell, each finer one twice as many along a side.
+pixel a latent cell, each finer one twice as many along a side. What is wanted may have any shape, a brush stroke's say.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import scipy.ndimage
 
-from nanobana.protocol.geometry import Box
+from nanobana_engine.models.vae.boxes import Bools, Boxes
 
-Bools = npt.NDArray[np.bool_]
+CELLS, LEAST_SIDE = 2, 4
+"""Of a picture's latents along a side of the squares that boxes are made of, and pixels along it at the least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A window of one level."""
+def side_of(level: int) -> int:
+    """Of the squares of a level, 0 the coarsest."""
+    return max(LEAST_SIDE, CELLS << level)
 
-    box: Box
-    size: tuple[int, int]
-    """Width and height of the whole level."""
 
-    @property
-    def is_whole(self) -> bool:
-        return self.box == Box(0, 0, *self.size)
+def finer(plane: Bools, factor: int) -> Bools:
+    """[h, w] → [h · factor, w · factor]"""
+    return plane.repeat(factor, axis=0).repeat(factor, axis=1)
 
-    @property
-    def share(self) -> float:
-        """Of the level's area."""
-        return self.box.area / (self.size[0] * self.size[1])
 
-    def grown(self, by: int) -> Part:
-        return Part(self.box.grow(by).intersect(Box(0, 0, *self.size)), self.size)
+def halved(plane: Bools) -> Bools:
+    """[h, w] → [h / 2, w / 2], true where any of four is."""
+    height, width = plane.shape
+    return np.asarray(plane.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3)), np.bool_)
 
-    def scaled(self, factor: int) -> Part:
-        """The same part of a level that is so many times finer."""
-        b = self.box
-        return Part(
-            Box(b.x0 * factor, b.y0 * factor, b.x1 * factor, b.y1 * factor),
-            (self.size[0] * factor, self.size[1] * factor),
-        )
 
-    def halved(self) -> Part:
-        """The part of the next coarser level that covers it."""
-        b = self.box
-        return Part(Box(b.x0 // 2, b.y0 // 2, -(-b.x1 // 2), -(-b.y1 // 2)), (self.size[0] // 2, self.size[1] // 2))
+def grown(plane: Bools, by: int) -> Bools:
+    """With so many pixels around what is true."""
+    found: Bools = np.asarray(scipy.ndimage.maximum_filter(plane, 2 * by + 1, mode="constant"), np.bool_)
+    return found
 
-    def of(self, outer: Part) -> tuple[slice, slice]:
-        """Where it lies in the rows and columns of a larger part of the same level."""
-        return (
-            slice(self.box.y0 - outer.box.y0, self.box.y1 - outer.box.y0),
-            slice(self.box.x0 - outer.box.x0, self.box.x1 - outer.box.x0),
-        )
+
+def decoded_over(wanted: Bools, margins: Sequence[int]) -> list[Boxes]:
+    """What each level of a decoder computes, the coarsest first.
+
+    Args:
+        wanted: [h, w], cells.
+        margins: around them, in pixels of each level.
+    """
+    found: list[Boxes] = []
+    needed = np.zeros_like(finer(wanted, 2 ** (len(margins) - 1)))
+    for level in reversed(range(len(margins))):
+        region = grown(finer(wanted, 2**level), margins[level])
+        at = Boxes.over(region | needed, side_of(level))
+        found.append(at)
+        needed = halved(grown(at.covered, 1)) if level else needed
+    return found[::-1]
+
+
+def encoded_over(wanted: Bools, margins: Sequence[int]) -> list[Boxes]:
+    """What each finer level of an encoder computes, the finest first, and last the squares of the coarsest that are
+    made of it.
+
+    Args:
+        wanted: [h, w], cells.
+        margins: around them, in pixels of each level, the finest first, without the coarsest.
+    """
+    found = [Boxes.over(wanted, CELLS)]
+    for level, margin in enumerate(reversed(margins), 1):
+        region = grown(finer(wanted, 2**level), margin) | finer(found[-1].covered, 2)
+        found.append(Boxes.over(region, side_of(level)))
+    return found[::-1]
 
 
 def margins(convolutions: Sequence[int], halo: int) -> list[int]:
@@ -73,28 +85,14 @@ def margins(convolutions: Sequence[int], halo: int) -> list[int]:
     return [min(each, halo) for each in reversed(found)]
 
 
-def clusters(changed: Bools, gap: int) -> list[Box]:
-    """Boxes around what is true in a plane, [h, w]; what lies closer together than two gaps is in one box."""
-    spread = scipy.ndimage.maximum_filter(changed, 2 * gap + 1)
-    labels, _ = scipy.ndimage.label(spread, np.ones((3, 3)))
-    found = scipy.ndimage.find_objects(np.where(changed, labels, 0))
-    return list(_apart([Box(int(x.start), int(y.start), int(x.stop), int(y.stop)) for y, x in found], gap))
+def encoder_margins(convolutions: Sequence[int], halo: int) -> list[int]:
+    """The same of an encoder's levels above its coarsest, the finest first.
 
-
-def _apart(boxes: list[Box], gap: int) -> Iterator[Box]:
-    """Boxes of which some were joined, until all are apart."""
-    while boxes:
-        box, *boxes = boxes
-        near = [each for each in boxes if not each.intersect(box.grow(gap)).is_empty]
-        if not near:
-            yield box
-            continue
-        for each in near:
-            boxes.remove(each)
-            box = box.union(each)
-        boxes.append(box)
-
-
-def cells_over(box: Box, stride: int) -> Box:
-    """The latent cells that a box of pixels touches."""
-    return Box(box.x0 // stride, box.y0 // stride, -(-box.x1 // stride), -(-box.y1 // stride))
+    Args:
+        convolutions: the finest level's first.
+        halo: at the most, in cells.
+    """
+    found: list[int] = []
+    for count in reversed(convolutions):
+        found.append(count + 2 * found[-1] if found else count)
+    return [min(each, halo * 2 ** (level + 1)) for level, each in enumerate(found)][::-1]

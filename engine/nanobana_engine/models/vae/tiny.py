@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from nanobana.protocol.errors import BadInput, NotFound
-from nanobana.protocol.geometry import Box
 from nanobana_engine.models.base import Pixels
-from nanobana_engine.models.vae.parts import Part, cells_over
+from nanobana_engine.models.partly import Cells
+from nanobana_engine.models.vae.parts import finer
 
 MARGIN = 8
 """Latent cells around a part: with them it is that part of the whole within 1e-5."""
@@ -72,14 +72,15 @@ class TinyVae:
         pixels: Pixels = (picture / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
         return pixels
 
-    def decode_part(self, latents: Tensor, box: Box, beneath: Pixels) -> Pixels:
-        """The picture inside a box, in pixels, and what lies beneath it elsewhere."""
-        height, width = latents.shape[-2:]
-        size = (width, height)
-        wide = Part(cells_over(box, self._stride).intersect(Box(0, 0, *size)), size).grown(MARGIN)
-        rows, columns = wide.of(Part(Box(0, 0, *size), size))
-        picture = self.decode(latents[:, rows, columns])
+    def decode_part(self, latents: Tensor, wanted: Cells, beneath: Pixels) -> Pixels:
+        """The picture in some cells, [h, w], and what lies beneath it elsewhere."""
         out = np.array(beneath)
-        inside = wide.scaled(self._stride)
-        out[box.y0 : box.y1, box.x0 : box.x1] = picture[Part(box, inside.size).of(inside)]
+        if wanted.any():
+            around = tuple(
+                slice(max(0, int(held[0]) - MARGIN), int(held[-1]) + 1 + MARGIN)
+                for held in (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
+            )
+            within = tuple(slice(each.start * self._stride, each.stop * self._stride) for each in around)
+            where = finer(wanted[around], self._stride)
+            out[within][where] = self.decode(latents[(slice(None), *around)])[where]
         return out
