@@ -39,13 +39,14 @@ def clean(mask: Gray, box: Box, canvas: tuple[int, int]) -> CleanMask:
     inside = box.intersect(Box(0, 0, *canvas))
     if not inside.is_empty:
         cut = mask[inside.y0 - box.y0 : inside.y1 - box.y0, inside.x0 - box.x0 : inside.x1 - box.x0]
-        values = np.where(cut < FAINT, 0, cut).astype(np.uint8)
-        rows, columns = np.flatnonzero(values.any(axis=1)), np.flatnonzero(values.any(axis=0))
+        rows, columns = (np.flatnonzero(cut.max(axis=axis) >= FAINT) for axis in (1, 0))
         if rows.size:
             top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
             tight = Box(inside.x0 + left, inside.y0 + top, inside.x0 + right, inside.y0 + bottom)
             framed = tight == Box(0, 0, *canvas)
-            return CleanMask(tight, _without_holes(values[top:bottom, left:right], framed=framed))
+            # a copy: a plan that held a part of a larger array would hold all of it
+            values = np.where(cut[top:bottom, left:right] < FAINT, np.uint8(0), cut[top:bottom, left:right])
+            return CleanMask(tight, _without_holes(values, framed=framed))
     raise BadInput("The mask is empty: paint over what should change, then try again.", code="empty_mask")
 
 

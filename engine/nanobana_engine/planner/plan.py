@@ -183,13 +183,16 @@ def planes_of(mask: Gray, mask_box: Box, reach: Reach, box: Box, *, exact_edge: 
     denoise, composite = np.zeros(shape, np.float32), user_mask if exact_edge else np.zeros(shape, np.uint8)
     # only masked pixels within the reach of a pixel have a say, so the distances of a window need no more than these
     near = box.grow(reach.pixels + 1).intersect(mask_box.grow(reach.pixels + 1))
+    part = box.intersect(near)
     around = np.zeros((max(0, near.height), max(0, near.width)), np.uint8)
     lay(around, near, mask, mask_box)
-    if around.any():
-        away = soft.distance(around)
-        lay(denoise, box, soft.denoise_mask(away, reach), near)
+    if not part.is_empty and around.any():
+        inside = part.shift(-near.x0, -near.y0)
+        away = soft.distance(around, inside)
+        lay(denoise, box, soft.denoise_mask(away, reach), part)
         if not exact_edge:
-            lay(composite, box, soft.composite_mask(away, around, reach, exact_edge=False), near)
+            masked = around[inside.y0 : inside.y1, inside.x0 : inside.x1]
+            lay(composite, box, soft.composite_mask(away, masked, reach, exact_edge=False), part)
     return Planes(user_mask, denoise, composite)
 
 
