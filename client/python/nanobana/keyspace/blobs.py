@@ -75,6 +75,27 @@ async def put_blobs_and(client: Client, canvas: str, blobs: Mapping[str, bytes],
     return reply
 
 
+async def put_result_blobs(
+    client: Client, canvas: str, blobs: Sequence[bytes], record: str, attempt: int, lease_ms: int
+) -> tuple[list[str], bytes]:
+    """`put_blobs` of an engine's result, at most CHUNK bytes, which extends the lease of its attempt in the same write.
+
+    Args:
+        record: key of the job's record.
+
+    Returns:
+        Names, and how to go on, as the heartbeat's script says it.
+    """
+    names, keys = [blob_name(data) for data in blobs], CanvasKeys(canvas)
+    words: list[Word] = [_flag(over_budget=False)]
+    for name, data in zip(names, blobs, strict=True):
+        words += [name, data]
+    put = [keys.meta, keys.blobs, keys.blob_ages, record]
+    reply = await client.run("put_blobs", put, [*words, attempt, lease_ms])
+    _checked(keys, reply)
+    return names, reply[1]
+
+
 def _flag(*, over_budget: bool) -> bytes:
     return b"1" if over_budget else b"0"
 

@@ -5,11 +5,10 @@ from typing import Literal
 
 import msgspec
 
-from nanobana.keyspace.blobs import put_blobs_and
-from nanobana.keyspace.client import Call, Client, Word
+from nanobana.keyspace.blobs import CHUNK, put_blobs, put_result_blobs
+from nanobana.keyspace.client import Client, Word
 from nanobana.keyspace.keys import RESULTS, CanvasKeys, FamilyKeys
 from nanobana.protocol.jobs import EngineBeat, JobResult, JobSpec
-from nanobana.raster.codec import blob_name
 
 Order = Literal["go", "cancelled", "superseded", "stale"]
 
@@ -47,7 +46,7 @@ async def claim(client: Client, canvas: str, job: str, worker: str, lease_ms: in
 
 async def heartbeat(client: Client, canvas: str, job: str, attempt: int, lease_ms: int) -> Order:
     """Extend the lease of this attempt only; anything but "go" means stop working on it. `lease_ms` 0 gives it back."""
-    return _order(await client.run(*_heartbeat(canvas, job, attempt, lease_ms)))
+    return _order(await client.run("heartbeat", [CanvasKeys(canvas).job(job)], [attempt, lease_ms]))
 
 
 async def put_result(
@@ -58,13 +57,11 @@ async def put_result(
     Raises:
         StorageFull, NotFound: as `put_blobs`.
     """
-    names = [blob_name(data) for data in blobs]
-    named = dict(zip(names, blobs, strict=True))
-    return names, _order(await put_blobs_and(client, canvas, named, _heartbeat(canvas, job, attempt, lease_ms)))
-
-
-def _heartbeat(canvas: str, job: str, attempt: int, lease_ms: int) -> Call:
-    return "heartbeat", [CanvasKeys(canvas).job(job)], [attempt, lease_ms]
+    if sum(map(len, blobs)) <= CHUNK:
+        names, reply = await put_result_blobs(client, canvas, blobs, CanvasKeys(canvas).job(job), attempt, lease_ms)
+        return names, _order(reply)
+    names = await put_blobs(client, canvas, blobs)
+    return names, await heartbeat(client, canvas, job, attempt, lease_ms)
 
 
 def _order(reply: bytes) -> Order:
