@@ -20,6 +20,8 @@ from support.valkey import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("client/python", "server", "engine"))
 READY_S = 90.0
+STOPS_S = 90.0
+"""Three parts drain one after the other; on a busy machine that has taken 15 s."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Product:
         """Ctrl-C, and the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=STOPS_S)
 
     def part(self, words: str) -> psutil.Process:
         """The running child whose command line holds these words."""
@@ -96,7 +98,7 @@ class Product:
                 self.stop()
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(timeout=10)
+                self.process.wait(timeout=STOPS_S)
 
     def _ready(self) -> bool:
         state = ready.ask(self.origin)
