@@ -190,8 +190,8 @@ export class Results extends Emitter<{ change: string }> {
   /** For who joined after the first preview: the user's own mask is close to the composite mask. */
   async #maskStencil(job: Job | undefined): Promise<Stencil | null> {
     if (job === undefined || job.mask === '') return null
-    const response = await fetch(this.#blobUrl(job.mask), { credentials: 'same-origin' })
-    if (!response.ok) return null
+    const response = await fetch(this.#blobUrl(job.mask), { credentials: 'same-origin' }).catch(() => null)
+    if (response?.ok !== true) return null
     return stencil(new Uint8Array(await response.arrayBuffer()), job.box)
   }
 }

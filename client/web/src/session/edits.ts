@@ -46,14 +46,19 @@ export class Edits {
     private readonly me: () => { user: string; role: string } | null,
   ) {}
 
-  /** Queues an edit of the mask, which is gone at once; the answer is its job ID, or null where there is no mask. */
+  /** Queues an edit of the mask, which is gone at once, and back if that fails; the answer is its job ID, or null for no mask. */
   async generate(wish: Wish): Promise<string | null> {
     const copy = this.copier.copy()
     if (copy === null) return null
     const sent = this.#submit(copy, wish)
     this.mask.clear() // not once it is sent: what somebody paints until then is another mask
     this.mask.forgetHistory()
-    return sent
+    try {
+      return await sent
+    } catch (error) {
+      this.mask.add(copy.coverage, copy.coverage.box)
+      throw error
+    }
   }
 
   /**

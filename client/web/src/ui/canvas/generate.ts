@@ -15,9 +15,9 @@ export async function generate(state: CanvasState, mode: 'fill' | 'erase', front
     return
   }
   try {
-    const job = await session.edits.generate({ ...wish.read(mode, session.target, state.facts), front })
-    if (job === null) return
-    session.acted('op')
+    const sent = session.edits.generate({ ...wish.read(mode, session.target, state.facts), front })
+    session.acted('op') // before what is masked while it is being sent
+    await sent
     wish.remember()
   } catch (error) {
     toasts.show(`The edit was not sent, the canvas is unchanged: ${error instanceof Error ? error.message : String(error)}`, 'error')
