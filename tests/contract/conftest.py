@@ -20,7 +20,7 @@ def anyio_backend() -> str:
     scope="session",
     params=[
         "valkey",
-        pytest.param("cluster", marks=[pytest.mark.cluster, pytest.mark.timeout(60)]),  # three nodes find together
+        pytest.param("cluster", marks=pytest.mark.cluster),  # three nodes find together
         pytest.param("redis7", marks=pytest.mark.redis7),
     ],
 )

@@ -171,7 +171,6 @@ async def exhausted(step: Callable[[str], Awaitable[object]], user: str) -> int:
     raise AssertionError("a stack has at most 100 entries")
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("seed", range(4))
 async def test_c3_whatever_several_people_do_at_once_log_manifest_and_blobs_agree(store: Store, seed: int) -> None:
     easel = await Easel.new(store)

@@ -36,7 +36,7 @@ from support.adapters import preset
 from support.edits import photo
 from support.valkey import private_valkey
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 
 BOX = Box(40, 40, 90, 90)
 ELSEWHERE = Region("c", "0" * 32)

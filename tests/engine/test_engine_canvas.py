@@ -19,7 +19,7 @@ from nanobana_server.store.ops.export import visible_pixels
 from support.edits import photo
 from support.valkey import private_valkey
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")

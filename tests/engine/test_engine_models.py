@@ -246,7 +246,6 @@ def pixels_of(events: list[EditEvent]) -> dict[str, Pixels]:
     return {event.id: event.pictures[0] for event in events if isinstance(event, EditFinished)}
 
 
-@pytest.mark.timeout(60)
 def test_e10_fifty_edits_over_two_models_with_room_for_one_are_right_and_leave_the_same_bytes(
     folders: list[str],
 ) -> None:

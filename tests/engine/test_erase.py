@@ -15,7 +15,7 @@ from nanobana_engine.erase.preset import ERASE
 from nanobana_engine.planner.soft import allowed
 from support.edits import laid, mask_in, source_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
