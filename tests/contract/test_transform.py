@@ -5,7 +5,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from nanobana.protocol.errors import BadInput
+from nanobana.protocol.canvas import OpId
+from nanobana.protocol.errors import BadInput, NotFound
 from nanobana.protocol.geometry import Affine, Box
 from nanobana.protocol.messages import LayerSet, Paint, Transform
 from nanobana.raster.codec import encode_png
@@ -157,3 +158,75 @@ async def test_c5_a_stroke_that_comes_first_lies_under_what_is_moved_there(store
     late = Late(store, lambda: easel.paint("ben", INK.shift(300, 40), BLUE))
     await ops.transform(late, easel.id, "ana", shift(easel, mask=INK))
     assert await easel.pixel(520, 160) == RED
+
+
+# ── placing a picture: brought in and put down elsewhere ────────────────────────────────────────────────────────
+
+
+async def bring(easel: Easel) -> OpId:
+    """A red picture on a layer of its own."""
+    op = easel.op()
+    png = encode_png(flat(INK, RED))
+    await ops.import_image(easel.store, easel.id, "ana", op, png, layer="photo", x=INK.x0, y=INK.y0)
+    return op
+
+
+def place(easel: Easel, brought: OpId) -> Transform:
+    return Transform(op=easel.op(), layer="photo", matrix=RIGHT, group=brought.n)
+
+
+async def test_c14_a_picture_that_is_placed_goes_with_one_undo_and_comes_back_with_one_redo(easel: Easel) -> None:
+    before = await easel.look()
+    await ops.transform(easel.store, easel.id, "ana", place(easel, await bring(easel)))
+    placed = await easel.look()
+    await easel.undo()
+    assert await easel.look() == before
+    with pytest.raises(NotFound):
+        await easel.undo()
+    await easel.redo()
+    assert await easel.look() == placed and await easel.pixel(500, 140) == RED
+
+
+async def test_c9_what_others_painted_on_a_picture_before_it_was_put_down_stays_without_it(easel: Easel) -> None:
+    brought = await bring(easel)
+    await easel.paint("ben", Box(210, 110, 250, 150), GREEN, layer="photo")
+    await ops.transform(easel.store, easel.id, "ana", place(easel, brought))
+    placed = await easel.look()
+    await easel.undo()
+    assert await easel.pixel(220, 120) == GREEN and await easel.pixel(300, 200) == (0, 0, 0, 0)
+    assert await easel.pixel(520, 160) == (0, 0, 0, 0) == await easel.pixel(700, 300)
+    await easel.redo()
+    assert await easel.look() == placed
+
+
+async def test_c9_a_move_of_a_picture_that_was_taken_back_meanwhile_is_a_step_of_its_own(easel: Easel) -> None:
+    brought = await bring(easel)
+    await easel.paint("ben", Box(210, 110, 250, 150), GREEN, layer="photo")
+    await easel.undo()
+    before = await easel.look()
+    await ops.transform(easel.store, easel.id, "ana", place(easel, brought))
+    assert await easel.pixel(520, 160) == GREEN
+    await easel.undo()
+    assert await easel.look() == before
+    with pytest.raises(NotFound):
+        await easel.undo()
+
+
+async def test_c9_a_picture_put_down_while_it_is_taken_back_is_gone_either_way(store: Store, easel: Easel) -> None:
+    before = await easel.look()
+    message = place(easel, await bring(easel))
+    await ops.undo(Late(store, lambda: ops.transform(store, easel.id, "ana", message)), easel.id, "ana", easel.op())
+    assert await easel.look() == before
+    message = place(easel, await bring(easel))
+    with pytest.raises(LayerGone):
+        await ops.transform(Late(store, easel.undo), easel.id, "ana", message)
+    assert await easel.look() == before
+
+
+async def test_c9_only_its_own_author_s_move_joins_a_picture(easel: Easel) -> None:
+    brought = await bring(easel)
+    there = await easel.look()
+    theirs = Transform(op=easel.op("ben"), layer="photo", matrix=RIGHT, group=brought.n)
+    await ops.transform(easel.store, easel.id, "ben", theirs)
+    await easel.undo("ben")
+    assert await easel.look() == there

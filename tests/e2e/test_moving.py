@@ -78,22 +78,80 @@ def test_behaviour_3_what_is_masked_is_scaled_turned_and_flipped_by_numbers(invi
     assert ana.tiles() == tiles
 
 
-def test_behaviour_11_a_picture_is_placed_with_its_frame_and_fixed_with_enter(invite: Invite) -> None:
-    ana = invite("Ana").start_with_sample()
+def bring(person: Person) -> None:
+    """A green picture on top of the sample, its frame up."""
     out = io.BytesIO()
     Image.new("RGB", (90, 60), (20, 200, 40)).save(out, "PNG")
-    ana.page.get_by_test_id("layer-image-input").set_input_files(
+    person.page.get_by_test_id("layer-image-input").set_input_files(
         {"name": "green.png", "mimeType": "image/png", "buffer": out.getvalue()}
     )
-    ana.brought(2).wait("nb.moving !== null")
+    person.brought(2).wait("nb.moving !== null")
+
+
+def has_the_brush(person: Person) -> bool:
+    """The mask brush again: the move tool was only taken to place a picture."""
+    return person.see("tool-mask").get_attribute("aria-pressed") == "true"
+
+
+def test_behaviour_11_a_picture_is_placed_with_its_frame_and_fixed_with_enter(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    bring(ana)
     left, top = ana.nb("moving.x"), ana.nb("moving.y")
     ana.drag((left + 90, top + 60), (left + 180, top + 120))
     assert ana.nb("moving") == {"x": left, "y": top, "w": 180, "h": 120, "angle": 0}
     put_down(ana)
-    assert ana.see("tool-mask").get_attribute("aria-pressed") == "true"
+    assert has_the_brush(ana)
     after = ana.picture()
     assert after.getpixel((int(left) + 179, int(top) + 119)) == (20, 200, 40, 255)
     assert after.getpixel((int(left) + 181, int(top) + 60)) != (20, 200, 40, 255)
+
+
+def test_behaviour_30_a_placed_picture_goes_with_one_undo_and_comes_back_with_one_redo(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    ben = invite("Ben", ana.link("edit"))
+    tiles = ana.tiles()
+    ana.mask_box((10, 10, 60, 60))
+    bring(ana)
+    left, top = ana.nb("moving.x"), ana.nb("moving.y")
+    assert (ana.nb("moving.w"), ana.nb("moving.h")) == (90, 60), "all of it is held, whatever is masked"
+    ana.drag((left + 90, top + 60), (left + 180, top + 120)).drag((left + 50, top + 50), (left + 90, top + 20))
+    put_down(ana)
+    assert ana.nb("maskBox") is not None
+    placed = ana.tiles()
+    ana.press_durably("Control+z")
+    assert len(ana.nb("layers")) == 1 and ana.tiles() == tiles
+    ana.press_durably("Control+Shift+Z")
+    assert ana.tiles() == placed
+    ben.caught_up(ana)
+    assert same_canvas(ana, ben)
+
+
+def test_behaviour_11_while_the_frame_is_up_escape_puts_it_back_and_undo_takes_it_away(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    tiles = ana.tiles()
+    bring(ana)
+    came = ana.nb("moving")
+    ana.drag((came["x"] + 45, came["y"] + 30), (came["x"] + 145, came["y"] + 80)).wait("nb.moved")
+    ana.press("Escape").wait("!nb.moved")
+    assert ana.nb("moving") == came
+    ana.press_durably("Control+z")
+    ana.wait("nb.layers.length === 1 && nb.moving === null")
+    assert ana.tiles() == tiles and has_the_brush(ana)
+
+
+def test_behaviour_30_what_is_done_between_bringing_and_putting_down_is_a_step_of_its_own(invite: Invite) -> None:
+    ana = invite("Ana").start_with_sample()
+    bring(ana)
+    left, top = ana.nb("moving.x"), ana.nb("moving.y")
+    step(ana, "layer-visible")
+    step(ana, "layer-visible")
+    came = ana.tiles()
+    ana.drag((left + 45, top + 30), (left + 145, top + 80)).wait("nb.moved")
+    step(ana, "move-apply")
+    ana.wait(LANDED)
+    assert has_the_brush(ana) and ana.tiles() != came
+    ana.press_durably("Control+z")
+    assert ana.tiles() == came and len(ana.nb("layers")) == 2
 
 
 def test_behaviour_3_and_39_two_fingers_scale_what_is_held_on_a_phone(invite: Invite) -> None:

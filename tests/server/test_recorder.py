@@ -282,3 +282,25 @@ async def test_c9_pictures_that_come_in_over_http_are_taken_back_in_a_replay(
         await recorded(store, canvas.edit.canvas, path, work)
     report = await replayed(elsewhere, path)
     assert (report.ops, report.changes, report.difference, report.is_whole) == (5, 2, "", True)
+
+
+async def test_c14_a_placed_picture_and_its_undo_replay(
+    store: Store, canvas: Links, elsewhere: PrivateValkey, tmp_path: Path
+) -> None:
+    path = tmp_path / "placed.flight"
+    png = encode_png(np.full((300, 300, 4), (0, 90, 0, 255), np.uint8))
+    async with member(canvas.edit) as (ana, welcome):
+        brought = ana.op()
+        twice = (2.0, 0.0, 0.0, 2.0, 40.0, 0.0)
+
+        async def work() -> None:
+            await import_image(store, canvas.edit.canvas, welcome.you.user, brought, png, layer="photo")
+            await ana.do(m.Transform(op=ana.op(), layer="photo", matrix=twice, group=brought.n))
+            await ana.do(m.Undo(op=ana.op()))
+            await ana.do(m.Redo(op=ana.op()))
+            await ana.do(m.Undo(op=ana.op()))
+
+        await recorded(store, canvas.edit.canvas, path, work)
+    report = await replayed(elsewhere, path)
+    assert (report.ops, report.changes, report.difference, report.is_whole) == (4, 1, "", True)
+    assert (await store.manifest(canvas.edit.canvas)).tiles == []

@@ -156,7 +156,7 @@ class Replaying:
         ]
         undo = None
         if then.kind == "import" and then.layers is not None:
-            undo = undo_of(then.user, view, then.layers, tiles, then.canvas)
+            undo = undo_of(then.op, then.user, view, then.layers, tiles, then.canvas)
         states = ("", "queued", "running", "staged")
         return Commit(
             op=then.op,

@@ -57,6 +57,8 @@ class Transform(Wire, frozen=True, tag="transform"):
     mask_png: Annotated[bytes, Meta(max_length=INLINE)] | None = None
     """Gray, of exactly the box's size, 255 = moves along; either this or the name of a blob."""
     mask_blob: BlobName | None = None
+    group: Number | None = None
+    """The `n` of my op that brought these pixels in, of the same client: placing a picture is undone as one (C14)."""
 
 
 class LayerAdd(Wire, frozen=True, tag="layer_add"):

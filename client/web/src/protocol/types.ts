@@ -456,6 +456,7 @@ export interface Transform {
   box?: Box | null
   mask_png?: Uint8Array | null
   mask_blob?: string | null
+  group?: number | null
 }
 
 export interface LayerAdd {

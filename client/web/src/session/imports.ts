@@ -13,6 +13,11 @@ export interface ImportView {
   part: number
 }
 
+/** What came in, and the op that brought it. */
+export interface Brought extends Imported {
+  op: OpId
+}
+
 export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
   readonly #running = new Map<string, ImportView>()
 
@@ -33,7 +38,7 @@ export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
     this.#set({ ...item, phase: 'tiles', part: message.of === 0 ? 1 : message.done / message.of })
   }
 
-  async bring(file: Blob, name: string, place: Omit<Placement, 'op' | 'name'>): Promise<Imported | null> {
+  async bring(file: Blob, name: string, place: Omit<Placement, 'op' | 'name'>): Promise<Brought | null> {
     if (!isTaken(file, name)) {
       this.emit('failed', `${name} is not a JPEG, PNG or WebP picture, nor an OpenRaster file. The canvas is unchanged.`)
       return null
@@ -42,10 +47,11 @@ export class Imports extends Emitter<{ change: ImportView[]; failed: string }> {
     const key = opKey(op)
     this.#set({ key, name, phase: 'upload', part: 0 })
     try {
-      return await upload(this.canvas, isOpenRaster(file, name) ? 'import.ora' : 'images', file, { ...place, op, name }, (part) => {
+      const imported = await upload(this.canvas, isOpenRaster(file, name) ? 'import.ora' : 'images', file, { ...place, op, name }, (part) => {
         const item = this.#running.get(key)
         if (item?.phase === 'upload') this.#set({ ...item, part })
       })
+      return { ...imported, op }
     } catch (error) {
       this.emit('failed', `${name} was not added: ${error instanceof Error ? error.message : String(error)}`)
       return null

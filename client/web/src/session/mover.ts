@@ -26,6 +26,15 @@ export interface Around {
   fix(lifted: Lifted, matrix: Affine): string
 }
 
+/** A picture that was brought in and is not put down yet. */
+export interface Placed {
+  layer: string
+  /** Number of the op that brought it. */
+  n: number
+  /** How many steps I had made by then: after another one its move is a step of its own. */
+  steps: number
+}
+
 /** What the fields show: the frame's left and top as if it were upright, whole, and its angle. */
 export interface Numbers {
   x: number
@@ -45,6 +54,7 @@ export const KNOB = 26
 export class Mover extends Emitter<Events> {
   /** The tool to go back to, where this one was only taken to place a picture. */
   back: ToolName | null = null
+  placed: Placed | null = null
   /** Fields keep width and height together. */
   ratio = true
   lifting = false
@@ -118,6 +128,7 @@ export class Mover extends Emitter<Events> {
     this.#turn++
     if (this.changed) this.fix()
     else this.#let()
+    this.placed = null
   }
 
   fix(): void {
@@ -125,6 +136,7 @@ export class Mover extends Emitter<Events> {
     if (lifted === null || !this.changed) return
     const key = this.around.fix(lifted, this.#matrix)
     this.holds.rename('me', key)
+    if (this.placed?.layer === lifted.layer) this.placed = null
     this.#lifted = null
     this.#drag = null
     this.emit('change', null)

@@ -13,19 +13,20 @@ export function moverOf(session: Session): Mover {
   return new Mover(picture.holds, session.view, {
     layer: () => session.activeLayer,
     whyNot: () => whyNot(session, 'move'),
-    masked: () => !mask.isEmpty,
+    masked: () => !mask.isEmpty && session.mover.placed?.layer !== session.activeLayer,
     lift: (layer, masked) => lift(document, tiles, (...at) => slots.address(...at), layer, masked ? mask : null),
     fix: (lifted, matrix) => fix(session, lifted, matrix),
   })
 }
 
-/** One op; the mask goes with it, as it goes with an edit. */
+/** One op, undone with the one that brought a picture in while that is being placed; the mask goes with it, as it goes with an edit. */
 function fix(session: Session, { layer, hole }: Lifted, matrix: Affine): string {
   const { sender, copier, mask } = session
   const op = sender.nextId()
   const copy = hole === null ? null : copier.copy()
+  const group = broughtBy(session, layer)
   void sender.push(async () => {
-    const message: Op = { t: 'transform', op, layer, matrix }
+    const message: Op = { t: 'transform', op, layer, matrix, group }
     if (copy === null) return { op: message }
     const png = await copy.png
     const { box } = copy.coverage
@@ -36,8 +37,21 @@ function fix(session: Session, { layer, hole }: Lifted, matrix: Affine): string 
     mask.clear()
     mask.forgetHistory()
   }
-  session.acted('op')
+  if (group === null) session.acted('op')
   return opKey(op)
+}
+
+/** Number of the op that brought a layer in, while it is being placed and I did nothing else since. */
+function broughtBy({ mover: { placed }, steps }: Session, layer: string): number | null {
+  return placed?.layer === layer && placed.steps === steps.count ? placed.n : null
+}
+
+/** Puts down what is held; who was only placing a picture has their tool back. False where nothing is held. */
+export function putDown({ mover, tools }: Session): boolean {
+  if (mover.back !== null) tools.set({ tool: mover.back })
+  else if (mover.changed) mover.fix()
+  else return false
+  return true
 }
 
 export function holdingOf(session: Session): Holding {
@@ -91,8 +105,10 @@ export function wireMoves(session: Session): void {
   session.view.on('change', () => mover.held !== null && mover.emit('change', null))
 }
 
-/** Another layer was chosen with the tool in hand: what is held is put down, and that one lifted. */
-function take({ mover }: Session): void {
+/** Another layer was chosen with the tool in hand: what is held is put down, and that one lifted, unless a picture was only to be placed. */
+function take({ mover, tools, activeLayer }: Session): void {
   mover.fix()
-  void mover.begin()
+  if (mover.placed?.layer !== activeLayer) mover.placed = null
+  if (mover.placed === null && mover.back !== null) tools.set({ tool: mover.back })
+  else void mover.begin()
 }

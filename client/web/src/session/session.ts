@@ -1,5 +1,5 @@
 // One open canvas: the replica, the camera, the tools and the socket, joined together.
-import { type Box, type Job, MAX_SIDE, type ModelFacts, type Op, type Role } from '../protocol/types'
+import type { Box, Job, ModelFacts, Op, Role } from '../protocol/types'
 import { overlaps, type Point } from '../protocol/geometry'
 import { Document } from '../core/document'
 import { Emitter } from '../core/emitter'
@@ -8,7 +8,7 @@ import { Mask } from '../core/mask'
 import { MaskCopier } from '../core/mask-copy'
 import { Overlay } from '../core/overlay'
 import { Picture } from '../core/picture'
-import { decodeGray, encodePng, warm } from '../core/png'
+import { decodeGray, warm } from '../core/png'
 import { Provisionals } from '../core/provisional'
 import { Results } from '../core/results'
 import { Slots } from '../core/slots'
@@ -20,13 +20,12 @@ import { Connection } from '../net/connection'
 import { randomId } from '../net/identity'
 import { openShelf, Outbox, type Shelf } from '../net/outbox'
 import { Sender } from '../net/sender'
-import { isOpenRaster } from '../net/upload'
 import { Edits } from './edits'
 import { clientId, enter } from './entry'
 import { Following } from './following'
 import { Hands } from './hands'
 import { Holding } from './holding'
-import { Imports, placeFor } from './imports'
+import { Imports } from './imports'
 import { Live } from './live'
 import { holdingOf, moverOf } from './moves'
 import { LookBack } from './lookback'
@@ -282,35 +281,6 @@ export class Session extends Emitter<Events> {
     const copy = randomId(10)
     this.push({ t: 'layer_duplicate', op: this.sender.nextId(), layer, copy })
     this.setActiveLayer(copy)
-  }
-
-  async bringImage(file: Blob, name: string, at: Point | null = null): Promise<void> {
-    const isPlaced = this.hasSize && !isOpenRaster(file, name)
-    const place = isPlaced ? await placeFor(file, this.document.canvas, at) : { x: 0, y: 0 }
-    const layer = randomId(10)
-    const done = await this.imports.bring(file, name, { layer, ...place })
-    if (done === null) return
-    if (done.notes !== undefined && done.notes.length > 0) this.emit('toast', { tone: 'info', text: `${name}: ${done.notes.join(' ')}` })
-    this.acted('op')
-    await this.document.reached(done.seq)
-    this.setActiveLayer(done.layer)
-    if (isPlaced) this.#place()
-  }
-
-  /** The move tool for as long as it takes to place the layer in hand. */
-  #place(): void {
-    const { tool } = this.tools.state
-    if (tool === 'move') return
-    this.tools.set({ tool: 'move' })
-    this.mover.back = tool
-  }
-
-  /** A white sheet: size first, then a paper layer that covers it. */
-  async blank(w: number, h: number): Promise<void> {
-    if (!this.hasSize) await this.sender.push({ t: 'canvas_set', op: this.sender.nextId(), width: Math.min(w, MAX_SIDE), height: Math.min(h, MAX_SIDE) })
-    const png = await encodePng({ width: w, height: h, channels: 4, data: new Uint8Array(w * h * 4).fill(255) })
-    const done = await this.imports.bring(new Blob([png.slice()], { type: 'image/png' }), 'Paper', { layer: randomId(10), x: 0, y: 0 })
-    if (done !== null) this.setActiveLayer(done.layer)
   }
 
   chooseLayer(): void {

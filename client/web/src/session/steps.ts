@@ -12,12 +12,15 @@ export interface Ways {
 const MOST = 200
 
 export class Steps {
+  /** How often something was done, taken back or done again. */
+  count = 0
   #done: Step[] = []
   #undone: Step[] = []
 
   constructor(private readonly ways: Ways) {}
 
   did(step: Step): void {
+    this.count++
     this.#done.push(step)
     if (this.#done.length > MOST) this.#done.shift()
     this.#undone = []
@@ -33,6 +36,7 @@ export class Steps {
 
   /** Mask steps whose mask is gone are passed over; with nothing left, the server's own stack is asked. */
   #walk(from: Step[], to: Step[], onMask: () => boolean, onOp: () => void): void {
+    this.count++
     let step = from.pop()
     while (step === 'mask' && !onMask()) step = from.pop()
     if (step !== 'mask') onOp()

@@ -186,8 +186,8 @@ export class CanvasState {
   /** What the move tool holds. */
   get moving() {
     void this.#rev
-    const { numbers, changed, ratio, lifting, cursor } = this.session.mover
-    return { numbers, changed, ratio, lifting, cursor }
+    const { numbers, changed, ratio, lifting, cursor, back } = this.session.mover
+    return { numbers, changed, ratio, lifting, cursor, placing: back !== null }
   }
 
   keepRatio(): void {

@@ -124,14 +124,14 @@ def arrival(
         layers=layers,
         layers_version=view.layers_version,
         canvas=sized,
-        undo=undo_of(user, view, layers, writes, sized),
+        undo=undo_of(op, user, view, layers, writes, sized),
     )
 
 
 def undo_of(
-    user: str, view: View, layers: Sequence[Layer], writes: Sequence[TileWrite], sized: CanvasInfo | None
+    op: OpId, user: str, view: View, layers: Sequence[Layer], writes: Sequence[TileWrite], sized: CanvasInfo | None
 ) -> UndoWrite:
-    """How what came in is taken back.
+    """How what came in is taken back: by itself, or with the move that placed it (C14).
 
     Args:
         view: before it came.
@@ -151,7 +151,7 @@ def undo_of(
         canvas_before=view.canvas if sized is not None else None,
         canvas_after=sized,
     )
-    return UndoWrite(record=record)
+    return UndoWrite(record=record, group=f"{op.client}-{op.n}")
 
 
 def has_no_size(view: View) -> bool:

@@ -74,7 +74,8 @@ class Lift:
 
 
 async def transform(store: Store, canvas: str, user: str, message: Transform) -> Committed:
-    """Cut pixels out of a layer and put them down elsewhere in it, in one op that is undone as one.
+    """Cut pixels out of a layer and put them down elsewhere in it, in one op that is undone as one, or together with
+    the op that brought them in.
 
     What others paint in the layer meanwhile is taken along where they were first, and lies on top where they were
     later (C5).
@@ -86,6 +87,7 @@ async def transform(store: Store, canvas: str, user: str, message: Transform) ->
     matrix = _checked(message.matrix)
     mask, box = await _mask(store, canvas, message)
     lift = Lift(matrix, mask, box)
+    group = "" if message.group is None else f"{message.op.client}-{message.group}"
 
     async def attempt() -> Committed:
         places = await _places(store, canvas, message.layer, lift)
@@ -107,7 +109,7 @@ async def transform(store: Store, canvas: str, user: str, message: Transform) ->
                 whole_layers=(message.layer,) if mask is None else (),
                 need_layers=(message.layer,),
                 open_layers=(message.layer,),
-                undo=UndoWrite(record=record),
+                undo=UndoWrite(record=record, group=group),
             )
             return await store.commit(canvas, commit)
 

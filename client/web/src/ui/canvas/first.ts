@@ -1,6 +1,7 @@
 // The first thing on a new canvas: a picture, a blank sheet, or a sheet that a prompt fills.
 import { grow } from '../../protocol/geometry'
 import { rectangle } from '../../core/raster'
+import { bringImage, blank } from '../../session/bringing'
 import type { CanvasState } from '../state.svelte'
 import type { FirstStep } from '../route.svelte'
 import { generate } from './generate'
@@ -13,9 +14,9 @@ const FRAME = 48
 
 export async function takeFirstStep(state: CanvasState, first: NonNullable<FirstStep>): Promise<void> {
   const { session } = state
-  if (first.kind === 'file') return session.bringImage(first.file, first.file.name)
-  if (first.kind === 'blank') return session.blank(first.width, first.height)
-  await session.blank(PROMPTED, PROMPTED)
+  if (first.kind === 'file') return bringImage(session, first.file, first.file.name)
+  if (first.kind === 'blank') return blank(session, first.width, first.height)
+  await blank(session, PROMPTED, PROMPTED)
   session.mask.begin()
   session.mask.add(rectangle(grow(session.bounds(), -FRAME)), session.bounds())
   session.mask.finish()

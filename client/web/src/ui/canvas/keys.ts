@@ -4,6 +4,7 @@ import { rectangle } from '../../core/raster'
 import { intersect, isEmpty, outward } from '../../protocol/geometry'
 import type { ToolName } from '../../core/strokes'
 import { copyOut } from '../../session/copy-out'
+import { putDown } from '../../session/moves'
 import type { CanvasState } from '../state.svelte'
 
 export interface Shortcut {
@@ -198,9 +199,9 @@ function discardOrClear(state: CanvasState): void {
   else session.edits.decide(job, false)
 }
 
-function acceptOrPrompt({ session: { edits, live, mover, tools } }: CanvasState): void {
-  if (mover.back !== null) return tools.set({ tool: mover.back })
-  if (mover.changed) return mover.fix()
+function acceptOrPrompt({ session }: CanvasState): void {
+  const { edits, live } = session
+  if (putDown(session)) return
   if (live.staged !== null) return live.accept()
   const job = edits.current()
   if (job === null) document.querySelector<HTMLInputElement>('[data-testid=prompt]')?.focus()
