@@ -255,6 +255,8 @@ class Stroke(Wire, frozen=True, tag="stroke"):
     size: float = 16.0
     color: Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")] = "#000000"
     subtract: bool = False
+    masked: bool = False
+    """Paint and eraser reach only what is inside my mask, as it was shown last."""
     done: bool = False
 
 

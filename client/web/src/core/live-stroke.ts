@@ -1,5 +1,5 @@
 // A stroke of paint or eraser while it is drawn, in the place that its tiles will have.
-import type { Box } from '../protocol/types'
+import type { Cut } from './mask-image'
 import { onDevice, type Context } from './placing'
 import type { View } from './view'
 
@@ -9,8 +9,8 @@ export interface LiveStroke {
   color: string
   opacity: number
   mode: 'over' | 'erase'
-  /** The mask that it is cut to, over its box. */
-  cut: { box: Box; image: OffscreenCanvas } | null
+  /** The mask that it stays inside of. */
+  cut: Cut | null
 }
 
 /** Lays it over what is there; `sheet` gives an empty canvas of the same size to cut it on. */

@@ -18,3 +18,18 @@ export function maskImage(mask: Mask, box: Box, side: number): OffscreenCanvas {
   }
   return made
 }
+
+/** What is drawn is cut to this: a mask as a picture, stretched over its box. */
+export interface Cut {
+  box: Box
+  image: OffscreenCanvas
+}
+
+/** Side of a cut at the most: only what is drawn meanwhile is cut by it. */
+const MOST_CUT = 2048
+
+/** Null where nothing is masked. */
+export function cutOf(mask: Mask): Cut | null {
+  const box = mask.box()
+  return box === null ? null : { box, image: maskImage(mask, box, Math.max(1, width(box) / MOST_CUT, height(box) / MOST_CUT)) }
+}

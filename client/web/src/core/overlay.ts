@@ -1,10 +1,11 @@
-// Draws what lies above the picture: masks with their edges, other people's strokes, job outlines, the brush outline.
-import type { Box, Stroke } from '../protocol/types'
+// Draws what lies above the picture: my mask and its edges, what others show, outlines of jobs, frames, the brush.
+import type { Box } from '../protocol/types'
 import { grow, type Point } from '../protocol/geometry'
 import { parseColor } from './brush'
 import { outlineOf, type Hold } from './holds'
-import { Mask } from './mask'
+import type { Mask } from './mask'
 import { MaskView } from './mask-view'
+import type { Others } from './others'
 import type { SoftEdge } from './soft-edge'
 import type { View } from './view'
 
@@ -27,15 +28,11 @@ const TINT = 0.38
 /** The soft edge fades in so many steps. */
 const BANDS = 5
 const BAND_TINT = 0.09
-/** Other people's masks are quieter: theirs may cover what I work on. */
-const THEIR_TINT = 0.24
 
 export class Overlay {
   maskVisible = true
   /** The mask's edge only: a live result is to be seen under it. */
   maskQuiet = false
-  /** Members whose masks are shown by their edges, because their live results are to be seen. */
-  quiet: ReadonlySet<string> = new Set()
   maskColor = '#f5c52b'
   /** Radius and place of the brush outline; null hides it. */
   hover: { at: Point; radius: number; subtract: boolean } | null = null
@@ -50,49 +47,14 @@ export class Overlay {
   holds: () => readonly Hold[] = () => []
   /** Dash offset of the marching edge. */
   phase = 0
-  readonly strokes = new Map<string, { stroke: Stroke; color: string }>()
-  readonly #others = new Map<string, { mask: Mask; look: MaskView; color: string }>()
   readonly #own: MaskView
 
   constructor(
     private readonly view: View,
     mask: Mask,
+    private readonly others: Others,
   ) {
     this.#own = new MaskView(mask, TINT)
-  }
-
-  /** A tile of somebody's mask; null where it is empty now. */
-  setOther(member: string, color: string, [tx, ty]: readonly [number, number], data: Uint8Array | null): void {
-    let other = this.#others.get(member)
-    if (other === undefined) {
-      const mask = new Mask()
-      this.#others.set(member, (other = { mask, look: new MaskView(mask, THEIR_TINT), color }))
-    }
-    other.color = color
-    other.mask.setTile(tx, ty, data)
-  }
-
-  clearOther(member: string): void {
-    this.#others.delete(member)
-  }
-
-  forgetMember(member: string): void {
-    this.#others.delete(member)
-    for (const key of this.strokes.keys()) if (key.startsWith(`${member}/`)) this.strokes.delete(key)
-  }
-
-  /** The mask of somebody else, as far as it was shown. */
-  maskOf(member: string): Mask | null {
-    return this.#others.get(member)?.mask ?? null
-  }
-
-  otherMasks(): number {
-    return [...this.#others.values()].filter(({ mask }) => !mask.isEmpty).length
-  }
-
-  /** All bytes of each member's mask added up. */
-  otherSums(): number[] {
-    return [...this.#others.values()].map(({ mask }) => mask.sum())
   }
 
   draw(ctx: CanvasRenderingContext2D): void {
@@ -102,11 +64,7 @@ export class Overlay {
     ctx.setTransform(scale * dpr, 0, 0, scale * dpr, x * dpr, y * dpr)
     const visible = this.view.visible()
     if (this.maskVisible && this.softEdge !== null) this.#reach(ctx, this.softEdge, visible)
-    for (const [member, { look, color }] of this.#others) {
-      if (!this.quiet.has(member)) look.draw(ctx, color, visible, this.#crisp)
-      for (const edge of look.edges(visible)) this.#line(ctx, edge, color, 1.5)
-    }
-    for (const { stroke, color } of this.strokes.values()) this.#stroke(ctx, stroke, color)
+    this.others.draw(ctx, visible, this.#crisp)
     if (this.maskVisible && this.grip?.masked !== true) this.#ownMask(ctx, visible)
     for (const frame of this.frames) this.#frame(ctx, frame)
     for (const hold of this.holds()) if (hold.color !== null) this.#held(ctx, hold, hold.color)
@@ -155,27 +113,6 @@ export class Overlay {
   /** From 200 % up a pixel is a square. */
   get #crisp(): boolean {
     return this.view.scale * this.view.dpr >= 2
-  }
-
-  #stroke(ctx: CanvasRenderingContext2D, stroke: Stroke, color: string): void {
-    const mask = stroke.kind.startsWith('mask')
-    const { points } = stroke
-    if (points.length < 3) return
-    ctx.save()
-    ctx.globalAlpha = stroke.subtract ? 0.15 : mask ? THEIR_TINT : 0.9
-    ctx.strokeStyle = ctx.fillStyle = mask ? color : stroke.kind === 'erase' ? '#fff' : (stroke.color ?? color)
-    ctx.beginPath()
-    for (let i = 0; i + 1 < points.length; i += 3) ctx.lineTo(points[i]!, points[i + 1]!)
-    if (stroke.kind === 'mask-lasso' || stroke.kind === 'mask-rect') {
-      ctx.closePath()
-      ctx.fill()
-    } else {
-      if (points.length === 3) ctx.lineTo(points[0]! + 0.01, points[1]!)
-      ctx.lineWidth = stroke.size ?? 16
-      ctx.lineCap = ctx.lineJoin = 'round'
-      ctx.stroke()
-    }
-    ctx.restore()
   }
 
   #frame(ctx: CanvasRenderingContext2D, { box, color, dashed }: Frame): void {

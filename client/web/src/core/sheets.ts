@@ -14,6 +14,7 @@ export class Sheets {
     }
     const sheet = canvas.getContext('2d')
     if (sheet === null) throw new Error('this browser has no 2D canvas')
+    sheet.setTransform(1, 0, 0, 1, 0, 0)
     sheet.clearRect(0, 0, width, height)
     sheet.imageSmoothingEnabled = ctx.imageSmoothingEnabled
     return sheet

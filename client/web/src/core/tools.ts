@@ -5,9 +5,8 @@ import { outline, toPath, type Brush, type Sample } from './brush'
 import { Emitter } from './emitter'
 import { cornersOf, MASK_TOOLS, straight, strokeMessage, type ToolName } from './strokes'
 import type { Modifiers } from './input'
-import type { LiveStroke } from './live-stroke'
 import type { Mask } from './mask'
-import { maskImage } from './mask-image'
+import { cutOf, type Cut } from './mask-image'
 import type { Overlay } from './overlay'
 import type { Picture } from './picture'
 import { capsule, polygon, rectangle, type Coverage } from './raster'
@@ -63,7 +62,7 @@ export class Tools extends Emitter<Events> {
   #subtract = false
   #frozen: Brush | null = null
   #lastEnd: { tool: ToolName; at: Point } | null = null
-  #cut: LiveStroke['cut'] = null
+  #cut: Cut | null = null
   #constrain: 'x' | 'y' | null = null
 
   constructor(
@@ -122,7 +121,7 @@ export class Tools extends Emitter<Events> {
       return
     }
     this.#active = true
-    this.#cut = this.clips && !MASK_TOOLS.has(tool) ? cutter(this.mask) : null
+    this.#cut = this.clips && !MASK_TOOLS.has(tool) ? cutOf(this.mask) : null
     this.#subtract = modifiers.alt && MASK_TOOLS.has(tool)
     this.#constrain = null
     this.#sent = 0
@@ -288,15 +287,6 @@ export class Tools extends Emitter<Events> {
   }
 
   #message(samples: readonly (Point & { pressure?: number })[], done: boolean): Stroke {
-    return strokeMessage(this.#id, this.state.tool, samples, { size: this.size, color: this.state.brush.color, subtract: this.#subtract, done })
+    return strokeMessage(this.#id, this.state.tool, samples, { size: this.size, color: this.state.brush.color, subtract: this.#subtract, masked: this.#cut !== null, done })
   }
-}
-
-/** Side of the picture that cuts a stroke while it is drawn. */
-const MOST_CUT = 2048
-
-function cutter(mask: Mask): LiveStroke['cut'] {
-  const box = mask.box()
-  if (box === null) return null
-  return { box, image: maskImage(mask, box, Math.max(1, (box[2] - box[0]) / MOST_CUT, (box[3] - box[1]) / MOST_CUT)) }
 }

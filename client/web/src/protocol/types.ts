@@ -321,6 +321,7 @@ export interface Stroke {
   size?: number
   color?: string
   subtract?: boolean
+  masked?: boolean
   done?: boolean
 }
 

@@ -55,12 +55,12 @@ export function putDown({ mover, tools }: Session): boolean {
 }
 
 export function holdingOf(session: Session): Holding {
-  const { document, tiles, slots, picture, presence, overlay } = session
+  const { document, tiles, slots, picture, presence, others } = session
   return new Holding(picture.holds, {
     colorOf: (member) => presence.members.get(member)?.color ?? '#888888',
     userOf: (member) => presence.members.get(member)?.user,
     lift: async (layer, member, masked) => {
-      const mask = masked ? overlay.maskOf(member) : null
+      const mask = masked ? others.maskOf(member) : null
       return masked && mask === null ? null : lift(document, tiles, (...at) => slots.address(...at), layer, mask)
     },
     redraw: () => redraw(session),

@@ -1,7 +1,7 @@
 // The others in the room: members, cursors that glide, strokes and masks in progress.
 import { TILE, type Box, type Cursors, type Member, type MemberLook, type MemberMask, type MemberStroke, type ServerMessage } from '../protocol/types'
 import { Emitter } from '../core/emitter'
-import type { Overlay } from '../core/overlay'
+import type { Others } from '../core/others'
 import { decodeGray } from '../core/png'
 
 export interface GlidingCursor {
@@ -36,13 +36,13 @@ export class Presence extends Emitter<Events> {
   #decoded: Promise<void> = Promise.resolve()
   #waiting = 0
 
-  constructor(private readonly overlay: Overlay) {
+  constructor(private readonly others: Others) {
     super()
   }
 
   welcome(you: Member, members: readonly Member[]): void {
     this.you = you
-    for (const id of this.members.keys()) this.overlay.forgetMember(id)
+    for (const id of this.members.keys()) this.others.forget(id)
     this.members.clear()
     for (const id of this.cursors.keys()) this.#hide(id)
     for (const member of [...members, you]) this.members.set(member.id, member)
@@ -109,7 +109,7 @@ export class Presence extends Emitter<Events> {
     this.members.delete(id)
     this.#looks.delete(id)
     this.#hide(id)
-    this.overlay.forgetMember(id)
+    this.others.forget(id)
     if (member !== undefined && ![...this.members.values()].some((other) => other.user === member.user)) this.emit('said', `${member.name} left`)
     this.emit('members', this.people())
     this.emit('cursors', null)
@@ -165,26 +165,25 @@ export class Presence extends Emitter<Events> {
   #stroke({ member, stroke }: MemberStroke): void {
     if (member === this.you?.id) return
     const key = `${member}/${stroke.id}`
-    const { strokes } = this.overlay
+    const { strokes } = this.others
     const known = strokes.get(key)
     const color = this.members.get(member)?.color ?? '#888888'
     const keep = known === undefined || stroke.kind === 'mask-rect' ? [] : known.stroke.points
     if (stroke.points.length > 0 || known !== undefined) {
-      strokes.set(key, { stroke: { ...stroke, points: stroke.points.length === 0 ? (known?.stroke.points ?? []) : [...keep, ...stroke.points] }, color })
+      strokes.set(key, { member, stroke: { ...stroke, points: stroke.points.length === 0 ? (known?.stroke.points ?? []) : [...keep, ...stroke.points] }, color })
     }
     if (stroke.done) setTimeout(() => this.#fade(key), stroke.points.length === 0 && keep.length === 0 ? 0 : 1200)
     this.emit('redraw', null)
   }
 
   #fade(key: string): void {
-    if (this.overlay.strokes.delete(key)) this.emit('redraw', null)
+    if (this.others.strokes.delete(key)) this.emit('redraw', null)
   }
 
   /** Tiles of this user's stroke are here: its trace may go. */
   painted(user: string): void {
-    for (const [key, { stroke }] of this.overlay.strokes) {
-      const member = this.members.get(key.split('/')[0] ?? '')
-      if (member?.user === user && stroke.done === true && !stroke.kind.startsWith('mask')) this.overlay.strokes.delete(key)
+    for (const [key, { member, stroke }] of this.others.strokes) {
+      if (this.members.get(member)?.user === user && stroke.done === true && !stroke.kind.startsWith('mask')) this.others.strokes.delete(key)
     }
     this.emit('redraw', null)
   }
@@ -197,8 +196,8 @@ export class Presence extends Emitter<Events> {
       const data = png == null ? null : await decodeGray(png).then((gray) => (gray.data.length === TILE * TILE ? gray.data : null)).catch(() => null)
       this.#waiting--
       const who = this.members.get(member)
-      if (who !== undefined && tile != null) this.overlay.setOther(member, who.color, tile, data)
-      else this.overlay.clearOther(member)
+      if (who !== undefined && tile != null) this.others.setMask(member, who.color, tile, data)
+      else this.others.clearMask(member)
       if (this.#waiting === 0) this.#fadeMaskStrokes()
       this.emit('redraw', null)
     })
@@ -206,8 +205,8 @@ export class Presence extends Emitter<Events> {
 
   /** The masks that these strokes made are here. */
   #fadeMaskStrokes(): void {
-    for (const [key, { stroke }] of this.overlay.strokes) {
-      if (stroke.kind.startsWith('mask') && stroke.done === true) this.overlay.strokes.delete(key)
+    for (const [key, { stroke }] of this.others.strokes) {
+      if (stroke.kind.startsWith('mask') && stroke.done === true) this.others.strokes.delete(key)
     }
   }
 }

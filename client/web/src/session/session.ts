@@ -6,6 +6,7 @@ import { Emitter } from '../core/emitter'
 import { Input } from '../core/input'
 import { Mask } from '../core/mask'
 import { MaskCopier } from '../core/mask-copy'
+import { Others } from '../core/others'
 import { Overlay } from '../core/overlay'
 import { Picture } from '../core/picture'
 import { decodeGray, warm } from '../core/png'
@@ -59,8 +60,9 @@ export class Session extends Emitter<Events> {
   readonly mask = new Mask()
   readonly copier = new MaskCopier(this.mask)
   readonly provisionals = new Provisionals()
-  readonly overlay = new Overlay(this.view, this.mask)
-  readonly presence = new Presence(this.overlay)
+  readonly others = new Others(this.view)
+  readonly overlay = new Overlay(this.view, this.mask, this.others)
+  readonly presence = new Presence(this.others)
   readonly tiles: TileStore
   readonly slots: Slots
   readonly results: Results

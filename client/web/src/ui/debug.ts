@@ -127,10 +127,10 @@ export function install(state: CanvasState): void {
       return session.picture.holds.all().length - (session.mover.held === null ? 0 : 1)
     },
     get othersMasks() {
-      return session.overlay.otherMasks()
+      return session.others.maskCount
     },
     get othersStrokes() {
-      return session.overlay.strokes.size
+      return session.others.strokes.size
     },
     get maskBox() {
       return session.mask.box()
@@ -148,7 +148,7 @@ export function install(state: CanvasState): void {
       return session.mask.sum()
     },
     get othersMaskSums() {
-      return session.overlay.otherSums()
+      return session.others.maskSums()
     },
     get marks() {
       return Object.fromEntries(results.marks)
