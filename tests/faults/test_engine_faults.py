@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from nanobana.keyspace.claims import engines
-from nanobana.keyspace.keys import RESULTS, CanvasKeys, FamilyKeys
+from nanobana.keyspace.keys import CanvasKeys, FamilyKeys
 from nanobana.protocol.canvas import Job, OpId
 from nanobana.protocol.errors import BadInput, NanobanaError
 from nanobana.protocol.geometry import Box
@@ -37,6 +37,7 @@ from support.cluster import cluster_url, private_cluster
 from support.edits import photo
 from support.engine_process import PYTHONPATH, READY, EngineProcess, running_engine
 from support.valkey import PrivateValkey, private_valkey
+from support.work import all_acknowledged
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(240)]
 
@@ -154,7 +155,7 @@ async def test_e8_a_killed_engines_job_is_finished_by_another_with_exactly_one_r
             kept = await read_job(store, "c", job)
             assert kept.attempt >= 2, "one more for each time that the lease ran out on a busy machine"
             assert await results_of(store, job) == 1
-            assert await store.client.call("XLEN", RESULTS) == 0
+            await all_acknowledged(store)
 
 
 async def test_e8_an_edit_at_which_engines_died_alone_three_times_fails_for_good(
