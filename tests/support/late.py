@@ -3,19 +3,19 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from nanobana_server.store import Store
+from nanobana_server.store.access import Stay
 from nanobana_server.store.types import Commit, Committed
-from nanobana_server.store.verdicts import Verdict
 
 
 class Overtaken(Store):
-    """Something happens after it read what was decided about people, and before it has the answer; once."""
+    """Something happens after it read who may stay, and before it has the answer; once."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.client, store.pool)
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    async def verdicts(self, canvas: str) -> list[Verdict]:
-        found = await super().verdicts(canvas)
+    async def who_may_stay(self, canvas: str) -> Stay | None:
+        found = await super().who_may_stay(canvas)
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
