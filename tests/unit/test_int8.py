@@ -18,31 +18,17 @@ from torch import nn
 
 from nanobana.protocol.errors import BadInput
 from nanobana_engine.models.base import Component, Item, Request, Worn
-from nanobana_engine.models.flux_fill import FluxFillAdapter
 from nanobana_engine.models.guests import placed
 from nanobana_engine.models.int8 import AT_ONCE, eight_bits, shrink
-from nanobana_engine.models.klein import KleinAdapter
 from nanobana_engine.models.loading import dtypes_of, load_pipeline
 from nanobana_engine.models.preset import Preset
-from nanobana_engine.models.qwen_edit import QwenEditAdapter
 from nanobana_engine.models.sd.adapter import SdAdapter
-from nanobana_engine.models.sd.xl import SdxlAdapter
 from nanobana_engine.models.sizes import sizes_of
-from nanobana_engine.models.zimage import ZImageAdapter
 from nanobana_engine.worker.settings import read
 from support import tiny, tiny_dit
+from support.families import FACTS, FAMILIES, SD_LAYER
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-FACTS = Preset(name="tiny", native=64, min_side=32, max_side=64)
-FAMILIES: dict[str, tuple[Callable[[], Any], Any]] = {
-    "sd": (tiny.sd_pipeline, SdAdapter),
-    "sdxl": (tiny.sdxl_pipeline, SdxlAdapter),
-    "z-image": (tiny_dit.zimage, ZImageAdapter),
-    "flux-fill": (tiny_dit.flux_fill, FluxFillAdapter),
-    "klein": (tiny_dit.klein, KleinAdapter),
-    "qwen-image-edit": (tiny_dit.qwen_edit, QwenEditAdapter),
-}
-LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 
 
 def shrunk(network: nn.Module) -> nn.Module:
@@ -133,21 +119,21 @@ def test_e10_every_family_runs_on_small_weights_and_answers_nearly_the_same(fami
 
 def test_e10_a_lora_is_worn_over_small_weights(tmp_path: Path) -> None:
     pipeline = tiny.sd_pipeline(4)
-    weight = pipeline.unet.get_submodule(LAYER).weight
+    weight = pipeline.unet.get_submodule(SD_LAYER).weight
     path = tmp_path / "one.safetensors"
     down, up = torch.randn(2, weight.shape[1]), torch.randn(weight.shape[0], 2)
-    save_file({f"unet.{LAYER}.lora_A.weight": down, f"unet.{LAYER}.lora_B.weight": up}, path)
+    save_file({f"unet.{SD_LAYER}.lora_A.weight": down, f"unet.{SD_LAYER}.lora_B.weight": up}, path)
     shrink(pipeline.unet, least=1)
     adapter = SdAdapter(pipeline, FACTS)
-    quantized = pipeline.unet.get_submodule(LAYER)
+    quantized = pipeline.unet.get_submodule(SD_LAYER)
     words = torch.randn(3, weight.shape[1])
     with torch.inference_mode():
         bare = quantized(words)
         adapter.loras.wear((Worn(path, 0.5),))
-        worn = pipeline.unet.get_submodule(LAYER)(words)
+        worn = pipeline.unet.get_submodule(SD_LAYER)(words)
         adapter.loras.wear(())
         assert torch.allclose(worn, bare + 0.5 * words @ down.T @ up.T, atol=1e-4)
-        assert torch.equal(pipeline.unet.get_submodule(LAYER)(words), bare)
+        assert torch.equal(pipeline.unet.get_submodule(SD_LAYER)(words), bare)
 
 
 @pytest.mark.parametrize("make", [tiny.sd_pipeline, tiny.sd3_pipeline, tiny_dit.klein], ids=["sd", "sd3", "klein"])

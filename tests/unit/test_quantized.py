@@ -5,7 +5,6 @@ torchao comes with `make soak`: there each family runs on it. `make test` sees w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,18 @@ from torch import nn
 from nanobana.protocol.errors import BadInput
 from nanobana_engine.models import doctor
 from nanobana_engine.models.base import Component, Item, Request, Worn
-from nanobana_engine.models.flux_fill import FluxFillAdapter
 from nanobana_engine.models.guests import NetworkGuest, guests_of
-from nanobana_engine.models.klein import KleinAdapter
-from nanobana_engine.models.preset import FewStep, Preset
+from nanobana_engine.models.preset import FewStep
 from nanobana_engine.models.quantized import check_taken, config_of_all, is_installed, tried_on
-from nanobana_engine.models.qwen_edit import QwenEditAdapter
 from nanobana_engine.models.registry import Library
 from nanobana_engine.models.sd.adapter import SdAdapter
-from nanobana_engine.models.sd.xl import SdxlAdapter
 from nanobana_engine.models.sizes import TORCHAO
 from nanobana_engine.models.wrapped import empty, is_wrapped, put, stored_bytes
-from nanobana_engine.models.zimage import ZImageAdapter
 from nanobana_engine.sparse import Executor
 from support import sparse, tiny, tiny_dit
+from support.families import FACTS, FAMILIES, SD_LAYER
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-FACTS = Preset(name="tiny", native=64, min_side=32, max_side=64)
-FAMILIES: dict[str, tuple[Callable[[], Any], Any]] = {
-    "sd": (tiny.sd_pipeline, SdAdapter),
-    "sdxl": (tiny.sdxl_pipeline, SdxlAdapter),
-    "z-image": (tiny_dit.zimage, ZImageAdapter),
-    "flux-fill": (tiny_dit.flux_fill, FluxFillAdapter),
-    "klein": (tiny_dit.klein, KleinAdapter),
-    "qwen-image-edit": (tiny_dit.qwen_edit, QwenEditAdapter),
-}
-LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 
 
 def with_torchao(test: Any) -> Any:
@@ -171,10 +156,10 @@ def test_e10_networks_in_eight_bits_wait_on_the_host_and_are_brought_to_a_device
 @with_torchao
 def test_e10_whoever_holds_a_parameter_in_eight_bits_has_it_wherever_it_is_brought(tmp_path: Path) -> None:
     _, small = loaded("sd", tmp_path / "it")
-    weight: Any = small.unet.get_submodule(LAYER).weight
+    weight: Any = small.unet.get_submodule(SD_LAYER).weight
     kept = weight.data
     put(weight, kept.to("meta"))
-    assert small.unet.get_submodule(LAYER).weight is weight
+    assert small.unet.get_submodule(SD_LAYER).weight is weight
     assert weight.device.type == weight.qdata.device.type == "meta"
     put(weight, kept)
     assert torch.equal(weight.dequantize(), kept.dequantize())
@@ -185,28 +170,28 @@ def test_e10_whoever_holds_a_parameter_in_eight_bits_has_it_wherever_it_is_broug
 @with_torchao
 def test_e10_a_lora_is_worn_over_layers_in_eight_bits(tmp_path: Path) -> None:
     _, small = loaded("sd", tmp_path / "it")
-    layer = small.unet.get_submodule(LAYER)
+    layer = small.unet.get_submodule(SD_LAYER)
     path, words = tmp_path / "one.safetensors", torch.randn(3, layer.in_features)
     down, up = torch.randn(2, layer.in_features), torch.randn(layer.out_features, 2)
-    save_file({f"unet.{LAYER}.lora_A.weight": down, f"unet.{LAYER}.lora_B.weight": up}, path)
+    save_file({f"unet.{SD_LAYER}.lora_A.weight": down, f"unet.{SD_LAYER}.lora_B.weight": up}, path)
     with torch.inference_mode():
         bare = layer(words)
         small.loras.wear((Worn(path, 0.5),))
-        worn = small.unet.get_submodule(LAYER)(words)
+        worn = small.unet.get_submodule(SD_LAYER)(words)
         small.loras.wear(())
         assert torch.allclose(worn, bare + 0.5 * words @ down.T @ up.T, atol=1e-4)
-        assert torch.equal(small.unet.get_submodule(LAYER)(words), bare)
+        assert torch.equal(small.unet.get_submodule(SD_LAYER)(words), bare)
 
 
 @with_torchao
 def test_e10_weights_for_few_steps_are_merged_into_layers_in_eight_bits(tmp_path: Path) -> None:
     tiny.sd_pipeline().save_pretrained(tmp_path / "it")
-    bare = SdAdapter.from_folder(tmp_path / "it", replace(FACTS, weights=TORCHAO)).unet.get_submodule(LAYER)
+    bare = SdAdapter.from_folder(tmp_path / "it", replace(FACTS, weights=TORCHAO)).unet.get_submodule(SD_LAYER)
     down, up = 0.1 * torch.randn(2, bare.in_features), 0.1 * torch.randn(bare.out_features, 2)
     path, words = tmp_path / "few.safetensors", torch.randn(64, bare.in_features)
-    save_file({f"unet.{LAYER}.lora_A.weight": down, f"unet.{LAYER}.lora_B.weight": up}, path)
+    save_file({f"unet.{SD_LAYER}.lora_A.weight": down, f"unet.{SD_LAYER}.lora_B.weight": up}, path)
     facts = replace(FACTS, weights=TORCHAO, few_step=FewStep(repo="a/b", file=path.name))
-    merged = SdAdapter.from_folder(tmp_path / "it", facts, few_step=path).unet.get_submodule(LAYER)
+    merged = SdAdapter.from_folder(tmp_path / "it", facts, few_step=path).unet.get_submodule(SD_LAYER)
     with torch.inference_mode():
         expected = bare(words) + words @ down.T @ up.T
         assert is_wrapped(merged.weight)
