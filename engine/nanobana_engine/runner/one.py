@@ -70,9 +70,11 @@ class Pass:
 
     def changing_cells(self) -> npt.NDArray[np.bool_]:
         """[h, w]: where the result may differ from what stands there, and as far around it as resampling looks."""
-        reach = 2 * -(-MARGIN // self.stride) + 1
-        found = F.max_pool2d((self.depth > 0).float().cpu(), reach, stride=1, padding=reach // 2)[0] > 0
-        cells: npt.NDArray[np.bool_] = found.numpy()
+        beyond = -(-MARGIN // self.stride)
+        found = (self.depth > 0).float().cpu()
+        found = F.max_pool2d(found, (2 * beyond + 1, 1), stride=1, padding=(beyond, 0))
+        found = F.max_pool2d(found, (1, 2 * beyond + 1), stride=1, padding=(0, beyond))
+        cells: npt.NDArray[np.bool_] = (found[0] > 0).numpy()
         return cells
 
     def move(self, step: Callable[[Move], torch.Tensor], clean: torch.Tensor) -> None:

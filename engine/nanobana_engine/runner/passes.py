@@ -221,9 +221,8 @@ class Runner:
             OutOfMemory: it cannot be decoded at this size.
         """
         adapter, began = self.adapter, time.perf_counter()
-        wanted = one.changing_cells()
         with self._meter.timed([one.owner]):
-            if isinstance(adapter, DecodesPart) and wanted.any():
+            if isinstance(adapter, DecodesPart) and (wanted := one.changing_cells()).any():
                 decodes = adapter.decode_part
                 picture = within_memory(lambda: decodes(one.latents, wanted, one.beneath))
             else:
